@@ -1,0 +1,122 @@
+"""The bridge from Python to a kernel.
+
+    launch(address, *slots)            call `void kernel(ptr slots)` at that address
+    launch_unlocked(address, *slots)   the same with the interpreter lock released
+
+A slot is an int (an i64, or a pointer), a float (the bits of a double) or a bool (0 or 1); there are
+at most 32. Usually both are builtins made of native code; `implementation` says which ones are in use:
+"native", or "ctypes" (MEZZO_ENTRY=ctypes, another interpreter than CPython, a free-threaded build).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+import sysconfig
+from collections.abc import Callable
+
+from mezzo.errors import ArgumentValueError
+from mezzo.kernels.cpu import entry_ir, linker
+
+MAX_SLOTS = entry_ir.MAX_SLOTS
+_METH_FASTCALL = 0x0080
+_Launch = Callable[..., None]
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
+
+
+# Python keeps a pointer to a builtin's definition: it must live as long as the builtin.
+_definitions: list[_MethodDef] = []
+
+_DOC = {
+    "launch": b"launch(address, *slots)\n--\n\nCall the kernel at that address.",
+    "launch_unlocked": b"launch_unlocked(address, *slots)\n--\n\nCall the kernel without the GIL.",
+}
+
+
+def _native() -> tuple[_Launch, _Launch]:
+    api = ctypes.pythonapi
+    symbols = {
+        name: ctypes.cast(getattr(api, name), ctypes.c_void_p).value for name in entry_ir.SYMBOLS
+    }
+    module = linker.link(entry_ir.source(), imports=symbols)
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
+        ("PyCFunction_NewEx", api)
+    )
+    made = []
+    for name, doc in _DOC.items():
+        definition = _MethodDef(name.encode(), module.address(name), _METH_FASTCALL, doc)
+        _definitions.append(definition)
+        made.append(make(ctypes.addressof(definition), None, None))
+    return made[0], made[1]
+
+
+def _through_ctypes(prototype: Callable) -> _Launch:
+    """A launch in plain Python; prototype keeps or releases the interpreter lock."""
+    kernel_type = prototype(None, ctypes.c_void_p)
+    kernels: dict[int, Callable] = {}
+    pack_double, unpack_int = struct.Struct("=d").pack, struct.Struct("=q").unpack
+
+    def launch(*arguments) -> None:
+        if not arguments:
+            raise TypeError(entry_ir.NOTHING)
+        address, *slots = arguments
+        if len(slots) > MAX_SLOTS:
+            raise TypeError(entry_ir.TOO_MANY.replace("%zd", str(len(slots))))
+        if type(address) is not int or address <= 0:
+            raise TypeError(_bad_slot(-1))
+        block = (ctypes.c_int64 * MAX_SLOTS)()
+        for i, slot in enumerate(slots):
+            if isinstance(slot, int):
+                if not -(1 << 63) <= slot < 1 << 63:
+                    raise OverflowError(f"launch: slot {i} does not fit in 64 bits: {slot}.")
+                block[i] = slot
+            elif isinstance(slot, float):
+                (block[i],) = unpack_int(pack_double(slot))
+            else:
+                raise TypeError(_bad_slot(i))
+        kernel = kernels.get(address)
+        if kernel is None:
+            kernel = kernels[address] = kernel_type(address)
+        kernel(ctypes.addressof(block))
+
+    return launch
+
+
+def _bad_slot(i: int) -> str:
+    return entry_ir.BAD_SLOT.replace("%zd", str(i))
+
+
+def _is_usual() -> bool:
+    """Whether this is the interpreter whose objects hold their type at offset 8."""
+    return (
+        sys.implementation.name == "cpython"
+        and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        and ctypes.sizeof(ctypes.c_void_p) == 8
+        and ctypes.c_void_p.from_address(id(1.5) + 8).value == id(float)
+    )
+
+
+def _choose() -> tuple[str, _Launch, _Launch]:
+    wanted = os.environ.get("MEZZO_ENTRY") or "native"
+    if wanted not in ("native", "ctypes"):
+        raise ArgumentValueError(f"MEZZO_ENTRY: got {wanted!r}; it must be 'native' or 'ctypes'.")
+    if wanted == "native" and _is_usual():
+        return ("native", *_native())
+    return (
+        "ctypes",
+        _through_ctypes(ctypes.PYFUNCTYPE),
+        _through_ctypes(ctypes.CFUNCTYPE),
+    )
+
+
+implementation, launch, launch_unlocked = _choose()

@@ -1,0 +1,150 @@
+"""Worker threads that native code reaches without Python.
+
+    void mezzo_parallel(ptr body, ptr ctx, i64 count)
+
+splits [0, count) into contiguous, nearly equal parts, one per thread, and calls
+`void body(ptr ctx, i64 begin, i64 end, i64 worker)` for each. `worker` is below get_num_threads()
+and differs between parts of one region; the caller takes part 0. The call runs serially, as worker
+0, with one thread or one item, inside another region, and while another Python thread is in a
+region: so scratch memory belongs to ctx, never to a global indexed by `worker`.
+
+Workers start at the first region that wants them, spin for a short while and then sleep. A fork's
+child starts with none. They are stopped at exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import time
+
+from mezzo.errors import ArgumentTypeError, ArgumentValueError
+from mezzo.kernels.cpu import linker, pool_ir, system
+
+SPIN_SECONDS = 50e-6
+_TRIAL = 2000
+_pool: list[_Pool] = []
+
+
+class _Pool:
+    """The native code of the pool and its variables."""
+
+    def __init__(self) -> None:
+        module = linker.link(pool_ir.source())
+        self.module = module
+        self.parallel = module.address("mezzo_parallel")
+        self.halt = ctypes.CFUNCTYPE(None)(module.address("halt"))
+        self.wanted = self._variable("wanted")
+        self.started = self._variable("started")
+        self.regions = self._variable("regions")
+        self.spins = self._variable("spins")
+        self.wanted.value = _initial_threads()
+        self._tune()
+
+    def _variable(self, name: str, kind: type = ctypes.c_int64):
+        return kind.from_address(self.module.address(name))
+
+    def _tune(self) -> None:
+        """Set how often a thread looks before it sleeps, so that it looks for SPIN_SECONDS."""
+        trial = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self.module.address("spin_for"))
+        trial(1)
+        start = time.perf_counter()
+        trial(_TRIAL)
+        each = max((time.perf_counter() - start) / _TRIAL, 1e-9)
+        self.spins.value = max(100, min(50_000, int(SPIN_SECONDS / each)))
+
+    def forget(self) -> None:
+        """After a fork: the threads are gone, and a region that was running is not ours."""
+        self.started.value = 1
+        for name, kind in (
+            ("busy", ctypes.c_int32),
+            ("asleep", ctypes.c_int32),
+            ("stop", ctypes.c_int32),
+            ("ticket", ctypes.c_int64),
+        ):
+            self._variable(name, kind).value = 0
+
+
+def address() -> int:
+    """The address of mezzo_parallel."""
+    return _get().parallel
+
+
+def get_num_threads() -> int:
+    """How many threads a parallel region uses, the caller included."""
+    return _get().wanted.value
+
+
+def set_num_threads(count: int) -> None:
+    """Use so many threads, the caller included. Waits for a region that is running."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise ArgumentTypeError(
+            f"set_num_threads: argument 1 is a {type(count).__name__}; it must be an int."
+        )
+    if not 1 <= count <= pool_ir.MAX_THREADS:
+        raise ArgumentValueError(
+            f"set_num_threads: got {count}; it must be from 1 to {pool_ir.MAX_THREADS}."
+        )
+    pool = _get()
+    if not pool_ir.HAS_THREADS:
+        count = 1
+    if count < pool.started.value:
+        pool.halt()
+    pool.wanted.value = count
+
+
+def stats() -> dict[str, int]:
+    """Threads wanted and started (the caller included), and parallel regions run."""
+    pool = _get()
+    return {
+        "threads": pool.wanted.value,
+        "started": pool.started.value,
+        "regions": pool.regions.value,
+        "spins": pool.spins.value,
+    }
+
+
+def stop() -> None:
+    """End the workers; the next region starts them again."""
+    for pool in _pool:
+        pool.halt()
+
+
+def _get() -> _Pool:
+    if not _pool:
+        with linker.lock:
+            if not _pool:
+                _pool.append(_Pool())
+    return _pool[0]
+
+
+def _initial_threads() -> int:
+    if not pool_ir.HAS_THREADS:
+        return 1
+    text = os.environ.get("MEZZO_NUM_THREADS")
+    if not text:
+        return min(system.processor_count(), pool_ir.MAX_THREADS)
+    if not text.isdigit() or not 1 <= int(text) <= pool_ir.MAX_THREADS:
+        raise ArgumentValueError(
+            f"MEZZO_NUM_THREADS: got {text!r}; it must be a whole number from 1 to "
+            f"{pool_ir.MAX_THREADS}."
+        )
+    return int(text)
+
+
+def _after_fork() -> None:
+    for pool in _pool:
+        pool.forget()
+
+
+def _at_exit() -> None:
+    """Stop the workers, and let kernels that still run (other atexit handlers) run serially."""
+    for pool in _pool:
+        pool.wanted.value = 1
+        pool.halt()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
