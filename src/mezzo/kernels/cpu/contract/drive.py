@@ -1,0 +1,211 @@
+"""The loops around a tile: batch, blocks that fit the caches, packing, tiles; and the native entry.
+
+    entry      copies its slots to a context; lanes of the batch run side by side
+    lane       a range of batch entries, one product after another
+    product    blocks of n, m and k: pack both blocks, then multiply
+    pack       one panel per task
+    tiles      a group of panels of each operand per task
+
+Every element is summed over k in one order, by one thread, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.contract import micro, slots
+from mezzo.kernels.cpu.contract.finish import finish
+from mezzo.kernels.cpu.contract.pack import Packer, pack
+from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
+from mezzo.kernels.cpu.contract.slots import get, pointer, put, put_pointer
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+
+BODY = "ptr %ctx, i64 %begin, i64 %end, i64 %worker"
+
+
+def packed(program: Program, scheme: Scheme) -> None:
+    """Write @product and all it calls, with the operands packed from strided memory."""
+
+    def strided(base: str, rows: str, k: str):
+        return lambda f: (pointer(f, base), get(f, rows), get(f, k))
+
+    for name, storage, panel, fields in (
+        ("pack_a", scheme.a, scheme.panel_a, strided("a0", "a_m", "a_k")),
+        ("pack_b", scheme.b, scheme.panel_b, strided("b0", "b_n", "b_k")),
+    ):
+        pack(program, name, Packer(program, panel, storage, scheme.compute, scheme.acc), fields)
+    micro.micro(program, scheme)
+    finish(program, scheme)
+    _pack_body(program, scheme)
+    _tile_body(program, scheme)
+    _product(program, scheme)
+
+
+def _panel_bytes(f: Function, panel: Panel) -> str:
+    """Bytes of a panel of the present block."""
+    steps = f.ceil_div(get(f, "depth"), panel.k_step)
+    return f.mul(steps, panel.nbytes(panel.k_step))
+
+
+def _pack_body(program: Program, scheme: Scheme) -> None:
+    with program.function("pack_body", BODY) as f:
+        space = pointer(f, "space")
+        right = f.at(space, get(f, "at_b"))
+        bytes_a, bytes_b = _panel_bytes(f, scheme.panel_a), _panel_bytes(f, scheme.panel_b)
+        panels_m, depth, k0 = get(f, "panels_m"), get(f, "depth"), get(f, "k0")
+        with f.loop("%begin", "%end") as task:
+            of_a = f.compare("slt", task, panels_m)
+            with f.when(of_a):
+                inside = f.mul(task, scheme.tile_rows)
+                rows = f.min(f.sub(get(f, "rows"), inside), scheme.tile_rows)
+                to = f.at(space, f.mul(task, bytes_a))
+                _pack(f, "pack_a", f.add(get(f, "row"), inside), rows, k0, depth, to)
+            with f.unless(of_a):
+                panel = f.sub(task, panels_m)
+                inside = f.mul(panel, scheme.tile_columns)
+                rows = f.min(f.sub(get(f, "columns"), inside), scheme.tile_columns)
+                to = f.at(right, f.mul(panel, bytes_b))
+                _pack(f, "pack_b", f.add(get(f, "column"), inside), rows, k0, depth, to)
+
+
+def _pack(f: Function, name: str, row: str, rows: str, k: str, depth: str, to: str) -> None:
+    f.call(
+        name,
+        "void",
+        "ptr %ctx",
+        f"i64 {row}",
+        f"i64 {rows}",
+        f"i64 {k}",
+        f"i64 {depth}",
+        f"ptr {to}",
+    )
+
+
+def _tile_body(program: Program, scheme: Scheme) -> None:
+    """A task is a group of row panels times a group of column panels."""
+    with program.function("tile_body", BODY) as f:
+        scratch = f.array(scheme.tile_bytes)
+        if scheme.method == "amx":
+            micro.open_tiles(f)
+        space = pointer(f, "space")
+        right, sums = f.at(space, get(f, "at_b")), f.at(space, get(f, "at_acc"))
+        bytes_a, bytes_b = _panel_bytes(f, scheme.panel_a), _panel_bytes(f, scheme.panel_b)
+        panels_m, panels_n = get(f, "panels_m"), get(f, "panels_n")
+        group_m, group_n = get(f, "group_m"), get(f, "group_n")
+        across = _up(f, panels_n, group_n)
+        first, last = get(f, "first"), get(f, "last")
+        is_first, is_last = f.compare("ne", first, 0), f.compare("ne", last, 0)
+        whole = f.both(is_first, is_last)
+        with f.loop("%begin", "%end") as task:
+            i0, j0 = f.mul(f.div(task, across), group_m), f.mul(f.rem(task, across), group_n)
+            i1, j1 = f.min(f.add(i0, group_m), panels_m), f.min(f.add(j0, group_n), panels_n)
+            with f.loop(j0, j1) as j, f.loop(i0, i1) as i:
+                place = f.mul(f.add(f.mul(j, panels_m), i), scheme.tile_bytes)
+                tile = f.select(whole, scratch, f.at(sums, place), "ptr")
+                start = f.select(is_first, "null", tile, "ptr")
+                a, b = f.at(space, f.mul(i, bytes_a)), f.at(right, f.mul(j, bytes_b))
+                operands = (f"ptr {a}", f"ptr {b}", f"i64 {get(f, 'depth')}", f"ptr {start}")
+                f.call("micro", "void", *operands, f"ptr {tile}")
+                with f.when(is_last):
+                    _finish_tile(f, scheme, tile, i, j)
+        if scheme.method == "amx":
+            micro.close_tiles(f)
+
+
+def _finish_tile(f: Function, scheme: Scheme, tile: str, i: str, j: str) -> None:
+    down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
+    rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
+    columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
+    row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
+    f.call("finish", "void", "ptr %ctx", f"ptr {tile}", f"i64 {row}", f"i64 {rows}", f"i64 {column}",
+           f"i64 {columns}")  # fmt: skip
+
+
+def _up(f: Function, a: Value, b: Value) -> str:
+    """a / b rounded up."""
+    return f.div(f.add(a, f.sub(b, 1)), b)
+
+
+def _product(program: Program, scheme: Scheme) -> None:
+    """One product: blocks of columns, rows and k, the last innermost so that sums stay in place."""
+    with program.function("product", "ptr %ctx") as f:
+        m, n, k = (get(f, name) for name in "mnk")
+        step_m, step_n, step_k = (get(f, "block_" + name) for name in "mnk")
+        single = f.compare("sge", step_k, k)
+        with f.loop(0, n, step_n) as column, f.loop(0, m, step_m) as row:
+            rows, columns = f.min(f.sub(m, row), step_m), f.min(f.sub(n, column), step_n)
+            panels_m = f.ceil_div(rows, scheme.tile_rows)
+            panels_n = f.ceil_div(columns, scheme.tile_columns)
+            for name, value in (("row", row), ("rows", rows), ("column", column), ("columns", columns),
+                                ("panels_m", panels_m), ("panels_n", panels_n)):  # fmt: skip
+                put(f, name, value)
+            # the columns packed for the block of rows above serve again if they span all of k
+            keep = f.both(single, f.compare("ne", row, 0))
+            to_pack = f.add(panels_m, f.select(keep, 0, panels_n))
+            down, across = _up(f, panels_m, get(f, "group_m")), _up(f, panels_n, get(f, "group_n"))
+            with f.loop(0, f.max(k, 1), step_k) as k0:
+                put(f, "k0", k0)
+                put(f, "depth", f.min(f.sub(k, k0), step_k))
+                put(f, "first", f.let(f"zext i1 {f.compare('eq', k0, 0)} to i64"))
+                ends = f.compare("sge", f.add(k0, step_k), k)
+                put(f, "last", f.let(f"zext i1 {ends} to i64"))
+                run(f, "pack_body", to_pack)
+                run(f, "tile_body", f.mul(down, across))
+
+
+def run(f: Function, body: str, count: str) -> None:
+    """Call a body for `count` tasks, on all threads unless this lane runs alone."""
+    f.program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
+    alone = f.compare("ne", get(f, "serial"), 0)
+    with f.when(alone):
+        f.call(body, "void", "ptr %ctx", "i64 0", f"i64 {count}", "i64 0")
+    with f.unless(alone):
+        f.call("mezzo_parallel", "void", f"ptr @{body}", "ptr %ctx", f"i64 {count}")
+
+
+# ---- batch and entry
+
+
+def entry(program: Program, name: str, paths: list[str]) -> None:
+    """Write the kernel @name(args): the slot `path` picks the function that makes one product."""
+    _lane(program, paths)
+    with program.function(name, "ptr %args", linkage="") as f:
+        ctx = slots.receive(f, "%args")
+        swapped = f.compare("ne", get(f, "swap", ctx), 0)
+        for left, right in (("a", "b"), ("a_offsets", "b_offsets")):
+            x, y = pointer(f, left, ctx), pointer(f, right, ctx)
+            put_pointer(f, left, f.select(swapped, y, x, "ptr"), ctx)
+            put_pointer(f, right, f.select(swapped, x, y, "ptr"), ctx)
+        count = get(f, "lanes", ctx)
+        several = f.compare("sgt", count, 1)
+        with f.when(several):
+            f.program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
+            f.call("mezzo_parallel", "void", "ptr @lane_body", f"ptr {ctx}", f"i64 {count}")
+        with f.unless(several):
+            f.call("lane_body", "void", f"ptr {ctx}", "i64 0", "i64 1", "i64 0")
+
+
+def _lane(program: Program, paths: list[str]) -> None:
+    with program.function("lane_body", BODY) as f:
+        own = slots.context(f)
+        slots.copy(f, "%ctx", own)
+        batch, count = get(f, "batch"), get(f, "lanes")
+        with f.loop("%begin", "%end") as lane:
+            space = f.at(pointer(f, "workspace"), f.mul(lane, get(f, "lane_bytes")))
+            put_pointer(f, "space", space, own)
+            first = f.div(f.mul(lane, batch), count)
+            after = f.div(f.mul(f.add(lane, 1), batch), count)
+            with f.loop(first, after) as entry_index:
+                for base in ("a", "b", "out", "bias"):
+                    put_pointer(f, base + "0", _offset(f, base, entry_index), own)
+                path = get(f, "path")
+                for number, name in enumerate(paths):
+                    with f.when(f.compare("eq", path, number)):
+                        f.call(name, "void", f"ptr {own}")
+
+
+def _offset(f: Function, base: str, index: str) -> str:
+    """Where operand `base` begins for a batch entry."""
+    table = pointer(f, base + "_offsets")
+    slot = f.variable("i64", 0)
+    with f.when(f.let(f"icmp ne ptr {table}, null")):
+        f.store("i64", f.load("i64", f.at(table, f.mul(index, 8)), 8), slot)
+    return f.at(pointer(f, base), f.load("i64", slot))

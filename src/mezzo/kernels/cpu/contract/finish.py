@@ -1,0 +1,132 @@
+"""The end of a tile: scale, add the bias, round once to the output type, store.
+
+`void @finish(ptr ctx, ptr tile, i64 row, i64 rows, i64 column, i64 columns)` stores the valid part of
+a tile of accumulators whose first element is out[row, column].
+"""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.contract import lanes, slots
+from mezzo.kernels.cpu.contract.lanes import FLOAT, MEMORY, SIZE, wide
+from mezzo.kernels.cpu.contract.scheme import Scheme
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+
+SIGNATURE = "ptr %ctx, ptr %tile, i64 %row, i64 %rows, i64 %column, i64 %columns"
+
+
+class Scale:
+    """alpha and beta as accumulators, read once per call."""
+
+    def __init__(self, f: Function, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self.alpha, self.beta = (self._read(f, name) for name in ("alpha", "beta"))
+
+    def _read(self, f: Function, name: str) -> str:
+        value = slots.number(f, name)
+        return value if self.scheme.acc == "f64" else f.let(f"fptrunc double {value} to float")
+
+    def apply(self, f: Function, value: str, bias: str | None, width: int) -> str:
+        """alpha value + beta bias, as stored."""
+        acc, kind = self.scheme.acc, wide(FLOAT[self.scheme.acc], width)
+        element = FLOAT[acc]
+        value = f.let(f"fmul {kind} {value}, {lanes.splat(f, element, self.alpha, width)}")
+        if bias is not None:
+            term = f.let(f"fmul {kind} {bias}, {lanes.splat(f, element, self.beta, width)}")
+            value = f.let(f"fadd {kind} {value}, {term}")
+        return lanes.narrow(f, value, acc, self.scheme.out, width)
+
+
+def finish(program: Program, scheme: Scheme) -> None:
+    """Write @finish."""
+    _rows(program, scheme)
+    _any(program, scheme)
+    with program.function("finish", SIGNATURE, attributes="noinline") as f:
+        easy = f.compare("eq", slots.get(f, "out_n"), SIZE[scheme.out])
+        if scheme.bias:
+            # beta == 0 leaves the bias unread: it may hold anything
+            step = slots.get(f, "bias_n")
+            one, none = f.compare("eq", step, SIZE[scheme.bias]), f.compare("eq", step, 0)
+            used = f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0")
+            easy = f.both(easy, f.both(f.either(one, none), used))
+        operands = ("ptr %ctx", "ptr %tile", "i64 %row", "i64 %rows", "i64 %column", "i64 %columns")
+        with f.when(easy):
+            f.call("finish_rows", "void", *operands)
+        with f.unless(easy):
+            f.call("finish_any", "void", *operands)
+
+
+def _origin(f: Function, base: str, along_m: str, along_n: str) -> str:
+    down = f.mul("%row", slots.get(f, along_m))
+    return f.at(slots.pointer(f, base), f.add(down, f.mul("%column", slots.get(f, along_n))))
+
+
+def _rows(program: Program, scheme: Scheme) -> None:
+    """Rows of the output are contiguous; the bias is contiguous or one value along a row."""
+    width, element = scheme.width, FLOAT[scheme.acc]
+    with program.function("finish_rows", SIGNATURE, attributes="noinline") as f:
+        scale = Scale(f, scheme)
+        out = _origin(f, "out0", "out_m", "out_n")
+        out_m = slots.get(f, "out_m")
+        bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
+        with f.loop(0, "%rows") as i:
+            line = f.at("%tile", f.mul(i, scheme.tile_columns * SIZE[scheme.acc]))
+            target = f.at(out, f.mul(i, out_m))
+            row_bias = f.at(bias, f.mul(i, slots.get(f, "bias_m"))) if scheme.bias else ""
+            for column in range(0, scheme.tile_columns, width):
+                left = f.sub("%columns", column)
+                with f.when(f.compare("sgt", left, 0)):
+                    here = f.at(line, column * SIZE[scheme.acc])
+                    value = f.load(wide(element, width), here, 16)
+                    term = _bias(f, scheme, row_bias, column, left) if scheme.bias else None
+                    done = scale.apply(f, value, term, width)
+                    where = f.at(target, column * SIZE[scheme.out])
+                    _store(f, scheme, done, where, left)
+
+
+def _store(f: Function, scheme: Scheme, value: str, pointer: str, count: str) -> None:
+    full = f.compare("sge", count, scheme.width)
+    with f.when(full):
+        f.store(wide(MEMORY[scheme.out], scheme.width), value, pointer, SIZE[scheme.out])
+    with f.unless(full):
+        lanes.store_some(f, value, pointer, scheme.out, scheme.width, count)
+
+
+def _bias(f: Function, scheme: Scheme, line: str, column: int, count: Value) -> str:
+    """A vector of the bias from a row that is contiguous or one value."""
+    bias, width = scheme.bias or "", scheme.width
+    vector = wide(MEMORY[bias], width)
+    slot = f.variable(vector)
+    one = f.compare("eq", slots.get(f, "bias_n"), 0)
+    with f.when(one):
+        value = f.load(MEMORY[bias], line, SIZE[bias])
+        f.store(vector, lanes.splat(f, MEMORY[bias], value, width), slot)
+    with f.unless(one):
+        here = f.at(line, column * SIZE[bias])
+        f.store(vector, lanes.load_some(f, here, bias, width, count), slot)
+    return lanes.widen(f, f.load(vector, slot), bias, scheme.acc, width)
+
+
+def _any(program: Program, scheme: Scheme) -> None:
+    """Any strides, one element at a time."""
+    size, element = SIZE[scheme.acc], FLOAT[scheme.acc]
+    with program.function("finish_any", SIGNATURE, attributes="noinline") as f:
+        scale = Scale(f, scheme)
+        out = _origin(f, "out0", "out_m", "out_n")
+        bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
+        used = f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0")
+        out_m, out_n = slots.get(f, "out_m"), slots.get(f, "out_n")
+        bias_m, bias_n = slots.get(f, "bias_m"), slots.get(f, "bias_n")
+        with f.loop(0, "%rows") as i, f.loop(0, "%columns") as j:
+            at = f.mul(f.add(f.mul(i, scheme.tile_columns), j), size)
+            value = f.load(element, f.at("%tile", at), size)
+            term = None
+            if scheme.bias:
+                slot = f.variable(element, "0.0")
+                with f.when(used):
+                    here = f.at(bias, f.add(f.mul(i, bias_m), f.mul(j, bias_n)))
+                    raw = f.load(MEMORY[scheme.bias], here, SIZE[scheme.bias])
+                    f.store(element, lanes.widen(f, raw, scheme.bias, scheme.acc, 1), slot)
+                term = f.load(element, slot)
+            done = scale.apply(f, value, term, 1)
+            where = f.at(out, f.add(f.mul(i, out_m), f.mul(j, out_n)))
+            f.store(MEMORY[scheme.out], done, where, SIZE[scheme.out])

@@ -1,0 +1,117 @@
+"""How a product is computed on this processor: element types, register tile, panel formats.
+
+A panel is a strip of `rows` rows of one operand (columns, for the second one) over a range of k,
+stored as lanes: one f32 or f64, or a pair of neighbouring bf16 along k. Lanes lie in memory as
+[k][row], or, for tile registers, as [k / 16][row][16].
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from mezzo.errors import DTypeError, message
+from mezzo.kernels.cpu import target
+from mezzo.kernels.cpu.contract.lanes import SIZE
+
+FLOATS = ("f32", "f64", "bf16", "f16")
+INTEGERS = ("u8", "i8", "i16", "i32", "i64")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The format of a packed operand."""
+
+    rows: int
+    group: int  # elements along k in one lane
+    lane_bytes: int
+    width: int  # lanes in a vector; k is padded to width * group
+    k_fast: bool = False
+
+    @property
+    def k_step(self) -> int:
+        """Panels hold a multiple of so many elements along k; the rest is zeros."""
+        return self.width * self.group
+
+    def nbytes(self, depth: int) -> int:
+        """Bytes of one panel that holds `depth` elements along k."""
+        padded = -(-depth // self.k_step) * self.k_step
+        return padded // self.group * self.rows * self.lane_bytes
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Types and tile of a contraction. method: fma, dot (bf16 pairs) or amx (tile registers)."""
+
+    a: str
+    b: str
+    out: str
+    compute: str
+    bias: str | None
+    acc: str
+    method: str
+    width: int
+    tile_rows: int
+    tile_vectors: int
+    k_block: int
+
+    @property
+    def tile_columns(self) -> int:
+        """Columns of the register tile."""
+        return self.tile_vectors * self.width
+
+    @property
+    def tile_bytes(self) -> int:
+        """Bytes of the accumulators of one tile."""
+        return self.tile_rows * self.tile_columns * SIZE[self.acc]
+
+    @property
+    def panel_a(self) -> Panel:
+        """Format of the packed first operand."""
+        group = 1 if self.method == "fma" else 2
+        return Panel(self.tile_rows, group, SIZE[self.acc], self.width, self.method == "amx")
+
+    @property
+    def panel_b(self) -> Panel:
+        """Format of the packed second operand."""
+        group = 1 if self.method == "fma" else 2
+        return Panel(self.tile_columns, group, SIZE[self.acc], self.width)
+
+    @property
+    def name(self) -> str:
+        """A name for the entry that says what it computes."""
+        return "_".join(("contract", self.a, self.b, self.out, self.compute, self.bias or "none"))
+
+
+def _tile(acc: str) -> tuple[int, int, int]:
+    """Lanes, rows and vectors of the register tile for multiply-add."""
+    host = target.host()
+    lanes = host.lanes(SIZE[acc] * 8)
+    if host.has_avx512:
+        return lanes, 14, 2
+    if host.has_avx2:
+        return lanes, 6, 2
+    if host.has_neon:
+        return lanes, 8, 3
+    return lanes, 4, 2
+
+
+@functools.cache
+def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
+    """The scheme for these storage types and this compute type; raises if they do not combine."""
+    for what, given in (("a", a), ("b", b), ("out", out), ("compute", compute), ("bias", bias)):
+        if given is not None and given not in FLOATS:
+            raise DTypeError(
+                message(
+                    "contract",
+                    f"{what} has type {given}; a floating product needs one of {', '.join(FLOATS)}",
+                )
+            )
+    host = target.host()
+    if compute == "bf16" and host.has_amx_bf16:
+        return Scheme(a, b, out, compute, bias, "f32", "amx", 16, 32, 2, 1024)
+    if compute == "bf16" and host.has_avx512_bf16:
+        return Scheme(a, b, out, compute, bias, "f32", "dot", 16, 14, 2, 768)
+    acc = "f64" if compute == "f64" else "f32"
+    width, rows, vectors = _tile(acc)
+    return Scheme(a, b, out, compute, bias, acc, "fma", width, rows, vectors, 384)

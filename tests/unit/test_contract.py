@@ -1,0 +1,226 @@
+"""Contractions against NumPy in float64: types, strides, batches, sizes, bias, threads, guards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from mezzo.errors import DTypeError
+from mezzo.kernels.cpu import contract, pool
+from mezzo.kernels.cpu.entry import launch
+
+NUMPY = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16,
+         "i64": np.int64, "i32": np.int32, "i16": np.int16, "i8": np.int8, "u8": np.uint8}  # fmt: skip
+EPS = {"f32": 2.0**-24, "f64": 2.0**-53, "f16": 2.0**-11, "bf16": 2.0**-8}
+GUARD = 256  # bytes around every buffer that must stay as they are
+CANARY = 0xA5
+LAYOUTS = ("rows", "columns", "strided", "negative", "wide")
+
+
+class Matrix:
+    """A batch of matrices in a guarded buffer, laid out in some way."""
+
+    def __init__(self, rng, batch, rows, columns, kind, layout, fill=True):
+        item = np.dtype(NUMPY[kind]).itemsize
+        along_r, along_c = {
+            "rows": (columns, 1), "columns": (1, rows), "strided": (columns * 3, 3),
+            "negative": (-columns, -1), "wide": (columns + 1037, 1),
+        }[layout]  # fmt: skip
+        span = abs(along_r) * max(rows - 1, 0) + abs(along_c) * max(columns - 1, 0) + 1
+        self.raw = np.full(GUARD * 2 + span * batch * item, CANARY, np.uint8)
+        first = GUARD + (span - 1) * item * (layout == "negative")
+        self.strides = (along_r * item, along_c * item)
+        self.offsets = np.arange(batch, dtype=np.int64) * span * item
+        self.array = np.ndarray(
+            (batch, rows, columns), NUMPY[kind], self.raw.data, first, (span * item, *self.strides)
+        )
+        if fill and kind in EPS:
+            self.array[...] = rng.standard_normal(self.array.shape)
+        elif fill:
+            self.array[...] = rng.integers(0, 100, self.array.shape)
+        self.address = self.raw.ctypes.data + first
+
+    def outside(self):
+        """The bytes that belong to no element."""
+        mask = np.ones(self.raw.shape, bool)
+        index = np.ndarray(
+            self.array.shape, f"V{self.array.itemsize}", mask.data,
+            self.address - self.raw.ctypes.data, self.array.strides,
+        )  # fmt: skip
+        index[...] = np.zeros((), f"V{self.array.itemsize}")
+        return self.raw[mask]
+
+
+def multiply(a, b, out, compute, kinds, bias=None, threads=1, alpha=1.0, beta=1.0):
+    """Run the contraction; the workspace is guarded too."""
+    (batch, m, k), n = a.array.shape, b.array.shape[2]
+    plan = contract.kernel(*kinds[:3], compute, kinds[3] if bias else None).plan(
+        m, n, k, a=a.strides, b=b.strides, out=out.strides,
+        bias=bias.strides if bias else (0, 0), batch=batch, threads=threads,
+    )  # fmt: skip
+    space = np.full(plan.workspace_bytes + 128 + GUARD, CANARY, np.uint8)
+    start = -space.ctypes.data % 64
+    tables = [x.offsets.ctypes.data if x else 0 for x in (a, b, out, bias)]
+    launch(
+        plan.address,
+        *plan.slots(
+            a.address, b.address, out.address, bias.address if bias else 0, space.ctypes.data + start,
+            a_offsets=tables[0], b_offsets=tables[1], out_offsets=tables[2], bias_offsets=tables[3],
+            alpha=alpha, beta=beta,
+        ),
+    )  # fmt: skip
+    assert (space[start + plan.workspace_bytes :] == CANARY).all(), "workspace overrun"
+    assert (out.outside() == CANARY).all(), "wrote outside the output"
+
+
+def rounded(array, compute):
+    """What the kernel multiplies: f64 reaches bf16 and f16 through f32, as in PyTorch."""
+    if compute in ("bf16", "f16"):
+        array = array.astype(np.float32).astype(NUMPY[compute])
+    return array.astype(NUMPY[compute]).astype(np.float64)
+
+
+def check(
+    rng, batch, m, n, k, kinds, compute, layouts, threads=1, with_bias=False, alpha=1.0, beta=1.0
+):
+    """One product against float64."""
+    a = Matrix(rng, batch, m, k, kinds[0], layouts[0])
+    b = Matrix(rng, batch, k, n, kinds[1], layouts[1])
+    out = Matrix(rng, batch, m, n, kinds[2], layouts[2], fill=False)
+    bias = Matrix(rng, batch, m, n, kinds[3], layouts[3]) if with_bias else None
+    multiply(a, b, out, compute, kinds, bias, threads, alpha, beta)
+    x, y = (rounded(v.array, compute) for v in (a, b))
+    expected = alpha * (x @ y)
+    size = abs(alpha) * (abs(x) @ abs(y))
+    if bias:
+        expected = expected + beta * bias.array.astype(np.float64)
+        size = size + abs(beta * bias.array.astype(np.float64))
+    acc = EPS["f64"] if compute == "f64" else EPS["f32"]
+    bound = size * acc * (k + 4) + abs(expected) * EPS[kinds[2]] * 1.01 + 1e-6 * (kinds[2] == "f16")
+    error = abs(out.array.astype(np.float64) - expected)
+    assert (error <= bound + 1e-30).all(), f"error {np.max(error - bound)} over the bound"
+    return out.array.copy()
+
+
+SIZES = [(1, 1, 1), (5, 7, 3), (14, 32, 16), (15, 33, 17), (31, 65, 129), (64, 64, 64), (100, 1, 50),
+         (1, 100, 50), (3, 200, 500), (200, 3, 500), (129, 257, 1100), (33, 47, 2500)]  # fmt: skip
+
+
+@pytest.mark.parametrize("compute", ["f32", "f64", "bf16", "f16"])
+@pytest.mark.parametrize("m,n,k", SIZES)
+def test_sizes(compute, m, n, k):
+    rng = np.random.default_rng(m * 1000 + n)
+    kinds = (compute, compute, compute, "f32")
+    for layouts in (("rows", "rows", "rows", "rows"), ("columns", "columns", "rows", "rows"),
+                    ("rows", "columns", "columns", "columns")):  # fmt: skip
+        check(rng, 1, m, n, k, kinds, compute, layouts)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_types_and_strides(seed):
+    rng = np.random.default_rng(seed)
+    m, n, k = (int(rng.integers(1, 70)) for _ in range(3))
+    if seed % 3 == 0:
+        k = int(rng.integers(1, 1500))
+    compute = str(rng.choice(["f32", "f64", "bf16", "f16"]))
+    kinds = tuple(str(rng.choice(list(EPS))) for _ in range(4))
+    layouts = tuple(str(rng.choice(LAYOUTS)) for _ in range(4))
+    check(rng, int(rng.integers(1, 4)), m, n, k, kinds, compute, layouts,
+          with_bias=bool(seed % 2), alpha=1.0 + seed % 4, beta=0.5 + seed % 3)  # fmt: skip
+
+
+@pytest.mark.parametrize("compute", ["f32", "bf16", "f64"])
+def test_threads_do_not_change_bits(compute):
+    kinds = (compute, compute, compute, "f32")
+    before = pool.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 5):
+            pool.set_num_threads(threads)
+            for batch, m, n, k in ((1, 210, 190, 2100), (7, 40, 50, 60), (2, 300, 300, 30)):
+                rng = np.random.default_rng(1)
+                done = check(rng, batch, m, n, k, kinds, compute, ("rows",) * 4, threads=threads)
+                results.append(((batch, m), done.tobytes()))
+    finally:
+        pool.set_num_threads(before)
+    assert len(set(results)) == 3
+
+
+@pytest.mark.parametrize("compute", ["f32", "bf16", "f64", "f16"])
+def test_empty_sizes(compute):
+    rng = np.random.default_rng(0)
+    kinds = (compute, compute, compute, "f32")
+    zeros = check(rng, 2, 20, 40, 0, kinds, compute, ("rows",) * 4)
+    assert (zeros.astype(np.float64) == 0).all()
+    check(rng, 2, 20, 40, 0, kinds, compute, ("rows",) * 4, with_bias=True)
+    for m, n, batch in ((0, 5, 1), (5, 0, 1), (5, 5, 0)):
+        check(rng, batch, m, n, 3, kinds, compute, ("rows",) * 4)
+
+
+def test_broadcast_operands():
+    """Stride 0, and one matrix for the whole batch through equal offsets."""
+    rng = np.random.default_rng(3)
+    a = Matrix(rng, 3, 20, 30, "f32", "rows")
+    b = Matrix(rng, 3, 30, 40, "f32", "rows")
+    out = Matrix(rng, 3, 20, 40, "f32", "rows", fill=False)
+    a.strides = (0, 4)
+    b.offsets[:] = 0
+    multiply(a, b, out, "f32", ("f32",) * 4)
+    expected = np.broadcast_to(a.array[:, :1], a.array.shape).astype(float) @ b.array[0].astype(
+        float
+    )
+    assert np.allclose(out.array, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", ["m", "n"])
+def test_bias_vectors(axis):
+    rng = np.random.default_rng(4)
+    a, b = Matrix(rng, 1, 30, 20, "f32", "rows"), Matrix(rng, 1, 20, 70, "bf16", "columns")
+    out = Matrix(rng, 1, 30, 70, "f32", "rows", fill=False)
+    bias = Matrix(rng, 1, 1, 70, "bf16", "rows")
+    bias.strides = (0, 2) if axis == "n" else (2, 0)
+    multiply(a, b, out, "f32", ("f32", "bf16", "f32", "bf16"), bias)
+    line = bias.array[0, 0].astype(float)
+    term = line[None, :] if axis == "n" else line[:30, None]
+    expected = a.array[0].astype(float) @ b.array[0].astype(float) + term
+    assert np.allclose(out.array[0], expected, atol=1e-4)
+
+
+def test_not_finite_values_pass():
+    rng = np.random.default_rng(5)
+    for compute in ("f32", "bf16", "f16", "f64"):
+        a = Matrix(rng, 1, 20, 40, compute, "rows")
+        b = Matrix(rng, 1, 40, 50, compute, "columns")
+        out = Matrix(rng, 1, 20, 50, compute, "rows", fill=False)
+        a.array[0, 3, 7], a.array[0, 4, 39] = np.nan, np.inf
+        multiply(a, b, out, compute, (compute,) * 4)
+        done = out.array[0].astype(float)
+        assert np.isnan(done[3]).all() and np.isinf(done[4]).all()
+        assert np.isfinite(np.delete(done, (3, 4), 0)).all()
+
+
+def test_unknown_types_are_named():
+    with pytest.raises(DTypeError, match="compute has type i32"):
+        contract.kernel("f32", "f32", "f32", "i32")
+
+
+TARGETS = ("avx512bf16", "avx512", "avx2", "plain")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_lower_targets(target):
+    """The same tests on what lesser processors run; skipped where this one is lesser still."""
+    if os.environ.get("MEZZO_CPU_TARGET"):
+        pytest.skip("already lowered")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", __file__],
+        env={**os.environ, "MEZZO_CPU_TARGET": target}, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if "which this processor" in run.stdout:
+        pytest.skip(f"this processor has no {target}")
+    assert run.returncode == 0, run.stdout[-3000:]
