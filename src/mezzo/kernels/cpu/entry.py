@@ -3,9 +3,10 @@
     launch(address, *slots)            call `void kernel(ptr slots)` at that address
     launch_unlocked(address, *slots)   the same with the interpreter lock released
 
-A slot is an int (an i64, or a pointer), a float (the bits of a double) or a bool (0 or 1); there are
-at most 32. Usually both are builtins made of native code; `implementation` says which ones are in use:
-"native", or "ctypes" (MEZZO_ENTRY=ctypes, another interpreter than CPython, a free-threaded build).
+A slot is an int (an i64, or a pointer), a float (the bits of a double) or a bool (0 or 1); there
+are at most 32. Usually both are builtins made of native code; `implementation` says which ones are
+in use: "native", or "ctypes" (MEZZO_ENTRY=ctypes, another interpreter than CPython, a free-threaded
+build).
 """
 
 from __future__ import annotations

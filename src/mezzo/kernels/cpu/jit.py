@@ -4,7 +4,7 @@ What an author of IR may rely on:
 
 - Text LLVM IR with opaque pointers; no `target` lines (they are put in front of the first line).
 - Vectors of any width are kept: `<16 x float>` is one register where there is AVX-512, and is split
-  by LLVM elsewhere. No function attributes are needed for that. Fast-math flags are per instruction.
+  by LLVM elsewhere. No function attributes are needed. Fast-math flags are per instruction.
 - Every `define` that is not `internal` or `private` has an address. Names need be unique only
   within one module: all kernels may be called @kernel.
 - It may declare and call `void @mezzo_parallel(ptr body, ptr ctx, i64 count)`, functions of libm

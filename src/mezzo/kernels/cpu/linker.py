@@ -1,4 +1,4 @@
-"""Text LLVM IR to machine code at an address: parse, verify, optimise, emit, link, and the counters.
+"""Text LLVM IR to machine code at an address: parse, verify, optimise, emit, link; and counters.
 
 Use `jit.load`, which adds what kernels may call (worker threads, conversions); this module is below
 the pool and the entry, which are themselves IR.

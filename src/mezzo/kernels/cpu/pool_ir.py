@@ -4,10 +4,10 @@ One region at a time. Its state is one 64-bit word, the *ticket*:
 
     generation (32 bits) | parts (16 bits) | next part (16 bits)
 
-A thread that raises `next` by compare-and-swap owns that part of the region; since the generation is in
-the same word, a worker that comes late can only fail. So the caller never waits for a worker that
-has not started: it takes the remaining parts itself and then waits for those already taken. Which
-items a part holds depends on count and parts alone.
+A thread that raises `next` by compare-and-swap owns that part of the region; since the generation
+is in the same word, a worker that comes late can only fail. So the caller never waits for a worker
+that has not started: it takes the remaining parts itself and then waits for those already taken.
+Which items a part holds depends on count and parts alone.
 
 Sleeping: a worker adds itself to `asleep` and then waits while the generation is the one it has
 seen; a caller publishes the new generation and then reads `asleep`. One of the two sees the other.
@@ -348,13 +348,13 @@ _FUTEX = """
 ; FUTEX_WAIT_PRIVATE is 128 and FUTEX_WAKE_PRIVATE 129; the generation is the ticket's upper half.
 define internal void @doze(i32 %seen) {
   %word = getelementptr i8, ptr @ticket, i64 4
-  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr %word, i32 128, i32 %seen, ptr null, ptr null, i32 0)
+  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr %word, i32 128, i32 %seen, ptr null)
   ret void
 }
 
 define internal void @rouse(i32 %n) {
   %word = getelementptr i8, ptr @ticket, i64 4
-  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr %word, i32 129, i32 %n, ptr null, ptr null, i32 0)
+  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr %word, i32 129, i32 %n, ptr null)
   ret void
 }
 
