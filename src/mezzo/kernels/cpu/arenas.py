@@ -22,11 +22,11 @@ class Usage:
 
     __slots__ = (
         "allocated",
-        "peak",
-        "reserved",
-        "peak_reserved",
         "limit",
         "maps",
+        "peak",
+        "peak_reserved",
+        "reserved",
         "unmaps",
     )
 
@@ -58,7 +58,7 @@ class ForeignBucket(Bucket):
 class GuardBucket:
     """One block that ends at a page without access; see memory.py."""
 
-    __slots__ = ("size", "base", "pages")
+    __slots__ = ("base", "pages", "size")
 
     def __init__(self, nbytes: int) -> None:
         self.size = up(max(nbytes, 1), ALIGNMENT)

@@ -30,7 +30,7 @@ class Block:
     __init__; who defines __del__ calls this one.
     """
 
-    __slots__ = ("ptr", "nbytes", "bucket")
+    __slots__ = ("bucket", "nbytes", "ptr")
     ptr: int
     nbytes: int  # as requested; the class may be a little larger
     bucket: Bucket
