@@ -1,0 +1,1 @@
+"""Storage and views, the tape, the door, the record and its families, Tensor."""

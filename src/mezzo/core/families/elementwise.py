@@ -1,0 +1,309 @@
+"""Elementwise operations: one expression per element, broadcasting, promotion, in-place and out= forms.
+
+    @elementwise(kernel=lambda a, b: a + b, vjp={"input": ..., "other": ...})
+    def add(input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
+
+The kernel gets expressions for the operands (already in the compute type) and for numeric parameters, and
+Python values for the rest. Parameters that still have their default are constants of the kernel;
+other numbers are runtime scalars: their value compiles nothing.
+"""
+
+from __future__ import annotations
+
+import array
+import functools
+from collections.abc import Callable, Sequence
+
+from mezzo import devices, dtypes
+from mezzo.core import tape
+from mezzo.core.layout import Layout, layout
+from mezzo.core.record import Primitive, registered
+from mezzo.core.state import STATE
+from mezzo.core.storage import INFERENCE, Storage
+from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
+from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.kernels import ir
+from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, SCALAR, SERIAL, STRIDED, MapKernel
+from mezzo.kernels.cpu.memory import allocate
+from mezzo.rules import dtypes as dtype_rules
+from mezzo.rules import shapes
+from mezzo.rules.iteration import coalesce
+
+NUMBERS = (bool, int, float)
+_new = object.__new__
+
+
+class MapPlan:
+    """How to run a map on given layouts. head: the first launch slot (n, or the block's address)."""
+
+    __slots__ = ("layout", "nbytes", "address", "head", "tensors", "scalars", "launch", "block", "runs")
+
+    def execute(self, args: tuple) -> Tensor:
+        """Run on new memory."""
+        out = empty(self.layout)
+        self.into(out, args)
+        return out
+
+    def into(self, out: Tensor, args: tuple) -> None:
+        """Run into existing memory of the planned layout."""
+        if self.runs:
+            self.launch(
+                self.address, self.head, out.ptr, *[args[i].ptr for i in self.tensors], *[args[i] for i in self.scalars]
+            )
+
+
+@functools.lru_cache(maxsize=4096)
+def _kernel(build: Callable, signature: tuple, ins: tuple, outs: tuple, scalars: tuple) -> MapKernel:
+    """The kernel of a record for given types; signature tells how each argument reaches the builder."""
+    arguments, next_load, next_scalar = [], 0, 0
+    for how, value in signature:
+        if how == "load":
+            loaded = ir.load(next_load, ins[next_load])
+            arguments.append(loaded if value is None else ir.cast(loaded, value))
+            next_load += 1
+        elif how == "scalar":
+            arguments.append(ir.scalar(next_scalar, scalars[next_scalar]))
+            next_scalar += 1
+        else:
+            arguments.append(value)
+    built = build(*arguments)
+    compute = ir.COMPUTE[outs[0]]
+    return MapKernel(ins, outs, (ir.cast(ir.lift(built, compute), compute),), scalars)
+
+
+def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout]) -> MapPlan:
+    """Choose the variant and lay out the block for these layouts (all broadcast to out's shape)."""
+    plan = _new(MapPlan)
+    plan.layout, plan.nbytes, plan.runs = out, out.nbytes, out.numel > 0
+    strides = [out.byte_strides()] + [
+        tuple(s * o.dtype.itemsize for s in shapes.expand_strides(o.shape, o.strides, out.shape)) for o in operands
+    ]
+    sizes, table = coalesce(out.shape, strides)
+    widths = [out.dtype.itemsize] + [o.dtype.itemsize for o in operands]
+    pattern = "".join(
+        CONTIGUOUS if t[0] == w or (sizes[0] == 1 and i == 0) else (SCALAR if t[0] == 0 and i else STRIDED)
+        for i, (t, w) in enumerate(zip(table, widths))
+    )
+    plan.block = None
+    if len(sizes) == 1 and STRIDED not in pattern:
+        plan.address, plan.head = kernel.address("flat", pattern), out.numel
+    else:
+        plan.address = kernel.address("strided", pattern)
+        plan.block, plan.head = _block(sizes, table, out.numel)
+    plan.launch = launch_unlocked if plan.nbytes >= 1 << 18 else launch
+    return plan
+
+
+def _block(sizes: list[int], table: list[list[int]], count: int) -> tuple[array.array, int]:
+    per_row = -(-sizes[0] // CHUNK)
+    rows = count // max(sizes[0], 1)
+    words = [rows * per_row, int(count <= SERIAL), per_row, sizes[0], len(sizes) - 1, *sizes[1:]]
+    for steps in table:
+        words += steps
+    block = array.array("q", words)
+    return block, block.buffer_info()[0]
+
+
+class Elementwise(Primitive):
+    """A record whose result at an index depends on the operands at that index alone."""
+
+    family = "elementwise"
+
+    def __init__(self, fn, *, kernel, dtype=dtype_rules.promote, raw: Sequence[str] = (), **options):
+        super().__init__(fn, **options)
+        self.kernel, self.dtype_rule = kernel, dtype
+        self.raw = frozenset(self.names.index(n) for n in raw)  # operands that keep their own type
+        self.ties = frozenset(self.operands)
+        self._pairs: dict = {}
+        self._singles: dict = {}
+        self._pair = self.arity >= 2 and self.operands[:2] == (0, 1) and 2 in self.tails
+        self._single = self.operands == (0,) and 1 in self.tails
+
+    # ---- plans
+
+    def key(self, args: tuple):
+        parts = []
+        for i, a in enumerate(args):
+            if isinstance(a, Tensor):
+                parts.append(a.layout)
+            elif a.__class__ in NUMBERS and self._is_scalar(i, a):
+                parts.append(a.__class__)
+            else:
+                parts.append((a.__class__, a))
+        return tuple(parts)
+
+    def _is_scalar(self, position: int, value) -> bool:
+        """True if a number reaches the kernel at run time."""
+        if position in self.operands:
+            return True
+        return value.__class__ is not bool and value != self.defaults.get(self.names[position])
+
+    def make(self, *args) -> MapPlan:
+        return self.make_into(None, args)
+
+    def make_into(self, target: Layout | None, args: tuple) -> MapPlan:
+        """The plan; target is the layout of existing memory, or None for new memory."""
+        tensors = [i for i in self.operands if isinstance(args[i], Tensor)]
+        if not tensors:
+            raise Fact(DTypeError, "needs at least one tensor", "Write mezzo.tensor(value) for one operand.")
+        device = common_device(self.name, [args[i] for i in tensors])
+        if self.dtype_rule.__code__.co_argcount == 2:
+            compute, result = self.dtype_rule(self._operand_dtypes(args), dict(zip(self.names, args)))
+        else:
+            compute, result = self.dtype_rule(self._operand_dtypes(args))
+        require_no_complex(self.name, compute)
+        layouts = [args[i].layout for i in tensors]
+        shape = self.shape(layouts)
+        out = target or self.result_layout(args, shape, layouts, result, device)
+        if target is not None:
+            self._check_target(target, shape, result)
+        scalars = [i for i, a in enumerate(args) if a.__class__ in NUMBERS and self._is_scalar(i, a)]
+        kernel = self._build(args, compute, out.dtype, tensors, scalars)
+        if device is devices.meta:
+            plan = _new(MapPlan)
+            plan.layout, plan.nbytes, plan.runs = out, 0, False
+        else:
+            plan = map_plan(kernel, out, layouts)
+        plan.tensors, plan.scalars = tuple(tensors), tuple(scalars)
+        return plan
+
+    def shape(self, layouts: Sequence[Layout]) -> tuple[int, ...]:
+        """The shape of the result."""
+        return shapes.broadcast([x.shape for x in layouts])
+
+    def result_layout(self, args, shape, layouts, dtype, device) -> Layout:
+        """The layout of new memory: the strides of the first dense operand."""
+        return layout(shape, shapes.like_strides(shape, [(x.shape, x.strides) for x in layouts]), dtype, device)
+
+    def _operand_dtypes(self, args: tuple):
+        found = []
+        for i in self.operands:
+            a = args[i]
+            if a is None or i in self.raw:
+                continue
+            if isinstance(a, Tensor):
+                found.append((a.layout.dtype, "tensor" if a.layout.ndim else "zero"))
+            elif isinstance(a, (bool, int, float, complex)):
+                found.append((dtypes.of_scalar(a), "number"))
+            else:
+                name = self.names[i]
+                raise Fact(DTypeError, f"argument {i + 1} ({name}) is {type(a).__name__}; it must be a Tensor or a number")
+        return found
+
+    def _check_target(self, target: Layout, shape, result) -> None:
+        if tuple(target.shape) != tuple(shape):
+            raise Fact(ShapeError, f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}")
+        if target.dtype.category < result.category:
+            raise Fact(
+                DTypeError,
+                f"result type {result.name} can't be cast to the desired output type {target.dtype.name}",
+                "Write the operation out of place, or convert the tensor first.",
+            )
+        if target.has_overlap():
+            raise Fact(ShapeError, "cannot write into an expanded tensor: several indices share one element", "clone() it.")
+
+    def _build(self, args, compute, out, tensors, scalars) -> MapKernel:
+        type = ir.COMPUTE[compute.ir]
+        signature, ins, numbers = [], [], []
+        for i, a in enumerate(args):
+            if i in tensors:
+                ins.append(a.layout.dtype.ir)
+                signature.append(("load", None if i in self.raw else type))
+            elif i in scalars:
+                numbers.append(type)
+                signature.append(("scalar", None))
+            else:
+                signature.append(("value", a))
+        return _kernel(self.kernel, tuple(signature), tuple(ins), (out.ir,), tuple(numbers))
+
+    # ---- running
+
+    def __call__(self, *args, **kwargs):
+        # The short way for tensors with every parameter at its default: one lookup, one launch.
+        if not kwargs and not STATE.stack:
+            if self._pair and len(args) == 2:
+                a, b = args
+                if isinstance(a, Tensor) and isinstance(b, Tensor):
+                    plan = self._pairs.get((a.layout, b.layout))
+                    if plan is None:
+                        plan = self._pairs[a.layout, b.layout] = self.plan(args + self.tails[2])
+                    if plan.runs:
+                        out = _new(Tensor)
+                        out.layout = plan.layout
+                        storage = allocate(plan.nbytes, Storage)
+                        storage.version = INFERENCE if STATE.inference else 0
+                        out.storage = storage
+                        ptr = out.ptr = storage.ptr
+                        out.auto = out.base = None
+                        plan.launch(plan.address, plan.head, ptr, a.ptr, b.ptr)
+                        if a.auto is not None or b.auto is not None or a.base is not None or b.base is not None:
+                            tape.attach(self, args + self.tails[2], out)
+                        return out
+        return Primitive.__call__(self, *args, **kwargs)
+
+    def run(self, args: tuple) -> Tensor:
+        plan = self.plan(args)
+        out = plan.execute(args)
+        for i in plan.tensors:
+            a = args[i]
+            if a.auto is not None or a.base is not None:
+                tape.attach(self, args, out)
+                break
+        return out
+
+    def update(self, target: Tensor, args: tuple) -> Tensor:
+        tape.check_inplace(self.name + "_", target)
+        key = (*self.key(args), "into")
+        plan = self.plans.get(key)
+        if plan is None:
+            try:
+                plan = self.plans[key] = self.make_into(target.layout, args)
+            except Fact as fact:
+                self.fail(fact, args)
+        args = _untangle(self, target, args)
+        before = tape.alias(target)
+        before.auto, before.base = target.auto, target.base
+        args = (before, *args[1:])
+        node = tape.prepare(self, args)
+        plan.into(target, args)
+        tape.wrote(self.name + "_", target, node)
+        return target
+
+    def call_into(self, out, args: tuple):
+        if STATE.stack or not isinstance(out, Tensor) or out.requires_grad:
+            return super().call_into(out, args)
+        try:
+            plan = self.make_into(None, args)
+            if tuple(plan.layout.shape) != tuple(out.shape) or any(_overlaps(out, args[i]) for i in plan.tensors):
+                return super().call_into(out, args)
+            plan = self.make_into(out.layout, args)
+        except Fact as fact:
+            self.fail(fact, args)
+        plan.into(out, args)
+        tape.mark_written(out.storage, self.name)
+        return out
+
+
+def _overlaps(a: Tensor, b: Tensor) -> bool:
+    """True if two tensors of one storage may share bytes at different indices."""
+    if a.storage is None or a.storage is not b.storage or (a.ptr == b.ptr and a.layout is b.layout):
+        return False
+    if a.ptr == b.ptr and a.layout.shape == b.layout.shape and a.layout.strides == b.layout.strides:
+        return False
+    low_a, high_a = a.layout.extent()
+    low_b, high_b = b.layout.extent()
+    return a.ptr + low_a < b.ptr + high_b and b.ptr + low_b < a.ptr + high_a
+
+
+def _untangle(record: Elementwise, target: Tensor, args: tuple) -> tuple:
+    """Operands that overlap the target at other indices are copied before they are overwritten."""
+    if not any(isinstance(args[i], Tensor) and _overlaps(target, args[i]) for i in record.operands[1:]):
+        return args
+    return tuple(
+        a.clone() if i and i in record.operands and isinstance(a, Tensor) and _overlaps(target, a) else a
+        for i, a in enumerate(args)
+    )
+
+
+elementwise = registered(Elementwise)

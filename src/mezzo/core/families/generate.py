@@ -1,0 +1,80 @@
+"""Tensors from nothing: an expression of the index and of runtime numbers.
+
+    @generate(kernel=lambda type, index, value: value, numbers=("value",))
+    def fill(size, dtype, device, value) -> Tensor: ...
+
+The first three parameters are size, dtype and device. The kernel gets the compute type, the
+linear index (i64) and an expression for each number; `wide` numbers are i64 whatever the dtype.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from mezzo import devices
+from mezzo.core.layout import dense
+from mezzo.core.record import Primitive, none, registered
+from mezzo.core.tensor import Tensor, empty
+from mezzo.errors import ArgumentValueError, Fact
+from mezzo.kernels import ir
+from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu.maps import MapKernel
+
+
+@functools.lru_cache(maxsize=512)
+def _kernel(build: Callable, out: str, types: tuple) -> MapKernel:
+    compute = ir.COMPUTE[out]
+    built = build(compute, ir.index(), *[ir.scalar(i, t) for i, t in enumerate(types)])
+    return MapKernel((), (out,), (ir.cast(ir.lift(built, compute), compute),), types)
+
+
+class GeneratePlan:
+    """Output layout and launch."""
+
+    __slots__ = ("layout", "address", "launch", "runs", "positions", "floats")
+
+    def execute(self, args: tuple) -> Tensor:
+        """Run on new memory."""
+        out = empty(self.layout)
+        if self.runs:
+            numbers = [float(args[i]) if f else int(args[i]) for i, f in zip(self.positions, self.floats)]
+            self.launch(self.address, self.layout.numel, out.ptr, *numbers)
+        return out
+
+
+class Generate(Primitive):
+    """A record that makes a dense tensor from numbers alone."""
+
+    family = "generate"
+
+    def __init__(self, fn, *, kernel, numbers: Sequence[str] = (), wide: Sequence[str] = (), **options):
+        options.setdefault("vjp", none("made from numbers"))
+        super().__init__(fn, **options)
+        self.kernel, self.wide = kernel, frozenset(wide)
+        self.scalars = tuple(self.names.index(n) for n in numbers)
+
+    def key(self, args: tuple):
+        return tuple((a.__class__, a) for i, a in enumerate(args) if i not in self.scalars)
+
+    def make(self, *args) -> GeneratePlan:
+        size, dtype, device = args[:3]
+        if any(n < 0 for n in size):
+            raise Fact(ArgumentValueError, f"size {tuple(size)} has a negative axis")
+        plan = GeneratePlan()
+        plan.layout = dense(size, dtype, device)
+        plan.runs = plan.layout.numel > 0 and device is devices.cpu
+        plan.positions = self.scalars
+        compute = ir.COMPUTE[dtype.ir]
+        types = tuple("i64" if self.names[i] in self.wide else compute for i in self.scalars)
+        plan.floats = tuple(t in ir.FLOATS for t in types)
+        if plan.runs:
+            plan.address = _kernel(self.kernel, dtype.ir, types).address("flat", "c")
+        plan.launch = launch_unlocked if plan.layout.nbytes >= 1 << 18 else launch
+        return plan
+
+    def run(self, args: tuple) -> Tensor:
+        return self.plan(args).execute(args)
+
+
+generate = registered(Generate)

@@ -1,0 +1,66 @@
+"""Operations that NumPy runs: those where a library serves (sorting, decompositions) and generated code has no edge.
+
+    @host(shapes=lambda x, ...: [(shape, dtype), ...])
+    def sort(...): ...
+
+`run(*arrays_and_parameters, outs)` gets NumPy views of the operands' memory and writes the outputs'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mezzo import devices
+from mezzo.core import tape
+from mezzo.core.layout import dense
+from mezzo.core.record import Primitive, registered
+from mezzo.core.tensor import Tensor, common_device, empty
+
+
+class HostPlan:
+    """Output layouts and the function that fills them."""
+
+    __slots__ = ("layouts", "fill", "runs", "single")
+
+    def __init__(self, layouts, fill: Callable, runs: bool, single: bool):
+        self.layouts, self.fill, self.runs, self.single = layouts, fill, runs, single
+
+    def execute(self, args: tuple):
+        """Run on new memory."""
+        outs = tuple(empty(x) for x in self.layouts)
+        if self.runs:
+            self.fill([o._array() for o in outs], *[_view(a) for a in args])
+        return outs[0] if self.single else outs
+
+
+def _view(value):
+    if isinstance(value, Tensor):
+        return value._array()
+    if isinstance(value, (tuple, list)):
+        return type(value)(_view(v) for v in value)
+    return value
+
+
+class Host(Primitive):
+    """A record whose outputs NumPy computes. results(*args) -> one (shape, dtype) or a tuple of them."""
+
+    family = "host"
+
+    def __init__(self, fn, *, results: Callable, fill: Callable, **options):
+        super().__init__(fn, **options)
+        self.results, self.fill = results, fill
+
+    def make(self, *args) -> HostPlan:
+        found = self.results(*[a.layout if isinstance(a, Tensor) else a for a in args])
+        single = not isinstance(found[0][0], tuple)
+        device = common_device(self.name, [args[i] for i in self.operands if isinstance(args[i], Tensor)])
+        layouts = [dense(shape, dtype, device) for shape, dtype in ([found] if single else found)]
+        return HostPlan(layouts, self.fill, device is not devices.meta, single)
+
+    def run(self, args: tuple):
+        outs = self.plan(args).execute(args)
+        tape.attach(self, args, outs)
+        return outs
+
+
+host = registered(Host)

@@ -1,0 +1,198 @@
+"""Reductions over axes: a fold (kernels/cpu/reduce.py), which axes, and which dtypes.
+
+    @reduction(fold=folds.total, dtype=rules.sum_dtype, vjp=...)
+    def sum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor: ...
+
+The family reads the parameters called dim, keepdim and dtype. Several Tensor operands broadcast
+against the first before they are folded.
+"""
+
+from __future__ import annotations
+
+import array
+import functools
+from collections.abc import Callable, Sequence
+
+from mezzo import devices
+from mezzo.core import tape
+from mezzo.core.layout import Layout, dense
+from mezzo.core.record import Primitive, registered
+from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
+from mezzo.errors import DimensionError, Fact
+from mezzo.kernels import ir
+from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu.reduce import Fold, ReduceKernel
+from mezzo.rules import shapes
+from mezzo.rules.iteration import coalesce
+
+SERIAL = 32768  # elements below which the pool is not worth waking
+
+
+@functools.lru_cache(maxsize=2048)
+def _kernel(build: Callable, ins: tuple, compute: str, outs: tuple, values: tuple) -> ReduceKernel:
+    return ReduceKernel(build(compute, *values), ins, outs)
+
+
+class ReducePlan:
+    """Layouts and launch of one reduction."""
+
+    __slots__ = ("layouts", "address", "block", "tensors", "launch", "runs", "first")
+
+    def execute(self, args: tuple):
+        """Run on new memory."""
+        outs = [empty(x) for x in self.layouts]
+        if self.runs:
+            if self.first is not None:  # a large reduction: partial results first
+                middle = self.first.execute(args)
+                sources = middle if isinstance(middle, tuple) else (middle,)
+            else:
+                sources = [args[i] for i in self.tensors]
+            self.launch(
+                self.address, self.block.buffer_info()[0], *[o.ptr for o in outs], *[s.ptr for s in sources]
+            )
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def reduce_plan(kernel: ReduceKernel, outs: Sequence[Layout], ins: Sequence[Layout], shape, dims) -> ReducePlan:
+    """The plan for inputs broadcast to `shape`, reduced over `dims`; outs are dense with the kept axes."""
+    plan = ReducePlan()
+    plan.layouts, plan.first = tuple(outs), None
+    plan.runs = outs[0].numel > 0
+    kept = [i for i in range(len(shape)) if i not in dims]
+    steps = [
+        tuple(s * x.dtype.itemsize for s in shapes.expand_strides(x.shape, x.strides, shape)) for x in ins
+    ]
+    out_steps = [shapes.contiguous_strides([shape[i] for i in kept]) for _ in outs]
+    out_steps = [tuple(s * o.dtype.itemsize for s in st) for st, o in zip(out_steps, outs)]
+    ksizes, ktable = coalesce([shape[i] for i in kept], [*out_steps, *[[st[i] for i in kept] for st in steps]])
+    rsizes, rtable = _reduced([shape[i] for i in dims], [[st[i] for i in dims] for st in steps])
+    widths = [x.dtype.itemsize for x in ins]
+    n = len(outs)
+    pattern = "".join("c" if r[0] == w else "s" if r[0] == 0 else "g" for r, w in zip(rtable, widths))
+    if "g" not in pattern and "c" in pattern and rsizes[0] >= 8:
+        mode, lane, lane_steps = "inner", 1, [0] * (n + len(ins))
+        cells = outs[0].numel
+        units = cells
+    else:
+        mode, lane, lane_steps = "outer", ksizes[0], [t[0] for t in ktable]
+        pattern = "".join("c" if t[0] == w else "s" if t[0] == 0 else "g" for t, w in zip(ktable[n:], widths))
+        if any(t[0] != o.dtype.itemsize for t, o in zip(ktable, outs)):
+            pattern = "g" * len(ins)
+        ksizes, ktable = ksizes[1:], [t[1:] for t in ktable]
+        units = shapes.numel(ksizes) * -(-lane // 16)
+    total = shapes.numel(rsizes)
+    serial = int(total * outs[0].numel <= SERIAL or units == 1)
+    words = [units, serial, len(ksizes), len(rsizes) - 1, rsizes[0], shapes.numel(rsizes[1:]), lane,
+             *ksizes, *rsizes[1:]]  # fmt: skip
+    for i in range(n):
+        words += [lane_steps[i], *ktable[i]]
+    for i in range(len(ins)):
+        words += [lane_steps[n + i], *ktable[n + i], *rtable[i]]
+    plan.block = array.array("q", words)
+    plan.address = kernel.address(mode, pattern)
+    plan.launch = launch_unlocked if total * outs[0].numel > SERIAL else launch
+    return plan
+
+
+def _reduced(sizes: Sequence[int], steps: Sequence[Sequence[int]]):
+    """Reduced axes innermost first, in row-major order (so the index counts as the user sees it)."""
+    out_sizes: list[int] = []
+    table: list[list[int]] = [[] for _ in steps]
+    for i in reversed(range(len(sizes))):
+        if sizes[i] == 1:
+            continue
+        here = [st[i] for st in steps]
+        if out_sizes and all(t[-1] * out_sizes[-1] == h for t, h in zip(table, here)):
+            out_sizes[-1] *= sizes[i]
+            continue
+        out_sizes.append(sizes[i])
+        for t, h in zip(table, here):
+            t.append(h)
+    return (out_sizes, table) if out_sizes else ([1], [[0] for _ in steps])
+
+
+PART = 1 << 16
+
+
+class Reduction(Primitive):
+    """A record that folds axes away."""
+
+    family = "reduction"
+
+    def __init__(self, fn, *, fold, dtype, outs: int = 1, empty_error: str = "", **options):
+        super().__init__(fn, **options)
+        self.fold, self.dtype_rule, self.out_count, self.empty_error = fold, dtype, outs, empty_error
+
+    def make(self, *args) -> ReducePlan:
+        named = dict(zip(self.names, args))
+        tensors = [i for i in self.operands if isinstance(args[i], Tensor)]
+        layouts = [args[i].layout for i in tensors]
+        device = common_device(self.name, [args[i] for i in tensors])
+        shape = shapes.broadcast([x.shape for x in layouts])
+        dims = shapes.axes(named.get("dim"), len(shape))
+        compute, results = self.dtype_rule(layouts[0].dtype, named.get("dtype"))
+        require_no_complex(self.name, compute)
+        if self.empty_error and any(shape[d] == 0 for d in dims):
+            raise Fact(DimensionError, self.empty_error, "Pass a dim whose size is not zero.")
+        out_shape = shapes.reduced(shape, dims, bool(named.get("keepdim")))
+        outs = [dense(out_shape, r, device) for r in results]
+        values = tuple(named[n] for n in self.names if n not in ("dim", "keepdim", "dtype") and self.names.index(n) not in self.operands)
+        if device is devices.meta:
+            plan = ReducePlan()
+            plan.layouts, plan.runs, plan.first = tuple(outs), False, None
+            return plan
+        ins = tuple(x.dtype.ir for x in layouts)
+        kernel = _kernel(self.fold, ins, ir.COMPUTE[compute.ir], tuple(o.dtype.ir for o in outs), values)
+        if len(shape) and len(tensors) == 1 and outs[0].numel * 64 < shapes.numel(shape):
+            split = self._split(kernel, layouts[0], shape, dims, outs, values, compute)
+            if split is not None:
+                split.first.tensors = tuple(tensors)
+                return split
+        plan = reduce_plan(kernel, outs, layouts, shape, dims)
+        plan.tensors = tuple(tensors)
+        return plan
+
+    def _split(self, kernel, x: Layout, shape, dims, outs, values, compute) -> ReducePlan | None:
+        """Two steps for a long reduction to few results: parts, then their merge (same accumulators)."""
+        fold = kernel.fold
+        if len(fold.starts) != 1:
+            return None
+        rest = [d for d in dims if shape[d] > 1]
+        if not rest:
+            return None
+        longest = max(rest, key=lambda d: (x.strides[d], shape[d]))
+        total = shapes.numel([shape[d] for d in dims])
+        parts = next((p for p in range(total // PART, 1, -1) if shape[longest] % p == 0), 1)
+        if parts < 2:
+            return None
+        kind = {"f32": "f32", "f64": "f64"}.get(fold.starts[0][1])
+        if kind is None:
+            return None
+        split_shape = (*shape[:longest], parts, shape[longest] // parts, *shape[longest + 1 :])
+        strides = x.strides
+        split_strides = (*strides[:longest], strides[longest] * (shape[longest] // parts), *strides[longest:])
+        from_split = Layout(split_shape, split_strides, x.dtype, x.device)
+        split_dims = tuple(d if d < longest else d + 1 for d in dims)
+        kept = [i for i in range(len(split_shape)) if i not in split_dims]
+        middle = dense([split_shape[i] for i in kept], compute, x.device)
+        partial = Fold(fold.starts, fold.step, fold.merge, lambda accs, count: accs)
+        first = reduce_plan(ReduceKernel(partial, kernel.ins, (middle.dtype.ir,)), [middle], [from_split], split_shape, split_dims)
+        total_expr = total
+        finish = Fold(
+            fold.starts,
+            lambda accs, x, index: fold.merge(accs, x),
+            fold.merge,
+            lambda accs, count: fold.finish(accs, ir.const(total_expr, "i64")),
+        )
+        part_axis = kept.index(longest)
+        plan = reduce_plan(ReduceKernel(finish, (middle.dtype.ir,), kernel.outs), outs, [middle], middle.shape, (part_axis,))
+        plan.first, plan.tensors = first, ()
+        return plan
+
+    def run(self, args: tuple):
+        outs = self.plan(args).execute(args)
+        tape.attach(self, args, outs)
+        return outs
+
+
+reduction = registered(Reduction)

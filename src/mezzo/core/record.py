@@ -1,0 +1,336 @@
+"""The record: all that mezzo knows of an operation, and the door: calling a record.
+
+A record is made by a family's decorator on a real `def` with a real signature. What a user may call
+(functions, Tensor methods, operators, in-place and out= forms), autocast lists, docs and tests are
+derived from the registry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from types import MethodType
+from typing import Any
+
+from mezzo.core.state import STATE
+from mezzo.core.tape import attach
+from mezzo.core.tensor import Tensor
+from mezzo.errors import ArgumentTypeError, Fact, GradientError, message
+
+REGISTRY: dict[str, Record] = {}
+_SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "self": "input"}
+
+
+@dataclasses.dataclass(frozen=True)
+class none:
+    """Says why a rule is absent; a test refuses silence."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Cast:
+    """The autocast class of an operation for each device type.
+
+    One of: keep, low, fp32, set_dtype, append_dtype, promote, banned (see docs/autocast.md).
+    """
+
+    cpu: str = "keep"
+    cuda: str = "keep"
+
+
+KEEP = Cast()
+
+
+class Record:
+    """One operation. Calling it is the door: every way to run an operation passes here."""
+
+    family = "record"
+    is_composite = False
+
+    def __init__(self, fn: Callable, *, where: str = "mezzo Tensor", name: str | None = None, operators: str = "",
+                 aliases: str = "", inplace: bool = False, varargs: str | None = None, vjp: Any = None,
+                 batch: Any = None, cast: Cast | str = KEEP, samples: Any = (), errors: Any = (),
+                 reference: Callable | str | None = None, no_gradient_outputs: Sequence[int] = ()):  # fmt: skip
+        self.fn = fn
+        self.name = name or fn.__name__.rstrip("_") or fn.__name__
+        self.__name__, self.__doc__, self.__module__ = self.name, fn.__doc__, fn.__module__
+        self.where, self.operators, self.aliases = where.split(), operators.split(), aliases.split()
+        self.has_inplace, self.samples, self.errors, self.reference = inplace, samples, errors, reference
+        self.cast = Cast(cast, cast) if isinstance(cast, str) else cast
+        self.batch, self.no_gradient_outputs = batch, frozenset(no_gradient_outputs)
+        self._read_signature(varargs)
+        self._read_vjp(vjp)
+        self.grad_name = "".join(p.capitalize() for p in self.name.split("_")) + "Backward0"
+        if self.name in REGISTRY:
+            raise AssertionError(f"two records are called {self.name}: rename one")
+        REGISTRY[self.name] = self
+
+    # ---- signature
+
+    def _read_signature(self, varargs: str | None) -> None:
+        code, fn = self.fn.__code__, self.fn
+        count, extra = code.co_argcount, code.co_kwonlyargcount
+        self.names = code.co_varnames[: count + extra]
+        self.positional, self.arity = count, count + extra
+        self.defaults: dict[str, Any] = dict(fn.__kwdefaults__ or {})
+        if fn.__defaults__:
+            self.defaults.update(zip(self.names[count - len(fn.__defaults__) : count], fn.__defaults__))
+        kinds = [str(fn.__annotations__.get(n, "")) for n in self.names]
+        self.operands = tuple(i for i, kind in enumerate(kinds) if "Tensor" in kind)
+        self.numbers = tuple(i for i, kind in enumerate(kinds) if "Tensor" in kind and "Number" in kind)
+        self.varargs = self.names.index(varargs) if varargs else None
+        required = sum(n not in self.defaults for n in self.names[:count])
+        tail = tuple(self.defaults.get(n) for n in self.names)
+        complete = all(n in self.defaults for n in self.names[count:])
+        # How to fill up a call with n positional arguments and no keywords.
+        self.tails = {} if varargs or not complete else {n: tail[n:] for n in range(required, count + 1)}
+
+    def bind(self, args: tuple, kwargs: dict) -> tuple:
+        """The call's arguments as one tuple in the order of the signature, defaults filled in."""
+        if self.varargs is not None and len(args) > self.varargs:
+            first = args[self.varargs]
+            if not isinstance(first, (tuple, list)) and first is not None and not hasattr(first, "type"):
+                rest = args[self.varargs :]
+                args = (*args[: self.varargs], tuple(rest))
+        if len(args) > self.positional:
+            raise ArgumentTypeError(
+                f"{self.name}: takes {self.positional} positional arguments but {len(args)} were given. "
+                f"Its signature is {self.signature()}."
+            )
+        values = list(args)
+        kwargs = dict(kwargs)
+        for name in self.names[len(args) :]:
+            if name in kwargs:
+                values.append(kwargs.pop(name))
+            elif kwargs and (synonym := self._synonym(name, kwargs)) is not None:
+                values.append(kwargs.pop(synonym))
+            elif name in self.defaults:
+                values.append(self.defaults[name])
+            else:
+                raise ArgumentTypeError(
+                    f"{self.name}: missing required argument '{name}'. Its signature is {self.signature()}."
+                )
+        if kwargs:
+            extra = next(iter(kwargs))
+            many = "got multiple values for" if extra in self.names else "got an unexpected keyword"
+            raise ArgumentTypeError(
+                f"{self.name}: {many} argument '{extra}'. Its signature is {self.signature()}."
+            )
+        return tuple(values)
+
+    @staticmethod
+    def _synonym(name: str, kwargs: dict) -> str | None:
+        for other, meant in _SYNONYMS.items():
+            if meant == name and other in kwargs:
+                return other
+        return None
+
+    def signature(self) -> str:
+        """The call as a user writes it."""
+        parts = []
+        for i, name in enumerate(self.names):
+            if i == self.positional:
+                parts.append("*")
+            parts.append(f"{name}={self.defaults[name]!r}" if name in self.defaults else name)
+        return f"{self.name}({', '.join(parts)})"
+
+    # ---- derivative
+
+    def _read_vjp(self, vjp) -> None:
+        self.vjp_reason = vjp.reason if isinstance(vjp, none) else ""
+        self.no_gradient = isinstance(vjp, none)
+        self.joint = vjp if callable(vjp) else None
+        self.vjps: dict[int, Callable] = {}
+        if isinstance(vjp, dict):
+            self.vjps = {self.names.index(name): rule for name, rule in vjp.items()}
+        self.has_vjp = vjp is not None
+        self._saved: dict[frozenset, tuple[frozenset, bool]] = {}
+
+    def saved(self, wanted: frozenset) -> tuple[frozenset, bool]:
+        """Which operands, and whether the output, the rules for `wanted` read.
+
+        A rule's parameter with a leading underscore is not kept: the rule gets its layout.
+        """
+        found = self._saved.get(wanted)
+        if found is None:
+            rules = [self.joint] if self.joint else [self.vjps[p] for p in wanted if p in self.vjps]
+            keep, out = set(), False
+            for rule in rules:
+                names = rule.__code__.co_varnames[: rule.__code__.co_argcount]
+                first = 2
+                out |= not names[1].startswith("_")
+                keep |= {i for i, n in enumerate(names[first:]) if not n.startswith("_")}
+            found = self._saved[wanted] = (frozenset(keep), out)
+        return found
+
+    # ---- the door
+
+    def __call__(self, *args, **kwargs):
+        if not kwargs and (tail := self.tails.get(len(args))) is not None:
+            args += tail
+        else:
+            out = kwargs.pop("out", None)
+            args = self.bind(args, kwargs)
+            if out is not None:
+                return self.call_into(out, args)
+        if STATE.stack:
+            return interpret(self, args)
+        return self.run(args)
+
+    def apply(self, args: tuple):
+        """The door for arguments that are already one full tuple."""
+        return interpret(self, args) if STATE.stack else self.run(args)
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<{self.family} {self.signature()}>"
+
+    def __reduce__(self):
+        return (_by_name, (self.name,))
+
+    def run(self, args: tuple):
+        """The call with no interpreter active: rules, kernel, tape."""
+        raise NotImplementedError
+
+    def update(self, target: Tensor, args: tuple) -> Tensor:
+        """The in-place form: the result of the call replaces target, which is args[0]."""
+        return COPY_INTO[0](target, self(*args))
+
+    def call_into(self, out, args: tuple):
+        """The out= form: the result is written into out."""
+        result = self(*args)
+        many = isinstance(result, tuple)
+        for to, value in zip(out if many else (out,), result if many else (result,)):
+            if isinstance(to, Tensor) and (to.requires_grad and STATE.grad):
+                raise GradientError(
+                    f"{self.name}: functions with out=... arguments don't support automatic differentiation, but "
+                    "an argument requires grad. Leave out= away, or work under no_grad()."
+                )
+            RESIZE_INTO[0](to, value)
+        return out
+
+    def fail(self, fact: Fact, args: tuple):
+        """Raise the public error for an inner fact, with the operation and what it got."""
+        got = ", ".join(describe(a) for i, a in enumerate(args) if i in self.operands and a is not None)
+        advice = f"{fact.advice} " if fact.advice else ""
+        raise fact.kind(message(self.name, fact.text, f"{advice}Got {got}." if got else advice)) from None
+
+
+COPY_INTO: list = []  # copy_ and its resizing form, set once by ops/copy.py
+RESIZE_INTO: list = []
+
+
+def describe(value) -> str:
+    """A short description of an argument for messages."""
+    if isinstance(value, Tensor):
+        return f"{value.layout.dtype.name}{list(value.layout.shape)}"
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(describe(v) for v in value)}]"
+    return repr(value)
+
+
+def interpret(record: Record, args: tuple):
+    """Hand a call to the innermost interpreter; it runs with itself removed from the stack."""
+    stack = STATE.stack
+    top = stack.pop()
+    try:
+        return top.process(record, args)
+    finally:
+        stack.append(top)
+
+
+def update(record: Record, target: Tensor, *args, **kwargs) -> Tensor:
+    """The in-place form of a record through the door."""
+    args = record.bind((target, *args), kwargs)
+    if not STATE.stack:
+        return record.update(target, args)
+    stack = STATE.stack
+    top = stack.pop()
+    try:
+        return top.process_update(record, target, args)
+    finally:
+        stack.append(top)
+
+
+def _by_name(name: str) -> Record:
+    return REGISTRY[name]
+
+
+class Composite(Record):
+    """An operation whose body is written with other operations; everything else follows from them."""
+
+    family = "composite"
+    is_composite = True
+
+    def run(self, args: tuple):
+        try:
+            return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
+        except Fact as fact:
+            self.fail(fact, args)
+
+
+class Primitive(Record):
+    """An operation with a plan: a function of layouts and parameters, remembered between calls.
+
+    make(args) -> Plan. A plan depends on nothing but the layouts of tensors, the kinds of numbers,
+    and the values of parameters.
+    """
+
+    family = "primitive"
+    limit = 4096  # plans kept per record; more means ever-changing shapes, and all are dropped
+
+    def __init__(self, fn, *, make=None, **options):
+        super().__init__(fn, **options)
+        self.plans: dict = {}
+        if make is not None:
+            self.make = make
+
+    def key(self, args: tuple):
+        """What a plan depends on."""
+        return tuple([self._part(a) for a in args])
+
+    @staticmethod
+    def _part(value):
+        if isinstance(value, Tensor):
+            return value.layout
+        if isinstance(value, (tuple, list)):
+            return tuple(Primitive._part(v) for v in value)
+        return (value.__class__, value)
+
+    def plan(self, args: tuple):
+        """The plan for these arguments, made on first use."""
+        key = self.key(args)
+        found = self.plans.get(key)
+        if found is None:
+            try:
+                found = self.make(*args)
+            except Fact as fact:
+                self.fail(fact, args)
+            if len(self.plans) >= self.limit:
+                self.plans.clear()
+            self.plans[key] = found
+        return found
+
+    def run(self, args: tuple):
+        plan = self.plan(args)
+        outs = plan.execute(args)
+        attach(self, args, outs)
+        return outs
+
+
+def registered(family: type[Record], defaults: dict | None = None):
+    """A decorator that makes records of a family."""
+
+    def decorator(**options):
+        def wrap(fn: Callable) -> Record:
+            return family(fn, **{**(defaults or {}), **options})
+
+        return wrap
+
+    return decorator
+
+
+composite = registered(Composite)

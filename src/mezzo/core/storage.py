@@ -1,0 +1,49 @@
+"""Storage: a block of memory that tensors view, with a version that in-place writes raise."""
+
+from __future__ import annotations
+
+import sys
+
+from mezzo.kernels.cpu.memory import Block
+
+INFERENCE = -1  # the version of memory made in inference_mode: it is not tracked
+
+
+class Storage(Block):
+    """Memory from the allocator. version counts in-place writes; writer says who wrote last."""
+
+    __slots__ = ("version", "writer")
+
+
+class ExternalStorage(Storage):
+    """Memory that belongs to somebody else (a NumPy array, a DLPack capsule, a mapped file)."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, ptr: int, nbytes: int, owner):
+        self.ptr, self.nbytes, self.owner = ptr, nbytes, owner
+        self.version, self.writer = 0, None
+
+    def __del__(self):
+        self.owner = None
+
+
+_PACKAGE = __name__.partition(".")[0] + "."
+
+
+def user_line() -> str:
+    """file:line of the innermost frame outside mezzo."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None:
+        return "an unknown line"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def mark_written(storage: Storage, operation: str) -> None:
+    """Count an in-place write; remembers operation and line for the error that may follow."""
+    if storage is None or storage.version == INFERENCE:
+        return
+    storage.version += 1
+    storage.writer = (operation, user_line())

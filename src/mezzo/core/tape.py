@@ -1,0 +1,311 @@
+"""The tape: what a recorded operation leaves behind for the backward pass.
+
+A Node holds the record, what its derivative needs of the arguments, and edges to the nodes that made
+them. The engine that walks nodes is in autograd/; this file only writes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+
+from mezzo.core.state import STATE
+from mezzo.core.storage import INFERENCE, mark_written
+from mezzo.core.tensor import Tensor, view
+from mezzo.errors import GradientError
+
+_count = itertools.count()
+
+
+class Auto:
+    """Gradient state of a tensor: leaf flag, .grad, or the node and output slot that made it."""
+
+    __slots__ = ("requires_grad", "grad", "node", "slot", "hooks", "accumulate", "retains", "generation", "post_hooks")
+
+    def __init__(self, requires_grad=False, node=None, slot=0):
+        self.requires_grad, self.node, self.slot = requires_grad, node, slot
+        self.grad = self.hooks = self.accumulate = self.post_hooks = None
+        self.retains = False
+        self.generation = 0
+
+
+class Node:
+    """One recorded call. edges: for each differentiable operand (position, node, slot)."""
+
+    __slots__ = ("record", "args", "outs", "edges", "layouts", "order", "versions", "freed", "hooks",
+                 "pre_hooks", "rule", "metadata", "multiple", "__weakref__")  # fmt: skip
+
+    def __init__(self, record, args, edges, layouts, multiple):
+        self.record, self.args, self.edges, self.layouts, self.multiple = record, args, edges, layouts, multiple
+        self.order = next(_count)
+        self.outs = self.versions = self.hooks = self.pre_hooks = self.rule = self.metadata = None
+        self.freed = False
+
+    def name(self) -> str:
+        """The name PyTorch would give: AddBackward0 for add."""
+        return self.record.grad_name
+
+    @property
+    def next_functions(self):
+        """(node, slot) for each operand that takes part."""
+        return tuple((node, slot) for _, node, slot in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    def register_hook(self, hook):
+        """Call hook(grad_inputs, grad_outputs) after this node's derivative."""
+        self.hooks = self.hooks or {}
+        return Handle(self.hooks, hook)
+
+    def register_prehook(self, hook):
+        """Call hook(grad_outputs) before this node's derivative; may return replacements."""
+        self.pre_hooks = self.pre_hooks or {}
+        return Handle(self.pre_hooks, hook)
+
+
+class Accumulate:
+    """The end of a path: adds what arrives to a leaf's .grad."""
+
+    __slots__ = ("variable", "order", "hooks", "__weakref__")
+
+    def __init__(self, variable: Tensor):
+        self.variable = variable
+        self.order = 1 << 62  # leaves are served first
+        self.hooks = None
+
+    def name(self) -> str:
+        """PyTorch's name."""
+        return "AccumulateGrad"
+
+    next_functions = ()
+
+
+class Handle:
+    """What registering a hook returns: remove() takes the hook out again."""
+
+    __slots__ = ("_hooks", "id")
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict, hook):
+        self._hooks, self.id = hooks, next(Handle._ids)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Remove the hook; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.remove()
+
+
+class View:
+    """How a tensor views another: the root and the calls that lead from it. generation: see refresh."""
+
+    __slots__ = ("root", "chain", "generation")
+
+    def __init__(self, root: Tensor, chain: tuple):
+        self.root, self.chain = root, chain
+        self.generation = root.auto.generation if root.auto is not None else 0
+
+
+def requires_grad(tensor: Tensor) -> bool:
+    """True if gradients flow to this tensor."""
+    if tensor.base is not None:
+        refresh(tensor)
+    auto = tensor.auto
+    return auto is not None and (auto.requires_grad or auto.node is not None)
+
+
+def refresh(tensor: Tensor) -> None:
+    """Rebuild the history of a view whose root was written in place since."""
+    info = tensor.base
+    root = info.root.auto
+    if root is None or root.generation == info.generation:
+        return
+    info.generation = root.generation
+    grad, STATE.grad = STATE.grad, True
+    try:
+        replayed = info.root
+        for record, args in info.chain:
+            replayed = record.run((replayed, *args))
+    finally:
+        STATE.grad = grad
+    kept = tensor.auto
+    tensor.auto = replayed.auto
+    if kept is not None and tensor.auto is not None:
+        tensor.auto.hooks, tensor.auto.retains = kept.hooks, kept.retains
+
+
+def edge(tensor: Tensor):
+    """(node, slot) where the tensor's gradient goes, or None."""
+    if tensor.base is not None:
+        refresh(tensor)
+    auto = tensor.auto
+    if auto is None:
+        return None
+    if auto.node is not None:
+        return auto.node, auto.slot
+    if not auto.requires_grad:
+        return None
+    node = auto.accumulate() if auto.accumulate is not None else None
+    if node is None:
+        node = Accumulate(tensor)
+        auto.accumulate = weakref.ref(node)
+    return node, 0
+
+
+def attach(record, args: tuple, outs) -> None:
+    """Write a node for a call if gradients are on, the record has a derivative and an operand wants one.
+
+    outs is a Tensor or a tuple of them; those of a dtype without gradients stay outside.
+    """
+    node = prepare(record, args)
+    if node is not None:
+        finish(node, outs)
+
+
+def prepare(record, args: tuple) -> Node | None:
+    """The node of a call, before the call ran (an in-place call overwrites what it saves)."""
+    if not STATE.grad or record.no_gradient:
+        return None
+    edges = []
+    for position in record.operands:
+        value = args[position]
+        if isinstance(value, Tensor):
+            found = edge(value) if value.auto is not None or value.base is not None else None
+            if found is not None and value.layout.dtype.category >= 2:
+                edges.append((position, *found))
+        elif isinstance(value, (tuple, list)):
+            for i, item in enumerate(value):
+                found = edge(item) if isinstance(item, Tensor) else None
+                if found is not None and item.layout.dtype.category >= 2:
+                    edges.append(((position, i), *found))
+    if not edges:
+        return None
+    node = Node(record, args, tuple(edges), None, False)
+    _save(node)
+    return node
+
+
+def _save(node: Node) -> None:
+    keep, _ = node.record.saved(frozenset(p if isinstance(p, int) else p[0] for p, _, _ in node.edges))
+    saved, versions = list(node.args), []
+    for position in node.record.operands:
+        value = saved[position]
+        if isinstance(value, Tensor):
+            saved[position] = _keep(value, node, versions) if position in keep else value.layout
+        elif isinstance(value, (tuple, list)):
+            saved[position] = tuple(
+                (_keep(v, node, versions) if position in keep else v.layout) if isinstance(v, Tensor) else v
+                for v in value
+            )
+    node.args, node.versions = tuple(saved), versions
+
+
+def _keep(tensor: Tensor, node: Node, versions: list) -> Tensor:
+    if tensor.storage is not None:
+        if tensor.storage.version == INFERENCE:
+            raise GradientError(
+                f"{node.record.name}: inference tensors cannot be saved for backward. Make the tensor outside "
+                "inference_mode(), or clone() it outside."
+            )
+        versions.append((tensor, tensor.storage.version))
+    return tensor
+
+
+def finish(node: Node, outs) -> None:
+    """Tie the outputs to their node; keep those that the derivative reads."""
+    node.multiple = not isinstance(outs, Tensor)
+    many = outs if node.multiple else (outs,)
+    node.layouts = tuple(o.layout for o in many)
+    blocked = node.record.no_gradient_outputs
+    for slot, out in enumerate(many):
+        if out.layout.dtype.category >= 2 and slot not in blocked:
+            if out.auto is None:
+                out.auto = Auto(node=node, slot=slot)
+            else:
+                out.auto.node, out.auto.slot, out.auto.requires_grad = node, slot, False
+    _, needs_out = node.record.saved(frozenset(p if isinstance(p, int) else p[0] for p, _, _ in node.edges))
+    if needs_out:
+        # An alias without the node: else node and output would keep each other alive.
+        node.outs = tuple(alias(o) for o in many)
+        for out in many:
+            if out.storage is not None:
+                node.versions.append((out, out.storage.version))
+        node.versions = [(alias(t), v) if any(t is o for o in many) else (t, v) for t, v in node.versions]
+    else:
+        node.outs = node.layouts
+
+
+def alias(tensor: Tensor) -> Tensor:
+    """The same memory without gradient state."""
+    return tensor.detached() if hasattr(tensor, "detached") else view(tensor, tensor.layout)
+
+
+def check_inplace(operation: str, target: Tensor) -> None:
+    """Refuse writing in place where the gradient would be lost."""
+    if target.storage is not None and target.storage.version == INFERENCE and not STATE.inference:
+        raise GradientError(
+            f"{operation}: in-place update of an inference tensor outside inference_mode() is not allowed. "
+            "Make a normal tensor by calling clone() first."
+        )
+    if not STATE.grad:
+        return
+    if target.auto is not None and target.auto.requires_grad and target.auto.node is None:
+        raise GradientError(
+            f"{operation}: a leaf Variable that requires grad is being used in an in-place operation. "
+            "Write y = x + 1 instead of x += 1, or do it under no_grad() if it must not be differentiated."
+        )
+    if target.base is not None:
+        root = target.base.root.auto
+        if root is not None and root.requires_grad and root.node is None:
+            raise GradientError(
+                f"{operation}: a view of a leaf Variable that requires grad is being used in an in-place operation. "
+                "Work on a clone(), or do it under no_grad()."
+            )
+
+
+def wrote(operation: str, target: Tensor, node: Node | None) -> None:
+    """After an in-place call: raise the version, and put the node into the history of target and its root."""
+    mark_written(target.storage, operation)
+    if target.base is not None and (node is not None or requires_grad(target)):
+        if STATE.grad:
+            _rebase_view(target, node)
+        return
+    if node is not None:
+        _set_history(target, node)
+
+
+def _set_history(target: Tensor, node: Node) -> None:
+    generation = target.auto.generation if target.auto is not None else 0
+    fresh = Auto()
+    if target.auto is not None:
+        fresh.hooks = None
+        fresh.retains = target.auto.retains
+    fresh.generation = generation + 1
+    target.auto = fresh
+    finish(node, target)
+
+
+def _rebase_view(target: Tensor, node: Node | None) -> None:
+    """root := root with the viewed part replaced by what the in-place call computed."""
+    info = target.base
+    piece = alias(target)
+    if node is not None:
+        finish(node, piece)
+    root = info.root
+    before = alias(root)
+    before.auto = root.auto
+    scatter = prepare(VIEW_SCATTER[0], (before, piece, info.chain))
+    if scatter is None:
+        return
+    _set_history(root, scatter)
+    info.generation = -1
+    refresh(target)
+
+
+VIEW_SCATTER: list = []  # the record of ops/shape.py that writes a view back; set there, once

@@ -1,0 +1,78 @@
+"""Exceptions, and the one function that builds their messages.
+
+Every public exception subclasses the type PyTorch raises for the same mistake, so code that catches
+PyTorch's errors catches ours.
+"""
+
+from __future__ import annotations
+
+
+class MezzoError(Exception):
+    """Base of every error that mezzo raises on purpose."""
+
+
+class ShapeError(MezzoError, RuntimeError):
+    """Shapes do not fit the operation."""
+
+
+class DTypeError(MezzoError, RuntimeError):
+    """A dtype is not supported by the operation or does not fit the other arguments."""
+
+
+class DeviceError(MezzoError, RuntimeError):
+    """A device is unknown, absent, or mixed with another one."""
+
+
+class CudaNotAvailableError(DeviceError, AssertionError):
+    """CUDA was asked for on a machine without it (PyTorch raises AssertionError or RuntimeError)."""
+
+
+class DimensionError(MezzoError, IndexError):
+    """A dimension is out of range."""
+
+
+class OutOfRangeError(MezzoError, IndexError):
+    """An index lies outside its axis."""
+
+
+class ArgumentTypeError(MezzoError, TypeError):
+    """An argument has the wrong Python type."""
+
+
+class ArgumentValueError(MezzoError, ValueError):
+    """An argument has an impossible value."""
+
+
+class GradientError(MezzoError, RuntimeError):
+    """A derivative cannot be computed; the message says what to change."""
+
+
+class UnsupportedError(MezzoError, NotImplementedError, RuntimeError):
+    """PyTorch has this and mezzo does not yet; the message says what to use instead."""
+
+
+class OutOfMemoryError(MezzoError, RuntimeError):
+    """The device cannot give that much memory."""
+
+
+class KernelError(MezzoError, RuntimeError):
+    """A generated kernel could not be built: a bug of mezzo's, with the IR line."""
+
+
+class Fact(Exception):
+    """A short fact raised by inner code; the door wraps it once with operation, shapes and dtypes.
+
+    kind is the public exception class to raise; `advice` says what to do.
+    """
+
+    def __init__(self, kind: type[MezzoError], text: str, advice: str = ""):
+        super().__init__(text)
+        self.kind, self.text, self.advice = kind, text, advice
+
+
+def message(operation: str, problem: str, advice: str = "") -> str:
+    """The text of an error: operation, what it got and needs, what to do."""
+    text = f"{operation}: {problem}" if operation else problem
+    if not text.endswith((".", "?", "!")):
+        text += "."
+    return f"{text} {advice}".rstrip()

@@ -1,0 +1,411 @@
+"""Making tensors: from numbers, from Python data, from NumPy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mezzo import devices, dtypes
+from mezzo.core.families.generate import generate
+from mezzo.core.layout import layout
+from mezzo.core.record import composite
+from mezzo.core.storage import ExternalStorage
+from mezzo.core.tape import Auto
+from mezzo.core.tensor import Tensor, tensor_method
+from mezzo.core.tensor import empty as raw_empty
+from mezzo.errors import ArgumentTypeError, ArgumentValueError, DTypeError, Fact
+from mezzo.kernels import ir as k
+from mezzo.rules import shapes
+from mezzo.rules.samples import S, T
+
+
+@generate(kernel=lambda type, index, value: value, numbers=("value",), where="", samples=[])
+def fill_new(size, dtype, device, value) -> Tensor:
+    """A dense tensor of one value."""
+
+
+@generate(kernel=lambda type, index, start, step: k.fma(k.cast(index, type), step, start),
+          numbers=("start", "step"), where="", samples=[])  # fmt: skip
+def ramp(size, dtype, device, start, step) -> Tensor:
+    """start, start + step, start + 2 step, ..."""
+
+
+def _linspace(type: str, index: k.Expr, start, end, step, count) -> k.Expr:
+    # From both ends to the middle, so that the last element is exactly `end`.
+    from_start = k.fma(k.cast(index, type), step, start)
+    from_end = k.fma(k.cast(count - 1 - index, type), -step, end)
+    return k.where(index < (count >> 1), from_start, from_end)
+
+
+@generate(kernel=_linspace, numbers=("start", "end", "step", "count"), wide=("count",), where="", samples=[])
+def ramp_between(size, dtype, device, start, end, step, count) -> Tensor:
+    """Evenly spaced from start to end, both included."""
+
+
+def shape_of(size) -> tuple[int, ...]:
+    """A size argument (int, sequence, nested one-tuple) as a tuple of ints."""
+    if isinstance(size, (tuple, list)) and len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = size[0]
+    if not isinstance(size, (tuple, list)):
+        size = (size,)
+    try:
+        return tuple(n.__index__() for n in size)
+    except AttributeError:
+        raise Fact(ArgumentTypeError, f"size {size!r} must consist of ints") from None
+
+
+def _filled(name: str, size, value, dtype, device, requires_grad) -> Tensor:
+    made = fill_new(shape_of(size), dtype or dtypes.Defaults.float_dtype, devices.usable(device, name), value)
+    if requires_grad:
+        made.requires_grad_()
+    return made
+
+
+@composite(where="mezzo", varargs="size", samples=[])
+def zeros(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """A tensor of zeros.
+
+    Shapes:  -> size
+    Source:  torch.zeros
+    Example: >>> zeros(2)
+             tensor([0., 0.])
+    """
+    return _filled("zeros", size, 0, dtype, device, requires_grad)
+
+
+@composite(where="mezzo", varargs="size", samples=[])
+def ones(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """A tensor of ones.
+
+    Shapes: -> size
+    Source: torch.ones
+    """
+    return _filled("ones", size, 1, dtype, device, requires_grad)
+
+
+@composite(where="mezzo", samples=[])
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """A tensor of one value.
+
+    Shapes: -> size
+    Dtypes: that of the value unless given
+    Source: torch.full
+    """
+    return _filled("full", size, fill_value, dtype or dtypes.of_scalar(fill_value), device, requires_grad)
+
+
+@composite(where="mezzo", varargs="size", samples=[])
+def empty(size, *, dtype=None, device=None, requires_grad=False, memory_format=None, pin_memory=False) -> Tensor:
+    """A tensor whose contents are unspecified.
+
+    Shapes: -> size
+    Source: torch.empty
+    """
+    shape = shape_of(size)
+    if any(n < 0 for n in shape):
+        raise Fact(ArgumentValueError, f"size {shape} has a negative axis")
+    strides = shapes.memory_format_strides(shape, shapes.contiguous_strides(shape), memory_format or "contiguous")
+    made = raw_empty(layout(shape, strides, dtype or dtypes.Defaults.float_dtype, devices.usable(device, "empty")))
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[])
+def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """start, start + step, ... before end.
+
+    Shapes: -> (ceil((end - start) / step),)
+    Source: torch.arange
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    if step == 0:
+        raise Fact(ArgumentValueError, "step must be nonzero")
+    if (end - start) * step < 0:
+        raise Fact(ArgumentValueError, f"upper bound {end} and lower bound {start} are inconsistent with step {step}")
+    if dtype is None:
+        dtype = dtypes.Defaults.float_dtype if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64
+    made = ramp((math.ceil((end - start) / step),), dtype, devices.usable(device, "arange"), start, step)
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[])
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """steps values evenly spaced from start to end, both included.
+
+    Shapes: -> (steps,)
+    Source: torch.linspace
+    """
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    dtype = dtype or dtypes.Defaults.float_dtype
+    step = (end - start) / (steps - 1) if steps > 1 else 0
+    made = ramp_between((steps,), dtype, devices.usable(device, "linspace"), start, end if steps > 1 else start, step, steps)
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[])
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere.
+
+    Shapes: -> (n, m)
+    Source: torch.eye
+    """
+    m = n if m is None else m
+    made = zeros((n, m), dtype=dtype, device=device)
+    if n and m:
+        made.as_strided((min(n, m),), (m + 1,)).fill_(1)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _like(input: Tensor, dtype, device, memory_format) -> tuple:
+    strides = shapes.memory_format_strides(input.shape, input.layout.strides, memory_format or "preserve")
+    where = input.device if device is None else devices.usable(device, "like")
+    return layout(input.shape, strides, dtype or input.dtype, where)
+
+
+@composite(where="mezzo", samples=[])
+def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+    """A tensor of the same shape with unspecified contents.
+
+    Shapes: input (...) -> (...)
+    Source: torch.empty_like
+    """
+    made = raw_empty(_like(input, dtype, device, memory_format))
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[S(T(2, 3), 2.5), S(T(0, 3), 1.0)])
+def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+    """One value in the shape of input.
+
+    Shapes: input (...) -> (...)
+    Source: torch.full_like
+    """
+    where = input.device if device is None else devices.usable(device, "full_like")
+    made = fill_new(tuple(input.shape), dtype or input.dtype, where, fill_value)
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0, 3))])
+def zeros_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+    """Zeros in the shape of input.
+
+    Shapes: input (...) -> (...)
+    Source: torch.zeros_like
+    """
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
+
+
+@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0, 3))])
+def ones_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+    """Ones in the shape of input.
+
+    Shapes: input (...) -> (...)
+    Source: torch.ones_like
+    """
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
+
+
+@composite(where="Tensor", varargs="size", samples=[])
+def new_zeros(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """Zeros with the dtype and device of input.
+
+    Source: torch.Tensor.new_zeros
+    """
+    return _new(input, size, 0, dtype, device, requires_grad)
+
+
+@composite(where="Tensor", varargs="size", samples=[])
+def new_ones(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """Ones with the dtype and device of input.
+
+    Source: torch.Tensor.new_ones
+    """
+    return _new(input, size, 1, dtype, device, requires_grad)
+
+
+@composite(where="Tensor", samples=[])
+def new_full(input: Tensor, size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """One value with the dtype and device of input.
+
+    Source: torch.Tensor.new_full
+    """
+    return _new(input, size, fill_value, dtype, device, requires_grad)
+
+
+@composite(where="Tensor", varargs="size", samples=[])
+def new_empty(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """Unspecified contents with the dtype and device of input.
+
+    Source: torch.Tensor.new_empty
+    """
+    return empty(size, dtype=dtype or input.dtype, device=input.device if device is None else device,
+                 requires_grad=requires_grad)  # fmt: skip
+
+
+def _new(input, size, value, dtype, device, requires_grad) -> Tensor:
+    return _filled("new", size, value, dtype or input.dtype, input.device if device is None else device, requires_grad)
+
+
+@tensor_method
+def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
+    """tensor(data) with this tensor's dtype and device unless given."""
+    return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+
+# ---- from data
+
+
+def from_array(array: np.ndarray, owner=None) -> Tensor:
+    """A tensor over a NumPy array's memory (shared, not copied)."""
+    dtype = dtypes.from_numpy(array.dtype)
+    if any(s % array.itemsize for s in array.strides):
+        raise ArgumentValueError("from_numpy: strides must be multiples of the item size. Use np.ascontiguousarray(array).")
+    if any(s < 0 for s, n in zip(array.strides, array.shape) if n > 1):
+        raise ArgumentValueError("from_numpy: arrays with negative strides are not supported. Use array.copy().")
+    made = object.__new__(Tensor)
+    strides = tuple(s // array.itemsize for s in array.strides)
+    made.layout = layout(array.shape, strides, dtype, devices.cpu)
+    pointer = array.ctypes.data
+    _, high = made.layout.extent()
+    made.storage, made.ptr = ExternalStorage(pointer, max(high, 0), owner if owner is not None else array), pointer
+    made.auto = made.base = None
+    return made
+
+
+Tensor._from_array = staticmethod(from_array)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares memory with a NumPy array.
+
+    Raises: TypeError for dtypes without a counterpart
+    Source: torch.from_numpy
+    """
+    if not isinstance(array, np.ndarray):
+        raise ArgumentTypeError(f"from_numpy: got {type(array).__name__}; it must be a NumPy array. Use mezzo.tensor(data).")
+    return from_array(array)
+
+
+def _numbers(data) -> np.ndarray:
+    """Python data as an array; ragged or foreign data raise with the place."""
+    if isinstance(data, (list, tuple)) and any(isinstance(v, Tensor) or _holds_tensor(v) for v in data):
+        data = _unwrap(data)
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ArgumentValueError(f"tensor: nested sequences must all have one length ({error}).") from None
+    if array.dtype.kind in "OSUV" and array.dtype not in dtypes._BY_NUMPY:
+        raise ArgumentTypeError(f"tensor: could not infer dtype of {_foreign(data)}; elements must be numbers.")
+    return array
+
+
+def _holds_tensor(value) -> bool:
+    return isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) or _holds_tensor(v) for v in value)
+
+
+def _unwrap(value):
+    if isinstance(value, Tensor):
+        return value.detach()._array().tolist() if value.ndim else value.item()
+    return [_unwrap(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _foreign(data) -> str:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return type(data).__name__
+
+
+def _default_dtype(data, array: np.ndarray) -> dtypes.dtype:
+    if isinstance(data, (np.ndarray, np.generic)):
+        return dtypes.from_numpy(array.dtype)
+    kind = array.dtype.kind
+    if kind == "f":
+        return dtypes.Defaults.float_dtype
+    if kind == "c":
+        return dtypes.Defaults.float_dtype.to_complex()
+    return dtypes.bool_ if kind == "b" else dtypes.int64
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
+    """A new tensor with the values of numbers, nested sequences, an array or a tensor (copied).
+
+    Dtypes: Python floats become the default float, ints int64; arrays keep theirs
+    Source: torch.tensor
+    """
+    where = devices.usable(device, "tensor")
+    if isinstance(data, Tensor):
+        made = data.detach().to(dtype=dtype or data.dtype, device=where, copy=True)
+    else:
+        array = np.asarray(data) if isinstance(data, (np.ndarray, np.generic)) else _numbers(data)
+        dtype = dtype or _default_dtype(data, array)
+        made = raw_empty(layout(array.shape, shapes.contiguous_strides(array.shape), dtype, where))
+        if where is devices.cpu and array.size:
+            np.copyto(made._array(), array.astype(dtype.numpy, copy=False), casting="unsafe")
+    if requires_grad:
+        made.requires_grad_()
+    return made
+
+
+def as_tensor(data, dtype=None, device=None) -> Tensor:
+    """data as a tensor, sharing memory where it can.
+
+    Source: torch.as_tensor
+    """
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype or data.dtype, device=data.device if device is None else device)
+    if isinstance(data, np.ndarray):
+        return from_array(data).to(dtype=dtype or dtypes.from_numpy(data.dtype), device=device or "cpu")
+    return tensor(data, dtype=dtype, device=device)
+
+
+def scalar_tensor(value, *, dtype=None, device=None) -> Tensor:
+    """A 0-d tensor.
+
+    Source: torch.scalar_tensor
+    """
+    return tensor(value, dtype=dtype, device=device)
+
+
+@tensor_method
+def requires_grad_(self, requires_grad: bool = True):
+    """Ask for gradients of this leaf, in place."""
+    self.requires_grad = requires_grad
+    return self
+
+
+def _get_requires_grad(self) -> bool:
+    auto = self.auto
+    if self.base is not None:
+        return _tape_requires(self)
+    return auto is not None and (auto.requires_grad or auto.node is not None)
+
+
+def _tape_requires(tensor: Tensor) -> bool:
+    from_tape = tensor.base.root.auto
+    if from_tape is not None and from_tape.generation != tensor.base.generation:
+        return from_tape.node is not None or from_tape.requires_grad
+    return tensor.auto is not None and (tensor.auto.requires_grad or tensor.auto.node is not None)
+
+
+def _set_requires_grad(self, wanted: bool) -> None:
+    if self.auto is not None and self.auto.node is not None:
+        if not wanted:
+            raise DTypeError(
+                "requires_grad: you can only change it on leaf tensors. Use detach() for a tensor without history."
+            )
+        return
+    if wanted and self.dtype.category < dtypes.FLOAT:
+        raise DTypeError(
+            f"requires_grad: only tensors of floating point and complex dtype can require gradients, not {self.dtype.name}."
+        )
+    if self.auto is None:
+        if wanted:
+            self.auto = Auto(requires_grad=True)
+    else:
+        self.auto.requires_grad = bool(wanted)
+
+
+Tensor.requires_grad = property(_get_requires_grad, _set_requires_grad, doc="Whether gradients flow to this tensor.")
+

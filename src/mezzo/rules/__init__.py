@@ -1,0 +1,1 @@
+"""Shape, dtype and iteration rules and sample inputs: pure functions on tuples."""

@@ -1,0 +1,139 @@
+"""Batching rules: how an operation treats one more axis, in front.
+
+A rule gets (record, size, args, batched): args in the order of the signature, tensors that carry the batch
+having it as axis 0, `batched` the positions of those. It returns the result(s) with the batch in front.
+Rules call public operations, so batching nests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def front(tensor, is_batched: bool, size: int):
+    """The tensor with the batch in front, stretched if it had none."""
+    return tensor if is_batched else tensor.unsqueeze(0).expand((size, *tensor.shape))
+
+
+def every(args: tuple, batched, size: int, positions) -> list:
+    """Arguments in which the tensors at `positions` all carry the batch."""
+    return [front(a, i in batched, size) if i in positions and hasattr(a, "layout") else a for i, a in enumerate(args)]
+
+
+def _shift(dim, rank: int):
+    if dim is None:
+        return None
+    if isinstance(dim, (tuple, list)):
+        return tuple(_shift(d, rank) for d in dim)
+    return dim + 1 if dim >= 0 else (dim if rank else 1)
+
+
+def dims(*names: str) -> Callable:
+    """For operations whose named parameters are axes of the first operand."""
+
+    def rule(record, size, args, batched):
+        positions = record.operands
+        full = every(args, batched, size, positions)
+        rank = args[positions[0]].ndim - (positions[0] in batched)
+        for name in names:
+            at = record.names.index(name)
+            full[at] = _shift(args[at], rank)
+        return record.apply(tuple(full))
+
+    return rule
+
+
+def dims_list(name: str) -> Callable:
+    """For operations with a tuple of axes that must name every axis (permute) or some (squeeze, flip)."""
+
+    def rule(record, size, args, batched):
+        full = every(args, batched, size, record.operands)
+        at, rank = record.names.index(name), args[0].ndim - 1
+        shifted = tuple(d + 1 if d >= 0 else d for d in args[at])
+        covers_all = record.name == "permute"
+        full[at] = (0, *(d % rank + 1 for d in args[at])) if covers_all else shifted
+        return record.apply(tuple(full))
+
+    return rule
+
+
+def sizes(name: str) -> Callable:
+    """For operations with a target shape (expand, view)."""
+
+    def rule(record, size, args, batched):
+        x, at = args[0], record.names.index(name)
+        to = tuple(args[at])
+        if record.name == "expand":
+            for _ in range(len(to) - (x.ndim - 1)):
+                x = x.unsqueeze(1)
+        full = list(args)
+        full[0], full[at] = x, (size, *to)
+        return record.apply(tuple(full))
+
+    return rule
+
+
+def elementwise(record, size, args, batched):
+    """Operands broadcast at the end: axes of size one go between the batch and shorter shapes."""
+    ranks = {i: args[i].ndim - (i in batched) for i in record.operands if hasattr(args[i], "layout")}
+    rank = max(ranks.values())
+    full = list(args)
+    for i in batched:
+        for _ in range(rank - ranks[i]):
+            full[i] = full[i].unsqueeze(1)
+    return record.apply(tuple(full))
+
+
+def reduction(record, size, args, batched):
+    """All axes but the batch, or the named ones."""
+    full = every(args, batched, size, record.operands)
+    at = record.names.index("dim")
+    rank = args[0].ndim - (0 in batched)
+    dim = args[at]
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        full[at] = tuple(range(1, rank + 1))
+        if not rank:
+            full[0], full[at] = full[0].unsqueeze(1), (1,)
+            keep = record.names.index("keepdim") if "keepdim" in record.names else None
+            if keep is not None:
+                full[keep] = False
+    elif not rank:
+        full[0], full[at] = full[0].unsqueeze(1), 1
+    else:
+        full[at] = _shift(dim, rank)
+    return record.apply(tuple(full))
+
+
+def chain(record, size, args, batched):
+    """scatter_view: every step of the chain batched by its own rule."""
+    base, piece, steps = args
+    base, piece = front(base, 0 in batched, size), front(piece, 1 in batched, size)
+    return record(base, piece, tuple((_Batched(step, size), arguments) for step, arguments in steps))
+
+
+class _Batched:
+    """A view record that acts below the batch axis."""
+
+    def __init__(self, record, size: int):
+        self.record, self.size = record, size
+
+    def __call__(self, tensor, *args):
+        return self.record.batch(self.record, self.size, (tensor, *args), frozenset((0,)))
+
+    def run(self, args: tuple):
+        return self(*args)
+
+
+def loop(record, size, args, batched):
+    """One call for each element: for operations of users only."""
+    results = [record.apply(tuple(a[i] if j in batched else a for j, a in enumerate(args))) for i in range(size)]
+    if isinstance(results[0], tuple):
+        return tuple(_stack([r[i] for r in results]) for i in range(len(results[0])))
+    return _stack(results)
+
+
+def _stack(tensors):
+    out = tensors[0].new_empty((len(tensors), *tensors[0].shape))
+    for i, t in enumerate(tensors):
+        out[i] = t
+    return out
