@@ -99,7 +99,7 @@ class GPT(nn.Module):
                 f"GPT: tokens have length {length}; it must be at most the context, "
                 f"{self.config.context}. Pass tokens[:, -{self.config.context}:]."
             )
-        x = self.symbols(tokens) + self.positions(mezzo.arange(length))
+        x = self.symbols(tokens) + self.positions(mezzo.arange(length, device=tokens.device))
         for block in self.blocks:
             x = block(x)
         return F.linear(self.norm(x), self.symbols.weight)
