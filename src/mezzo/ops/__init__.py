@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+import importlib
+import pkgutil
 
 from mezzo.core.record import REGISTRY, Record, update
 from mezzo.core.tensor import Tensor
-from mezzo.ops import arithmetic, copy, create, reduce, shape
 
-MODULES: tuple[ModuleType, ...] = (arithmetic, copy, create, reduce, shape)
+# Every file of this folder is a family of records: adding one needs no list.
+MODULES = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
 
 
 def _inplace(record: Record):
@@ -65,4 +66,4 @@ globals().update({name: record for name, record in REGISTRY.items()})
 for _record in list(REGISTRY.values()):
     globals().update(dict.fromkeys(_record.aliases, _record))
 for _name in ("tensor", "as_tensor", "from_numpy", "scalar_tensor"):
-    globals()[_name] = getattr(create, _name)
+    globals()[_name] = getattr(MODULES["create"], _name)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from mezzo.kernels.cpu import vecmath_tables as tables
 from mezzo.kernels.cpu.vecmath_log import log1p_of_unit
 from mezzo.kernels.cpu.vecmath_parts import (
+    FORMATS,
     at_least,
     at_most,
+    fast_two_sum,
     nearest_multiple,
     number,
     polynomial,
@@ -22,6 +24,7 @@ from mezzo.kernels.ir import Expr, abs, const, fma, where
 # Beyond these exp gives 0 and infinity, subnormal results included.
 EXP_RANGE = {"f32": (-104.0, 89.0), "f64": (-746.0, 710.0)}
 EXP2_RANGE = {"f32": (-151.0, 129.0), "f64": (-1076.0, 1025.0)}
+LIFT = {"f32": 64, "f64": 640}  # exponents that lift the range below one clear of subnormals
 # Beyond these expm1 gives -1, and tanh gives 1.
 EXPM1_LOW = {"f32": -18.0, "f64": -38.0}
 TANH_HIGH = {"f32": 9.2, "f64": 19.2}
@@ -39,13 +42,13 @@ def _expm1_of_rest(r: Expr) -> Expr:
     return fma(r * r, polynomial(tables.EXP[r.type], r), r)
 
 
-def _reduced_expm1(x: Expr) -> tuple[Expr, Expr]:
-    """(exp(r) - 1, n) with the rounding error of r put back: differences of exponentials show it."""
+def _reduced_expm1(x: Expr, lost: Expr | None = None) -> tuple[Expr, Expr]:
+    """(exp(r) - 1, n) for x + lost, with the rounding error of r put back."""
     n, exponent = nearest_multiple(x, tables.LOG2_E[x.type][0])
     high, low, _ = tables.LN2[x.type]
     start = fma(n, number(-high, x), x)
-    r = fma(n, number(-low, x), start)
-    error = fma(n, number(-low, x), start - r)
+    rest = n * -low if lost is None else fma(n, number(-low, x), lost)
+    r, error = fast_two_sum(start, rest)
     return r + fma(r * r, polynomial(tables.EXP[x.type], r), error), exponent
 
 
@@ -68,11 +71,28 @@ def half_exp(x: Expr) -> Expr:
 
 def exp_of_sum(high: Expr, low: Expr) -> Expr:
     """e**(high + low) where low is a rounding error of high."""
-    r, exponent = _reduce(_clamped(high, EXP_RANGE))
-    p = _expm1_of_rest(r + low)
-    # r + low was rounded: what it lost is put back, its derivative being about one.
-    lost = low - ((r + low) - r)
-    return scale(1.0 + (p + lost), exponent)
+    p, exponent = _reduced_expm1(_clamped(high, EXP_RANGE), low)
+    return scale(1.0 + p, exponent)
+
+
+def lifted_exp(high: Expr, low: Expr | None = None) -> tuple[Expr, float]:
+    """(y, f) with y * f == e**(high + low) for arguments from EXP_RANGE's lower end to 0.
+
+    y is never subnormal, so one power of two makes it, and the product with f is rounded once.
+    """
+    if low is None:
+        r, exponent = _reduce(high)
+        p = _expm1_of_rest(r)
+    else:
+        p, exponent = _reduced_expm1(high, low)
+    lift = LIFT[high.type]
+    return (1.0 + p) * power_of_two(exponent + lift, high.type), 2.0**-lift
+
+
+def _exp_of_negative_magnitude(x: Expr) -> Expr:
+    """e**-|x|."""
+    lifted, factor = lifted_exp(at_least(-abs(x), EXP_RANGE[x.type][0]))
+    return lifted * factor
 
 
 def exp2(x: Expr) -> Expr:
@@ -103,10 +123,17 @@ def expm1(x: Expr) -> Expr:
 def tanh(x: Expr) -> Expr:
     """Hyperbolic tangent: t / (t + 2) with t = exp(2|x|) - 1."""
     a = at_most(abs(x), TANH_HIGH[x.type])
-    p, exponent = _reduced_expm1(a + a)
+    r, exponent = _reduce(a + a)
     power = power_of_two(exponent, x.type)
-    t = fma(p, power, power - 1.0)
-    return with_sign_of(t / (t + 2.0), x)
+    t = fma(_expm1_of_rest(r), power, power - 1.0)
+    below = t + 2.0
+    # below - 2 is exact until ulps exceed 2; there the sum's error no longer shows.
+    far = t > 2.0 ** (FORMATS[x.type].mantissa + 1)
+    lost = where(far, number(0.0, x), t - (below - 2.0))
+    quotient = t / below
+    # What t + 2 lost, as lost * quotient / below; and 1 - quotient is 2 / below.
+    correction = quotient * (quotient - 1.0) * (0.5 * lost)
+    return with_sign_of(quotient + correction, x)
 
 
 def sinh(x: Expr) -> Expr:
@@ -127,14 +154,14 @@ def cosh(x: Expr) -> Expr:
 
 def sigmoid(x: Expr) -> Expr:
     """1 / (1 + exp(-x)), without overflow: e / (1 + e) for negative x."""
-    e = exp(-abs(x))
+    e = _exp_of_negative_magnitude(x)
     return where(x < 0.0, e, number(1.0, x)) / (1.0 + e)
 
 
 def softplus(x: Expr) -> Expr:
     """log(1 + exp(x)) as max(x, 0) + log1p(exp(-|x|))."""
     positive = where(x < 0.0, const(0.0, x.type), x)
-    return positive + log1p_of_unit(exp(-abs(x)))
+    return positive + log1p_of_unit(_exp_of_negative_magnitude(x))
 
 
 def log_sigmoid(x: Expr) -> Expr:

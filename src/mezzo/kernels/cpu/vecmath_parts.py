@@ -137,6 +137,9 @@ def magnitude(x: Expr) -> Expr:
     return abs(x)
 
 
-def rarely(condition: Expr, unusual: Expr, usual: Expr) -> Expr:
-    """A select whose first branch few elements need; the attribute tells an emitter that may branch."""
-    return Expr("select", (condition, unusual, usual), usual.type, "rare")
+def rarely(condition: Expr, unusual: Expr, usual: Expr, *inputs: Expr) -> Expr:
+    """A select whose first branch few elements need; that branch depends on `inputs` alone.
+
+    An emitter may treat it as any select, or branch (vecmath_rare.py).
+    """
+    return Expr("select", (condition, unusual, usual), usual.type, inputs)

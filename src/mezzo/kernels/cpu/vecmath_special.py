@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from mezzo.kernels.cpu import vecmath_tables as tables
-from mezzo.kernels.cpu.vecmath_exp import exp, exp_of_sum
+from mezzo.kernels.cpu.vecmath_exp import lifted_exp
 from mezzo.kernels.cpu.vecmath_log import log_positive
 from mezzo.kernels.cpu.vecmath_parts import (
     INF,
@@ -22,7 +22,6 @@ from mezzo.kernels.cpu.vecmath_parts import (
 from mezzo.kernels.cpu.vecmath_trig import tan
 from mezzo.kernels.ir import Expr, abs, fma, floor, sqrt, where
 
-SQRT_1_2 = math.sqrt(0.5)
 TWO_BY_ROOT_PI = 2 / math.sqrt(math.pi)
 ERF_CENTRE = 2.4375  # of the table ERF_HIGH
 ERF_END = 3.9375  # erf rounds to one in f32 from here
@@ -31,31 +30,26 @@ DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 DIGAMMA_FROM = 10
 
 
-def _bell(u: Expr, factor: float) -> Expr:
-    """exp(-factor * u^2) for factor 1 or 1/2, the rounding of the square put back."""
-    square, error = two_product(u, u)
-    if u.type == "f32":
-        # Beyond the range of exp the error would be large; there the result is zero anyway.
-        base = exp(square * -factor)
-        return fma(base, error * -factor, base)
-    return exp_of_sum(square * -factor, error * -factor)
+def _bell(u: Expr, factor: float) -> tuple[Expr, float]:
+    """exp(-factor * u^2) for factor 1 or 1/2 as a `lifted_exp`, the square's rounding put back."""
+    return lifted_exp(*two_product(u * -factor if factor != 1.0 else -u, u))
 
 
-def _scaled_tail(a: Expr, shrink: float) -> Expr:
-    """exp(u^2) erfc(u) for u = a * shrink, a >= 0, without rounding u."""
-    k = tables.ERFCX_K[a.type] / shrink
+def _scaled_tail(a: Expr, table: dict[str, tuple[float, ...]], k: float) -> Expr:
+    """table(t) / (a + k) with t = (a - k) / (a + k), for a >= 0."""
     inverse = 1.0 / (a + k)
     t = (a - k) * inverse
     # One correction of the quotient, from a itself: a + k and a - k were rounded.
     remainder = fma(-t, a, fma(t + 1.0, number(-k, a), a))
     t = fma(remainder, inverse, t)
-    return polynomial(tables.ERFCX[a.type], t) * (inverse * (1.0 / shrink))
+    return polynomial(table[a.type], t) * inverse
 
 
 def _upper_tail(a: Expr) -> Expr:
     """erfc(a) for a >= 0."""
     a = at_most(a, tables.ERFCX_END[a.type])
-    return _bell(a, 1.0) * _scaled_tail(a, 1.0)
+    bell, factor = _bell(a, 1.0)
+    return bell * _scaled_tail(a, tables.ERFCX, tables.ERFCX_K[a.type]) * factor
 
 
 def _erf_near_zero(x: Expr) -> Expr:
@@ -82,8 +76,9 @@ def erfc(x: Expr) -> Expr:
 
 def normal_cdf(x: Expr) -> Expr:
     """erfc(-x / sqrt(2)) / 2, without rounding x / sqrt(2)."""
-    a = at_most(abs(x), tables.ERFCX_END[x.type] / SQRT_1_2)
-    tail = _bell(a, 0.5) * (0.5 * _scaled_tail(a, SQRT_1_2))
+    a = at_most(abs(x), tables.NORMAL_END[x.type])
+    bell, factor = _bell(a, 0.5)
+    tail = bell * _scaled_tail(a, tables.NORMAL_TAIL, tables.NORMAL_K[x.type]) * factor
     return where(x < 0.0, tail, 1.0 - tail)
 
 
@@ -103,11 +98,12 @@ def erfinv_f64(x: Expr, refine: bool) -> Expr:
     y = _erfinv_estimate(abs(x))
     if refine:
         a = abs(x)
-        upper = a > 0.5
-        # erf(y) - a, from the tails where both are near one: 1 - a is exact there.
+        upper = a > 0.75
+        # erf(y) - a, from the tails where they are near one: 1 - a is exact there.
         tail = _upper_tail(y)
         excess = where(upper, (1.0 - a) - tail, _erf_near_zero(y) - a)
-        step = excess / (TWO_BY_ROOT_PI * _bell(y, 1.0))
+        bell, factor = _bell(y, 1.0)
+        step = excess / (bell * (TWO_BY_ROOT_PI * factor))
         y = y - step / fma(y, step, number(1.0, x))
     a = abs(x)
     y = where(a.eq(1.0), number(INF, x), where(a <= 1.0, y, number(NAN, x)))

@@ -155,7 +155,7 @@ def _circular(x: Expr, function) -> Expr:
     """function of the reduction of x; the far range is computed only where an element needs it."""
     near = function(_reduce(x))
     far = cast(function(_reduce_large(x)), x.type)
-    return rarely(abs(x) >= LARGE[x.type], far, near)
+    return rarely(abs(x) >= LARGE[x.type], far, near, x)
 
 
 def sin(x: Expr) -> Expr:

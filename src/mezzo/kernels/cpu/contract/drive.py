@@ -102,21 +102,20 @@ def _tile_body(program: Program, scheme: Scheme) -> None:
                 tile = f.select(whole, scratch, f.at(sums, place), "ptr")
                 start = f.select(is_first, "null", tile, "ptr")
                 a, b = f.at(space, f.mul(i, bytes_a)), f.at(right, f.mul(j, bytes_b))
-                operands = (f"ptr {a}", f"ptr {b}", f"i64 {get(f, 'depth')}", f"ptr {start}")
-                f.call("micro", "void", *operands, f"ptr {tile}")
+                down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
+                rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
+                columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
+                kernel = micro.choose(f, scheme, rows, columns)
+                f.do(
+                    f"call void {kernel}(ptr {a}, ptr {b}, i64 {get(f, 'depth')}, ptr {start}, "
+                    f"ptr {tile})"
+                )
                 with f.when(is_last):
-                    _finish_tile(f, scheme, tile, i, j)
+                    row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
+                    place = (f"i64 {row}", f"i64 {rows}", f"i64 {column}", f"i64 {columns}")
+                    f.call("finish", "void", "ptr %ctx", f"ptr {tile}", *place)
         if scheme.method == "amx":
             micro.close_tiles(f)
-
-
-def _finish_tile(f: Function, scheme: Scheme, tile: str, i: str, j: str) -> None:
-    down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
-    rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
-    columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
-    row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
-    f.call("finish", "void", "ptr %ctx", f"ptr {tile}", f"i64 {row}", f"i64 {rows}", f"i64 {column}",
-           f"i64 {columns}")  # fmt: skip
 
 
 def _up(f: Function, a: Value, b: Value) -> str:

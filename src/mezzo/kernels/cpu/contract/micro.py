@@ -1,7 +1,8 @@
 """Micro-kernels: one tile of accumulators from one panel of each operand.
 
-Each writes `void @micro(ptr a, ptr b, i64 depth, ptr start, ptr tile)`: tile = start + a b, where
-start is null for zeros. The tile is row-major, tile_rows by tile_columns accumulators.
+`void @micro_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile)`: tile = start + a b, where start is
+null for zeros. The tile is row-major, tile_rows by tile_columns accumulators, of which the first R
+rows and V vectors of columns are computed: edges of the output do not pay for a whole tile.
 """
 
 from __future__ import annotations
@@ -12,60 +13,70 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
 SIGNATURE = "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile"
+LINE = 64  # bytes of a cache line
+# Steps that the loads of a panel run ahead: both panels stream from the second cache.
+AHEAD_A, AHEAD_B = 32, 16
 _DOT = "llvm.x86.avx512bf16.dpbf16ps.512"
 
 
 def micro(program: Program, scheme: Scheme) -> None:
-    """Write @micro."""
-    if scheme.method == "amx":
-        _tiles(program, scheme)
-    else:
-        _vectors(program, scheme)
+    """Write the micro-kernels of a scheme."""
+    for rows in scheme.row_steps:
+        for vectors in scheme.vector_steps:
+            with program.function(_name(rows, vectors), SIGNATURE, attributes="noinline") as f:
+                if scheme.method == "amx":
+                    _tiles(f, scheme, rows, vectors)
+                else:
+                    _vectors(f, scheme, rows, vectors)
 
 
-def _vectors(program: Program, scheme: Scheme) -> None:
+def _name(rows: int, vectors: int) -> str:
+    return f"micro_{rows}_{vectors}"
+
+
+def choose(f: Function, scheme: Scheme, rows: str, columns: str) -> str:
+    """The micro-kernel for a tile with so many valid rows and columns, as a pointer."""
+    found = ""
+    for count in sorted(scheme.row_steps, reverse=True):
+        line = ""
+        for vectors in sorted(scheme.vector_steps, reverse=True):
+            name = "@" + _name(count, vectors)
+            fits = f.compare("sle", columns, vectors * scheme.width)
+            line = f.select(fits, name, line, "ptr") if line else name
+        fits = f.compare("sle", rows, count)
+        found = f.select(fits, line, found, "ptr") if found else line
+    return found
+
+
+def _vectors(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     """Accumulators in vector registers; each step multiplies broadcast rows by vectors of columns."""
     size = SIZE[scheme.acc]
     kind, element = wide(FLOAT[scheme.acc], scheme.width), FLOAT[scheme.acc]
-    cells = [(i, j) for i in range(scheme.tile_rows) for j in range(scheme.tile_vectors)]
-    with program.function("micro", SIGNATURE, attributes="noinline") as f:
-        sums = {cell: f.variable(kind, "zeroinitializer") for cell in cells}
-        continues = f.let("icmp ne ptr %start, null")
-        with f.when(continues):
-            _each(
-                f,
-                scheme,
-                cells,
-                "%start",
-                lambda cell, p: f.store(kind, f.load(kind, p, 16), sums[cell]),
-            )
-        group = scheme.panel_a.group
-        with f.loop(0, f.ceil_div("%depth", group)) as step:
-            row = f.at("%a", f.mul(step, scheme.tile_rows * size))
-            column = f.at("%b", f.mul(step, scheme.tile_columns * size))
-            right = [
-                f.load(kind, f.at(column, j * scheme.width * size), 16)
-                for j in range(scheme.tile_vectors)
-            ]
-            for i in range(scheme.tile_rows):
-                one = f.load(element, f.at(row, i * size), size)
-                left = lanes.splat(f, element, one, scheme.width)
-                for j in range(scheme.tile_vectors):
-                    total = f.load(kind, sums[i, j])
-                    f.store(kind, _multiply(f, scheme, kind, left, right[j], total), sums[i, j])
-        _each(
-            f,
-            scheme,
-            cells,
-            "%tile",
-            lambda cell, p: f.store(kind, f.load(kind, sums[cell]), p, 16),
-        )
-
-
-def _each(f: Function, scheme: Scheme, cells, base: str, act) -> None:
-    for i, j in cells:
-        offset = (i * scheme.tile_columns + j * scheme.width) * SIZE[scheme.acc]
-        act((i, j), f.at(base, offset))
+    cells = [(i, j) for i in range(rows) for j in range(vectors)]
+    place = {(i, j): (i * scheme.tile_columns + j * scheme.width) * size for i, j in cells}
+    sums = {cell: f.variable(kind, "zeroinitializer") for cell in cells}
+    for line in range(0, scheme.tile_bytes, LINE):
+        f.prefetch("%tile", line)
+    step_a, step_b = scheme.tile_rows * size, scheme.tile_columns * size
+    with f.loop(0, f.ceil_div("%depth", scheme.panel_a.group)) as step:
+        row, column = f.at("%a", f.mul(step, step_a)), f.at("%b", f.mul(step, step_b))
+        right = [f.load(kind, f.at(column, j * scheme.width * size), 16) for j in range(vectors)]
+        f.prefetch(row, AHEAD_A * step_a)
+        for line in range(0, step_b, LINE):
+            f.prefetch(column, AHEAD_B * step_b + line)
+        for i in range(rows):
+            one = f.load(element, f.at(row, i * size), size)
+            left = lanes.splat(f, element, one, scheme.width)
+            for j in range(vectors):
+                total = f.load(kind, sums[i, j])
+                f.store(kind, _multiply(f, scheme, kind, left, right[j], total), sums[i, j])
+    with f.when(f.let("icmp ne ptr %start, null")):
+        for cell in cells:
+            before = f.load(kind, f.at("%start", place[cell]), 16)
+            total = f.let(f"fadd {kind} {before}, {f.load(kind, sums[cell])}")
+            f.store(kind, total, sums[cell])
+    for cell in cells:
+        f.store(kind, f.load(kind, sums[cell]), f.at("%tile", place[cell]), 16)
 
 
 def _multiply(f: Function, scheme: Scheme, kind: str, left: str, right: str, total: str) -> str:
@@ -83,32 +94,32 @@ def _multiply(f: Function, scheme: Scheme, kind: str, left: str, right: str, tot
 # ---- tile registers: 0-3 accumulate 2 x 2 tiles of 16 x 16, 4 and 5 hold rows, 6 and 7 columns
 
 
-def _tiles(program: Program, scheme: Scheme) -> None:
-    rows, columns = scheme.panel_a, scheme.panel_b
+def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
+    panel_a, panel_b = scheme.panel_a, scheme.panel_b
     line = scheme.tile_columns * 4
-    with program.function("micro", SIGNATURE, attributes="noinline") as f:
-        corners = [(i, j, i * 16 * line + j * 64) for i in (0, 1) for j in (0, 1)]
-        continues = f.let("icmp ne ptr %start, null")
-        with f.when(continues):
-            for i, j, offset in corners:
-                _tile(f, "tileloadd64", 2 * i + j, f.at("%start", offset), line)
-        with f.unless(continues):
-            for tile in range(4):
-                f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
-                f.do(f"call void @llvm.x86.tilezero(i8 {tile})")
-        step_a, step_b = (panel.nbytes(panel.k_step) for panel in (rows, columns))
-        with f.loop(0, f.ceil_div("%depth", rows.k_step)) as step:
-            a, b = f.at("%a", f.mul(step, step_a)), f.at("%b", f.mul(step, step_b))
-            _tile(f, "tileloadd64", 6, b, line)
-            _tile(f, "tileloadd64", 4, a, 64)
-            _dot_tiles(f, 0, 4, 6)
-            _tile(f, "tileloadd64", 7, f.at(b, 64), line)
-            _dot_tiles(f, 1, 4, 7)
-            _tile(f, "tileloadd64", 5, f.at(a, 16 * 64), 64)
-            _dot_tiles(f, 2, 5, 6)
-            _dot_tiles(f, 3, 5, 7)
-        for i, j, offset in corners:
-            _tile(f, "tilestored64", 2 * i + j, f.at("%tile", offset), line)
+    corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
+    place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
+    continues = f.let("icmp ne ptr %start, null")
+    with f.when(continues):
+        for i, j in corners:
+            _tile(f, "tileloadd64", 2 * i + j, f.at("%start", place[i, j]), line)
+    with f.unless(continues):
+        for i, j in corners:
+            f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
+            f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
+    step_a, step_b = (panel.nbytes(panel.k_step) for panel in (panel_a, panel_b))
+    with f.loop(0, f.ceil_div("%depth", panel_a.k_step)) as step:
+        a, b = f.at("%a", f.mul(step, step_a)), f.at("%b", f.mul(step, step_b))
+        loaded = set()
+        for i, j in corners:
+            if ("a", i) not in loaded:
+                _tile(f, "tileloadd64", 4 + i, f.at(a, i * 16 * 64), 64)
+            if ("b", j) not in loaded:
+                _tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
+            loaded |= {("a", i), ("b", j)}
+            _dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+    for i, j in corners:
+        _tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
 
 
 def _tile(f: Function, name: str, tile: int, pointer: str, stride: int) -> None:

@@ -13,6 +13,9 @@ from mezzo.kernels.cpu.contract.scheme import Panel
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 SIGNATURE = "ptr %ctx, i64 %row, i64 %rows, i64 %k, i64 %depth, ptr %panel"
+LINE = 64  # bytes of a cache line
+# How far loads run ahead: lines of different pages follow each other, which hardware cannot guess.
+AHEAD_ROWS, AHEAD_BYTES = 12, 256
 _INNER = "ptr %src, i64 %row_stride, i64 %k_stride, i64 %rows, i64 %depth, ptr %panel"
 
 
@@ -169,6 +172,7 @@ def _pack_k(program: Program, name: str, packer: Packer) -> None:
                         vectors.append("zeroinitializer")
                         continue
                     here = f.at(column, f.mul(f.min(row + i, last), "%row_stride"))
+                    f.prefetch(here, AHEAD_BYTES)
                     count = f.select(f.compare("sle", row + i, last), remain, 0)
                     vectors.append(packer.along_k(f, here, count))
                 packer.put_square(f, vectors, kk, row, along_k=True)
@@ -189,6 +193,9 @@ def _pack_rows(program: Program, name: str, packer: Packer) -> None:
                 inside = f.at("%src", f.mul(f.min(k, f.sub("%depth", 1)), "%k_stride"))
                 after = f.at("%src", f.mul(f.min(f.add(k, 1), f.sub("%depth", 1)), "%k_stride"))
                 starts.append((inside, after, first, second))
+                for row in range(0, panel.rows * size, LINE):
+                    ahead = f.at(inside, f.mul("%k_stride", AHEAD_ROWS))
+                    f.prefetch(ahead, row)
             for row in range(0, panel.rows, panel.width):
                 vectors = [
                     packer.along_rows(

@@ -66,6 +66,18 @@ class Scheme:
         return self.tile_rows * self.tile_columns * SIZE[self.acc]
 
     @property
+    def row_steps(self) -> tuple[int, ...]:
+        """Heights of micro-kernels; the smallest that covers a tile's valid rows is run."""
+        if self.method == "amx":
+            return (16, 32)
+        return tuple(sorted({*(r for r in (4, 8) if r < self.tile_rows), self.tile_rows}))
+
+    @property
+    def vector_steps(self) -> tuple[int, ...]:
+        """Widths of micro-kernels, in vectors."""
+        return tuple(range(1, self.tile_vectors + 1))
+
+    @property
     def panel_a(self) -> Panel:
         """Format of the packed first operand."""
         group = 1 if self.method == "fma" else 2

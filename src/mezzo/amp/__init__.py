@@ -1,0 +1,8 @@
+"""Mixed precision: autocast, GradScaler, the ledger."""
+
+from __future__ import annotations
+
+from mezzo.amp.autocast import autocast, custom_bwd, custom_fwd, is_autocast_available
+from mezzo.amp.ledger import ledger
+
+__all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available", "ledger"]

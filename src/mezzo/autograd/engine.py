@@ -1,0 +1,210 @@
+"""The backward pass: nodes in order of their making, newest first, each derivative once.
+
+A heap replaces recursion, so graphs may be as deep as memory allows. Derivative rules call public
+operations: with create_graph the backward pass is itself recorded.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from mezzo.core.layout import Layout
+from mezzo.core.state import STATE
+from mezzo.core.tape import Accumulate, Auto, Node, alias, edge
+from mezzo.core.tensor import Tensor
+from mezzo.errors import GradientError
+from mezzo.ops.copy import cast
+from mezzo.ops.shape import sum_to
+
+
+def run(roots: Sequence[tuple], grads: Sequence[Tensor], *, keep: bool, create: bool, wanted: dict | None) -> dict:
+    """Walk from the roots (node, slot) with their incoming gradients.
+
+    wanted: {(node, slot): key} whose gradients are returned instead of accumulated into leaves;
+    None accumulates into every leaf.
+    """
+    pending: dict[object, list] = {}
+    heap: list[tuple[int, int, object]] = []
+    found: dict = {}
+    useful = _reaching(roots, wanted) if wanted is not None else None
+
+    def arrive(node, slot: int, grad: Tensor) -> None:
+        slots = pending.get(node)
+        if slots is None:
+            slots = pending[node] = [None] * (len(node.layouts) if isinstance(node, Node) else 1)
+            heapq.heappush(heap, (-node.order, id(node), node))
+        slots[slot] = grad if slots[slot] is None else slots[slot] + grad
+
+    previous, STATE.grad = STATE.grad, create
+    try:
+        for (node, slot), grad in zip(roots, grads):
+            arrive(node, slot, grad)
+        while heap:
+            _, _, node = heapq.heappop(heap)
+            slots = pending.pop(node)
+            if wanted is not None:
+                for slot, grad in enumerate(slots):
+                    if (node, slot) in wanted and grad is not None:
+                        found[wanted[node, slot]] = _hooked(node, slot, grad)
+                        slots[slot] = found[wanted[node, slot]]
+            if isinstance(node, Accumulate):
+                if wanted is None:
+                    accumulate(node.variable, slots[0], create)
+                continue
+            if useful is not None and node not in useful:
+                continue
+            if wanted is None:
+                slots = [g if g is None else _hooked(node, i, g) for i, g in enumerate(slots)]
+            for (to, slot), grad in derivative(node, slots, keep):
+                if grad is not None and (useful is None or to in useful or (to, slot) in wanted):
+                    arrive(to, slot, grad)
+    finally:
+        STATE.grad = previous
+    return found
+
+
+def _reaching(roots, wanted: dict) -> set:
+    """Nodes from which something wanted can be reached (iteratively: graphs are deep)."""
+    targets = {node for node, _ in wanted}
+    order, seen, stack = [], set(), [node for node, _ in roots]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        order.append(node)
+        if isinstance(node, Node):
+            stack.extend(to for _, to, _ in node.edges)
+    useful: set = set()
+    for node in sorted(order, key=lambda n: n.order if isinstance(n, Node) else -1):
+        if isinstance(node, Node) and any(to in useful or to in targets for _, to, _ in node.edges):
+            useful.add(node)
+    return useful | targets
+
+
+
+
+def _hooked(node, slot: int, grad: Tensor) -> Tensor:
+    """The gradient after the tensor hooks of this output; keeps it where retain_grad asked."""
+    watchers = node.metadata if isinstance(node, Node) else None
+    for auto in (watchers or {}).get(slot, ()):
+        grad = apply_hooks(auto, grad)
+        if auto.retains:
+            auto.grad = grad if auto.grad is None else auto.grad + grad
+    return grad
+
+
+def apply_hooks(auto: Auto, grad: Tensor) -> Tensor:
+    """Run a tensor's hooks on its gradient; a hook may return a replacement."""
+    for hook in list((auto.hooks or {}).values()):
+        replaced = hook(grad)
+        if replaced is not None:
+            grad = replaced
+    return grad
+
+
+def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
+    """Add a gradient to a leaf's .grad."""
+    auto = variable.auto
+    if auto is None:
+        return
+    grad = apply_hooks(auto, fitted(grad, variable.layout))
+    if auto.grad is None:
+        shared = grad.auto is None and grad.base is None and grad.storage is not None
+        auto.grad = grad if create or (shared and grad.layout.is_contiguous) else alias(cast(grad))
+    elif create:
+        auto.grad = auto.grad + grad
+    else:
+        auto.grad.add_(grad)
+    for hook in list((auto.post_hooks or {}).values()):
+        hook(variable)
+
+
+def fitted(grad: Tensor, want: Layout) -> Tensor:
+    """A gradient summed over broadcast axes and in the operand's dtype."""
+    if tuple(grad.shape) != tuple(want.shape):
+        grad = sum_to(grad, tuple(want.shape))
+    return grad if grad.dtype is want.dtype else cast(grad, want.dtype)
+
+
+def derivative(node: Node, grads: list, keep: bool) -> list:
+    """[((node, slot), gradient)] for each edge of a node."""
+    for hook in list((node.pre_hooks or {}).values()):
+        replaced = hook(tuple(grads))
+        if replaced is not None:
+            grads = list(replaced if isinstance(replaced, tuple) else (replaced,))
+    record = node.record
+    args, outs = unpack(node)
+    g, y = (tuple(grads), outs) if node.multiple else (grads[0], outs[0])
+    results: dict = {}
+    if node.rule is not None:
+        results = node.rule(node, g)
+    elif record.joint is not None:
+        made = record.joint(g, y, *args)
+        results = dict(zip(record.operands, made if isinstance(made, (tuple, list)) else (made,)))
+    else:
+        for position, _, _ in node.edges:
+            at = position if isinstance(position, int) else position[0]
+            if at not in results and at in record.vjps:
+                results[at] = record.vjps[at](g, y, *args)
+            elif at not in record.vjps:
+                raise GradientError(f"{record.name}: no derivative for argument '{record.names[at]}'. detach() it.")
+    found = []
+    for position, to, slot in node.edges:
+        grad = results.get(position) if isinstance(position, int) else results[position[0]][position[1]]
+        if grad is not None:
+            grad = fitted(grad, _layout_at(node, position))
+        found.append(((to, slot), grad))
+    for hook in list((node.hooks or {}).values()):
+        replaced = hook(tuple(grad for _, grad in found), tuple(grads))
+        if replaced is not None:
+            new = replaced if isinstance(replaced, tuple) else (replaced,)
+            found = [(where, n) for (where, _), n in zip(found, new)]
+    if not keep:
+        node.freed, node.args, node.outs, node.versions = True, (), node.layouts, ()
+    return found
+
+
+def _layout_at(node: Node, position) -> Layout:
+    value = node.args[position] if isinstance(position, int) else node.args[position[0]][position[1]]
+    return value if isinstance(value, Layout) else value.layout
+
+
+def unpack(node: Node) -> tuple[tuple, tuple]:
+    """The saved arguments and outputs; raises if they were freed or overwritten."""
+    if node.freed:
+        raise GradientError(
+            f"{node.record.name}: trying to backward through the graph a second time, after its saved values were "
+            "freed. Pass retain_graph=True to the first backward() if you need two, or compute the loss anew."
+        )
+    for tensor, version in node.versions:
+        if tensor.storage.version != version:
+            writer = getattr(tensor.storage, "writer", None)
+            by = f" by {writer[0]} at {writer[1]}" if writer else ""
+            raise GradientError(
+                f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{node.record.name} saved a {tensor.dtype.name}{list(tensor.shape)} at version {version}, and it is at "
+                f"version {tensor.storage.version}, changed{by}. Make that write out of place, or clone() before it."
+            )
+    outs = node.outs
+    if outs and isinstance(outs[0], Tensor):
+        rebuilt = []
+        for slot, out in enumerate(outs):
+            again = alias(out)
+            if slot not in node.record.no_gradient_outputs and out.dtype.category >= 2:
+                again.auto = Auto(node=node, slot=slot)
+            rebuilt.append(again)
+        outs = tuple(rebuilt)
+    return node.args, outs
+
+
+def edge_of(tensor: Tensor, operation: str):
+    """(node, slot) of a tensor that requires grad; a clear error otherwise."""
+    found = edge(tensor)
+    if found is None:
+        raise GradientError(
+            f"{operation}: element 0 of tensors does not require grad and does not have a grad_fn. Set requires_grad=True on "
+            "what you differentiate by, and check for detach(), no_grad() and integer dtypes on the way."
+        )
+    return found

@@ -1,0 +1,7 @@
+"""Function transforms."""
+
+from __future__ import annotations
+
+from mezzo.func.vmap import vmap
+
+__all__ = ["vmap"]
