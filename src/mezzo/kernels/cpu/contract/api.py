@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from dataclasses import asdict
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract import drive
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, blocks, lane_count
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
+from mezzo.kernels.cpu.contract.slots import CONSTANTS
 from mezzo.kernels.cpu.contract.writer import Program
 
 Strides = tuple[int, int]
@@ -77,13 +79,18 @@ class Contraction:
         return other._plan(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads, 1)
 
     def _plan(self, m, n, k, a, b, out, bias, batch, threads, swap) -> Plan:
-        cut = blocks(self.scheme, m, n, k)
         lanes = lane_count(m, n, k, batch, threads)
-        serial = int(threads <= 1 or lanes > 1 or m * n * max(k, 1) < SERIAL_WORK)
-        constants = (m, n, k, batch if m and n else 0, *a, *b, *out, *bias, 0, swap, serial, lanes, cut.nbytes,
-                     cut.block_m, cut.block_n, cut.block_k, cut.group_m, cut.group_n, cut.at_b,
-                     cut.at_acc)  # fmt: skip
-        return Plan(self.address, cut.nbytes * lanes, constants)
+        serial = threads <= 1 or lanes > 1 or m * n * max(k, 1) < SERIAL_WORK
+        cut = blocks(self.scheme, m, n, k, 1 if serial else threads)
+        given = {
+            **{"m": m, "n": n, "k": k, "batch": batch if m and n else 0, "path": 0},
+            **{"a_m": a[0], "a_k": a[1], "b_k": b[0], "b_n": b[1]},
+            **{"out_m": out[0], "out_n": out[1], "bias_m": bias[0], "bias_n": bias[1]},
+            **{"swap": swap, "serial": int(serial), "lanes": lanes},
+            **asdict(cut),
+        }
+        constants = tuple(given[name] for name in CONSTANTS)
+        return Plan(self.address, cut.lane_bytes * lanes, constants)
 
 
 @functools.cache

@@ -4,7 +4,7 @@
     lane       a range of batch entries, one product after another
     product    blocks of n, m and k: pack both blocks, then multiply
     pack       one panel per task
-    tiles      a group of panels of each operand per task
+    tiles      a chunk of tasks; a task is a group of panels of each operand, slices of k outermost
 
 Every element is summed over k in one order, by one thread, whatever the number of threads.
 """
@@ -80,42 +80,74 @@ def _pack(f: Function, name: str, row: str, rows: str, k: str, depth: str, to: s
 
 
 def _tile_body(program: Program, scheme: Scheme) -> None:
-    """A task is a group of row panels times a group of column panels."""
+    """A chunk of tasks; a task is a group of row panels times a group of column panels."""
+    _task(program, scheme)
     with program.function("tile_body", BODY) as f:
-        scratch = f.array(scheme.tile_bytes)
         if scheme.method == "amx":
             micro.open_tiles(f)
-        space = pointer(f, "space")
-        right, sums = f.at(space, get(f, "at_b")), f.at(space, get(f, "at_acc"))
-        bytes_a, bytes_b = _panel_bytes(f, scheme.panel_a), _panel_bytes(f, scheme.panel_b)
+        tasks = f.mul(
+            _up(f, get(f, "panels_m"), get(f, "group_m")),
+            _up(f, get(f, "panels_n"), get(f, "group_n")),
+        )
+        chunks = get(f, "chunks")
+        sums = f.at(pointer(f, "space"), get(f, "at_sums"))
+        with f.loop("%begin", "%end") as chunk:
+            scratch = f.at(sums, f.mul(chunk, get(f, "scratch_bytes")))
+            first = f.div(f.mul(chunk, tasks), chunks)
+            after = f.div(f.mul(f.add(chunk, 1), tasks), chunks)
+            with f.loop(first, after) as task:
+                f.call("task", "void", "ptr %ctx", f"i64 {task}", f"ptr {scratch}")
+        if scheme.method == "amx":
+            micro.close_tiles(f)
+
+
+def _task(program: Program, scheme: Scheme) -> None:
+    """Slices of k outermost: the group's panels and sums stay in the second cache."""
+    with program.function("task", "ptr %ctx, i64 %task, ptr %scratch", attributes="noinline") as f:
         panels_m, panels_n = get(f, "panels_m"), get(f, "panels_n")
         group_m, group_n = get(f, "group_m"), get(f, "group_n")
         across = _up(f, panels_n, group_n)
-        first, last = get(f, "first"), get(f, "last")
-        is_first, is_last = f.compare("ne", first, 0), f.compare("ne", last, 0)
-        whole = f.both(is_first, is_last)
-        with f.loop("%begin", "%end") as task:
-            i0, j0 = f.mul(f.div(task, across), group_m), f.mul(f.rem(task, across), group_n)
-            i1, j1 = f.min(f.add(i0, group_m), panels_m), f.min(f.add(j0, group_n), panels_n)
+        i0, j0 = f.mul(f.div("%task", across), group_m), f.mul(f.rem("%task", across), group_n)
+        i1, j1 = f.min(f.add(i0, group_m), panels_m), f.min(f.add(j0, group_n), panels_n)
+        depth, slice_k = get(f, "depth"), get(f, "slice_k")
+        several = f.compare("slt", get(f, "block_k"), get(f, "k"))  # sums outlive the task
+        whole = f.compare("sge", slice_k, get(f, "k"))  # nothing is summed in memory
+        sums = f.at(pointer(f, "space"), get(f, "at_sums"))
+        with f.loop(0, f.max(depth, 1), slice_k) as k1:
+            begins = f.both(f.compare("ne", get(f, "first"), 0), f.compare("eq", k1, 0))
+            ends = f.both(
+                f.compare("ne", get(f, "last"), 0), f.compare("sge", f.add(k1, slice_k), depth)
+            )
+            inside = f.min(f.sub(depth, k1), slice_k)
             with f.loop(j0, j1) as j, f.loop(i0, i1) as i:
-                place = f.mul(f.add(f.mul(j, panels_m), i), scheme.tile_bytes)
-                tile = f.select(whole, scratch, f.at(sums, place), "ptr")
-                start = f.select(is_first, "null", tile, "ptr")
-                a, b = f.at(space, f.mul(i, bytes_a)), f.at(right, f.mul(j, bytes_b))
-                down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
-                rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
-                columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
-                kernel = micro.choose(f, scheme, rows, columns)
-                f.do(
-                    f"call void {kernel}(ptr {a}, ptr {b}, i64 {get(f, 'depth')}, ptr {start}, "
-                    f"ptr {tile})"
-                )
-                with f.when(is_last):
-                    row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
-                    place = (f"i64 {row}", f"i64 {rows}", f"i64 {column}", f"i64 {columns}")
-                    f.call("finish", "void", "ptr %ctx", f"ptr {tile}", *place)
-        if scheme.method == "amx":
-            micro.close_tiles(f)
+                near = f.add(f.mul(f.sub(j, j0), group_m), f.sub(i, i0))
+                far = f.add(f.mul(j, panels_m), i)
+                near = f.at("%scratch", f.mul(f.select(whole, 0, near), scheme.tile_bytes))
+                tile = f.select(several, f.at(sums, f.mul(far, scheme.tile_bytes)), near, "ptr")
+                start = f.select(begins, "null", tile, "ptr")
+                _tile(f, scheme, i, j, k1, inside, start, tile, ends)
+
+
+def _tile(f: Function, scheme: Scheme, i, j, k1, depth, start, tile, ends) -> None:
+    """One slice of one tile; after the last, its way out."""
+    space = pointer(f, "space")
+    right = f.at(space, get(f, "at_b"))
+    steps = f.div(k1, scheme.panel_a.k_step)
+    here = []
+    for panel, base, index in ((scheme.panel_a, space, i), (scheme.panel_b, right, j)):
+        start_of_panel = f.at(base, f.mul(index, _panel_bytes(f, panel)))
+        here.append(f.at(start_of_panel, f.mul(steps, panel.nbytes(panel.k_step))))
+    down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
+    rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
+    columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
+    kernel = micro.choose(f, scheme, rows, columns)
+    f.do(
+        f"call void {kernel}(ptr {here[0]}, ptr {here[1]}, i64 {depth}, ptr {start}, ptr {tile})"
+    )
+    with f.when(ends):
+        row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
+        place = (f"i64 {row}", f"i64 {rows}", f"i64 {column}", f"i64 {columns}")
+        f.call("finish", "void", "ptr %ctx", f"ptr {tile}", *place)
 
 
 def _up(f: Function, a: Value, b: Value) -> str:
@@ -139,7 +171,6 @@ def _product(program: Program, scheme: Scheme) -> None:
             # the columns packed for the block of rows above serve again if they span all of k
             keep = f.both(single, f.compare("ne", row, 0))
             to_pack = f.add(panels_m, f.select(keep, 0, panels_n))
-            down, across = _up(f, panels_m, get(f, "group_m")), _up(f, panels_n, get(f, "group_n"))
             with f.loop(0, f.max(k, 1), step_k) as k0:
                 put(f, "k0", k0)
                 put(f, "depth", f.min(f.sub(k, k0), step_k))
@@ -147,7 +178,7 @@ def _product(program: Program, scheme: Scheme) -> None:
                 ends = f.compare("sge", f.add(k0, step_k), k)
                 put(f, "last", f.let(f"zext i1 {ends} to i64"))
                 run(f, "pack_body", to_pack)
-                run(f, "tile_body", f.mul(down, across))
+                run(f, "tile_body", get(f, "chunks"))
 
 
 def run(f: Function, body: str, count: str) -> None:

@@ -6,28 +6,31 @@ from dataclasses import dataclass
 
 from mezzo.kernels.cpu.contract.scheme import Scheme
 
-# Blocks are packed as a whole: they bound the workspace. Groups of packed rows stay in the second
-# cache while columns pass by.
+# Blocks are packed as a whole: they bound the workspace. The panels and sums of a group stay in the
+# second cache while the slices of k pass by.
 BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 2048
-GROUP_BYTES = 384 << 10
-TASKS = 64
+BLOCK_BYTES = 32 << 20  # of one packed operand
+GROUP_BYTES = 1 << 20
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocking of one product."""
+    """The blocking of one product; the fields are slots of the same name."""
 
+    lane_bytes: int
+    chunks: int
+    scratch_bytes: int
     block_m: int
     block_n: int
     block_k: int
+    slice_k: int
     group_m: int
     group_n: int
     at_b: int
-    at_acc: int
-    nbytes: int
+    at_sums: int
 
 
 def up(a: int, b: int) -> int:
@@ -35,28 +38,46 @@ def up(a: int, b: int) -> int:
     return -(-a // b) * b
 
 
-def even(size: int, limit: int, step: int) -> int:
-    """The size of equal parts of at most about `limit`, a multiple of step."""
-    parts = max(1, -(-size // limit))
-    return max(step, up(-(-size // parts), step))
+def parts(size: int, limit: int) -> int:
+    """The size of the fewest equal parts of at most `limit`."""
+    count = max(1, -(-size // max(1, limit)))
+    return max(1, -(-size // count))
 
 
-def blocks(scheme: Scheme, m: int, n: int, k: int) -> Blocks:
-    """How a product of these sizes is cut. Only k's cut changes the result, and only k decides it."""
-    block_k = even(k, scheme.k_block, scheme.panel_a.k_step)
-    block_m = even(m, BLOCK_ROWS, scheme.tile_rows)
-    block_n = even(n, BLOCK_COLUMNS, scheme.tile_columns)
-    panel_a, panel_b = scheme.panel_a.nbytes(block_k), scheme.panel_b.nbytes(block_k)
+def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
+    """How a product of these sizes is cut. Only k's slices change the result; k alone decides them."""
+    step = scheme.panel_a.k_step
+    slice_k = up(parts(k, scheme.k_slice), step)
+    widest = max(BLOCK_ROWS, BLOCK_COLUMNS) * scheme.panel_a.lane_bytes // scheme.panel_a.group
+    block_k = up(parts(k, BLOCK_BYTES // widest), slice_k)
+    block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
+    block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
-    group_m = max(1, min(rows, GROUP_BYTES // panel_a))
-    group_m = -(-rows // -(-rows // group_m))
-    group_n = max(1, columns * -(-rows // group_m) // TASKS)
-    at_b = up(rows * panel_a, 64)
-    at_acc = up(at_b + columns * panel_b, 64)
-    sums = rows * columns * scheme.tile_bytes if block_k < k else 0
-    return Blocks(
-        block_m, block_n, block_k, group_m, group_n, at_b, at_acc, up(at_acc + sums, 4096) + 64
-    )
+    group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks)
+    at_b = up(rows * scheme.panel_a.nbytes(block_k), 64)
+    at_sums = up(at_b + columns * scheme.panel_b.nbytes(block_k), 64)
+    scratch = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
+    sums = rows * columns * scheme.tile_bytes if block_k < k else chunks * scratch
+    total = up(at_sums + sums, 4096) + 64  # lanes must not fall on the same sets of a cache
+    return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n, at_b,
+                  at_sums)  # fmt: skip
+
+
+def _groups(scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int) -> tuple[int, int]:
+    """Panels of rows and of columns in a task: large, but a fair share for every chunk."""
+    a, b = scheme.panel_a.nbytes(slice_k), scheme.panel_b.nbytes(slice_k)
+    group_m, group_n = rows, columns
+    while group_m * group_n > 1:
+        tasks = -(-rows // group_m) * -(-columns // group_n)
+        fair = tasks >= 0.9 * chunks * -(-tasks // chunks)
+        size = group_m * a + group_n * b + group_m * group_n * scheme.tile_bytes
+        if size <= GROUP_BYTES and fair:
+            break
+        if group_m * scheme.tile_rows >= group_n * scheme.tile_columns:
+            group_m = parts(rows, group_m - 1)
+        else:
+            group_n = parts(columns, group_n - 1)
+    return group_m, group_n
 
 
 def lane_count(m: int, n: int, k: int, batch: int, threads: int) -> int:

@@ -53,7 +53,7 @@ class Scheme:
     width: int
     tile_rows: int
     tile_vectors: int
-    k_block: int
+    k_slice: int
 
     @property
     def tile_columns(self) -> int:
@@ -121,9 +121,9 @@ def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
             )
     host = target.host()
     if compute == "bf16" and host.has_amx_bf16:
-        return Scheme(a, b, out, compute, bias, "f32", "amx", 16, 32, 2, 1024)
+        return Scheme(a, b, out, compute, bias, "f32", "amx", 16, 32, 2, 256)
     if compute == "bf16" and host.has_avx512_bf16:
-        return Scheme(a, b, out, compute, bias, "f32", "dot", 16, 14, 2, 768)
+        return Scheme(a, b, out, compute, bias, "f32", "dot", 16, 14, 2, 512)
     acc = "f64" if compute == "f64" else "f32"
     width, rows, vectors = _tile(acc)
     return Scheme(a, b, out, compute, bias, acc, "fma", width, rows, vectors, 384)
