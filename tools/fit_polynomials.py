@@ -12,9 +12,9 @@ later coefficients absorb the rounding of earlier ones.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 from mpmath import mp, mpf
@@ -181,6 +181,8 @@ LN2 = mp.log(2)
 # rounding the constant coefficient costs nothing.
 ERFCX_K = {"f32": 2.875, "f64": 3.828125}
 ERFCX_END = {"f32": 10.1, "f64": 27.3}
+NORMAL_K = {"f32": 3.90625, "f64": 5.296875}
+NORMAL_END = {"f32": 14.3, "f64": 38.7}
 TASKS = [
     Fit("EXP", "(exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2",
         lambda r: (mp.exp(r) - 1 - r) / r**2, lambda r: r**2 / mp.exp(r),
@@ -210,6 +212,8 @@ TASKS = [
         lambda d: mp.erf(d + mpf("2.4375")), lambda d: 1, -mpf("1.4375"), mpf("1.5"), {"f32": 15}),
     Fit("ERFCX", "exp(u^2) erfc(u) (u + K) in t = (u - K) / (u + K), 0 <= u <= ERFCX_END",
         None, lambda t: 1, -1, None, {"f32": 10, "f64": 22}),
+    Fit("NORMAL_TAIL", "exp(a^2/2) normal_cdf(-a) (a + K) in t = (a-K)/(a+K), 0 <= a <= NORMAL_END",
+        None, lambda t: 1, -1, None, {"f32": 10, "f64": 22}),
     Fit("ERFINV_MIDDLE", "erfinv(x) / x in w - 3, w = -log(1 - x^2) <= 6",
         lambda d: inverse_erf_of(d + 3), lambda d: 1, -3, 3, {"f64": 12}),
     Fit("ERFINV_TAIL", "erfinv(x) / x in sqrt(w) - 3.2, 6 <= w <= 16",
@@ -223,13 +227,17 @@ TASKS = [
 
 def of_type(task: Fit, type: str) -> Fit:
     """The task with what depends on the type: erfcx ends where erfc underflows."""
-    if task.name != "ERFCX":
+    if task.name == "ERFCX":
+        k, end, shrink, half = mpf(ERFCX_K[type]), mpf(ERFCX_END[type]), 1, 1
+    elif task.name == "NORMAL_TAIL":
+        k, end, shrink, half = (mpf(NORMAL_K[type]), mpf(NORMAL_END[type]), mp.sqrt(mpf("0.5")),
+                                mpf("0.5"))  # fmt: skip
+    else:
         return task
-    k, end = mpf(ERFCX_K[type]), mpf(ERFCX_END[type])
 
     def function(t):
-        u = tail_argument(t, k)
-        return erfcx(u) * (u + k)
+        a = tail_argument(t, k)
+        return half * erfcx(a * shrink) * (a + k)
 
     return replace(task, function=function, high=(end - k) / (end + k), low=mpf(-1))
 
@@ -252,6 +260,8 @@ def constants() -> list[str]:
         lines.append("}")
     lines.append("# The centre K and the end of ERFCX.")
     lines += [f"ERFCX_K = {ERFCX_K}", f"ERFCX_END = {ERFCX_END}"]
+    lines.append("# The centre K and the end of NORMAL_TAIL.")
+    lines += [f"NORMAL_K = {NORMAL_K}", f"NORMAL_END = {NORMAL_END}"]
     with mp.workprec(1600):
         for name, bits, count, shift in (("TURN_29", 29, 8, 0), ("TURN_53", 53, 24, 300)):
             scale = mpf(2) ** shift

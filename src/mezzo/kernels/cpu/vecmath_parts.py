@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mezzo.kernels.ir import Expr, abs, bitcast, const, copysign, fma, rint, where
+from mezzo.kernels.ir import Expr, bitcast, const, copysign, fma, rint, where
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,6 @@ def fraction(x: Expr) -> Expr:
 def with_sign_of(magnitude: Expr, x: Expr) -> Expr:
     """|magnitude| with the sign of x."""
     return copysign(magnitude, x)
-
-
-def magnitude(x: Expr) -> Expr:
-    """|x|."""
-    return abs(x)
 
 
 def rarely(condition: Expr, unusual: Expr, usual: Expr, *inputs: Expr) -> Expr:

@@ -20,7 +20,7 @@ from mezzo.kernels.cpu.vecmath_parts import (
     with_sign_of,
 )
 from mezzo.kernels.cpu.vecmath_trig import tan
-from mezzo.kernels.ir import Expr, abs, fma, floor, sqrt, where
+from mezzo.kernels.ir import Expr, abs, floor, fma, sqrt, where
 
 TWO_BY_ROOT_PI = 2 / math.sqrt(math.pi)
 ERF_CENTRE = 2.4375  # of the table ERF_HIGH

@@ -25,7 +25,7 @@ from mezzo.kernels.cpu.vecmath_parts import (
     two_sum,
     with_sign_of,
 )
-from mezzo.kernels.ir import Expr, abs, bitcast, cast, const, fma, rint, sqrt, where
+from mezzo.kernels.ir import Expr, abs, bitcast, cast, const, fma, sqrt, where
 
 LARGE = {"f32": 1e5, "f64": 2.0**28}
 TWO_PI = (2 * math.pi, 2.4492935982947064e-16)  # 2 pi and what a double lacks of it
@@ -196,8 +196,6 @@ def asin(x: Expr) -> Expr:
     inner = a + _asin_rest(a, a * a)
     s, error, z = _root_of_rest(a)
     high, low, _ = tables.PI_2[x.type]
-    outer = (high - 2.0 * s) + (low - 2.0 * (error + _asin_rest(s, z)))
-    # high - 2s loses up to half a bit, which two_sum gives back where s is large.
     total, lost = fast_two_sum(number(high, x), -2.0 * s)
     outer = total + (lost + (low - 2.0 * (error + _asin_rest(s, z))))
     return with_sign_of(where(a <= 0.5, inner, outer), x)
@@ -261,7 +259,9 @@ def atan2(y: Expr, x: Expr) -> Expr:
     # Scaled so that low + high does not overflow and their quotient is not taken of subnormals.
     huge, small = (2.0**120, 2.0**-60) if x.type == "f32" else (2.0**1000, 2.0**-900)
     up = 2.0**60 if x.type == "f32" else 2.0**110
-    factor = where(high < small, number(up, x), where(high > huge, number(1 / up, x), number(1.0, x)))
+    factor = where(
+        high < small, number(up, x), where(high > huge, number(1 / up, x), number(1.0, x))
+    )
     both_infinite = low.eq(INF)
     low = where(both_infinite, number(1.0, x), low * factor)
     high = where(both_infinite | high.eq(0.0), number(1.0, x), high * factor)
