@@ -76,6 +76,15 @@ class _Region:
             else self.cast_one(a, to) for a in args
         )  # fmt: skip
 
+    def absorbable(self, value):
+        """An operand of a contraction: casting it may be left to the packing unless the tape would keep it."""
+        if not self.eligible(value) or value.dtype is self.dtype:
+            return value
+        kept = STATE.grad and value.auto is not None and value.auto.node is not None
+        if value.dtype is dtypes.float32 and not kept:
+            return value
+        return cast(value, self.dtype)
+
     def cast_one(self, value, to):
         """A tensor in dtype `to`; leaves that require grad are cast once per region and version."""
         if not self.eligible(value) or value.dtype is to:

@@ -101,8 +101,8 @@ def _record(cls, ctx, args, outs, wants):
     single = isinstance(outs, Tensor)
     many = [outs] if single else list(outs)
     edges = tuple((i, *tape.edge(args[i])) for i in sorted(wants))
-    node = tape.Node(_FUNCTION, tuple(a.layout if isinstance(a, Tensor) else None for a in args), edges, None, True)
-    node.versions = ()
+    node = tape.Node(_FUNCTION, tuple(a.layout if isinstance(a, Tensor) else None for a in args), edges)
+    node.versions, node.multiple, node.needs_out = (), True, False
     node.rule = functools.partial(_rule, cls, ctx)
     ctx._node = node
     tensors = []

@@ -145,23 +145,25 @@ class Record:
         if isinstance(vjp, dict):
             self.vjps = {self.names.index(name): rule for name, rule in vjp.items()}
         self.has_vjp = vjp is not None
-        self._saved: dict[frozenset, tuple[frozenset, bool]] = {}
+        self._saved: dict[tuple, tuple[frozenset | None, bool]] = {}
 
-    def saved(self, wanted: frozenset) -> tuple[frozenset, bool]:
-        """Which operands, and whether the output, the rules for `wanted` read.
+    def saved(self, wanted: tuple) -> tuple[frozenset | None, bool]:
+        """Which operands, and whether the output, the rules for the positions `wanted` read.
 
-        A rule's parameter with a leading underscore is not kept: the rule gets its layout.
+        A rule's parameter with a leading underscore is not kept: the rule gets its layout. None
+        instead of a set: no operand is kept and none is a list.
         """
         found = self._saved.get(wanted)
         if found is None:
-            rules = [self.joint] if self.joint else [self.vjps[p] for p in wanted if p in self.vjps]
+            positions = {p if isinstance(p, int) else p[0] for p in wanted}
+            rules = [self.joint] if self.joint else [self.vjps[p] for p in positions if p in self.vjps]
             keep, out = set(), False
             for rule in rules:
                 names = rule.__code__.co_varnames[: rule.__code__.co_argcount]
-                first = 2
                 out |= not names[1].startswith("_")
-                keep |= {i for i, n in enumerate(names[first:]) if not n.startswith("_")}
-            found = self._saved[wanted] = (frozenset(keep), out)
+                keep |= {i for i, n in enumerate(names[2:]) if not n.startswith("_") and i in self.operands}
+            plain = not keep and all(isinstance(p, int) for p in wanted)
+            found = self._saved[wanted] = (None if plain else frozenset(keep), out)
         return found
 
     # ---- the door

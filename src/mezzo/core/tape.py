@@ -32,14 +32,15 @@ class Auto:
 class Node:
     """One recorded call. edges: for each differentiable operand (position, node, slot)."""
 
-    __slots__ = ("record", "args", "outs", "edges", "layouts", "order", "versions", "freed", "hooks",
-                 "pre_hooks", "rule", "metadata", "multiple", "__weakref__")  # fmt: skip
+    __slots__ = ("record", "args", "outs", "edges", "layouts", "order", "versions", "needs_out", "__dict__", "__weakref__")
 
-    def __init__(self, record, args, edges, layouts, multiple):
-        self.record, self.args, self.edges, self.layouts, self.multiple = record, args, edges, layouts, multiple
+    # Rarely set, so they cost nothing when a node is made.
+    freed = multiple = False
+    hooks = pre_hooks = rule = metadata = None
+
+    def __init__(self, record, args: tuple, edges: tuple):
+        self.record, self.args, self.edges = record, args, edges
         self.order = next(_count)
-        self.outs = self.versions = self.hooks = self.pre_hooks = self.rule = self.metadata = None
-        self.freed = False
 
     def name(self) -> str:
         """The name PyTorch would give: AddBackward0 for add."""
@@ -176,23 +177,36 @@ def prepare(record, args: tuple) -> Node | None:
     for position in record.operands:
         value = args[position]
         if isinstance(value, Tensor):
-            found = edge(value) if value.auto is not None or value.base is not None else None
-            if found is not None and value.layout.dtype.category >= 2:
+            auto = value.auto
+            if value.base is not None:
+                found = edge(value)
+            elif auto is None:
+                continue
+            elif auto.node is not None:
+                edges.append((position, auto.node, auto.slot))
+                continue
+            else:
+                found = edge(value)
+            if found is not None:
                 edges.append((position, *found))
         elif isinstance(value, (tuple, list)):
             for i, item in enumerate(value):
                 found = edge(item) if isinstance(item, Tensor) else None
-                if found is not None and item.layout.dtype.category >= 2:
+                if found is not None:
                     edges.append(((position, i), *found))
     if not edges:
         return None
-    node = Node(record, args, tuple(edges), None, False)
-    _save(node)
+    node = Node(record, args, tuple(edges))
+    keep, node.needs_out = record.saved(tuple([e[0] for e in edges]))
+    node.versions = ()
+    if keep is None:
+        node.args = tuple([a.layout if isinstance(a, Tensor) else a for a in args])
+    else:
+        _save(node, keep)
     return node
 
 
-def _save(node: Node) -> None:
-    keep, _ = node.record.saved(frozenset(p if isinstance(p, int) else p[0] for p, _, _ in node.edges))
+def _save(node: Node, keep: frozenset) -> None:
     saved, versions = list(node.args), []
     for position in node.record.operands:
         value = saved[position]
@@ -207,36 +221,37 @@ def _save(node: Node) -> None:
 
 
 def _keep(tensor: Tensor, node: Node, versions: list) -> Tensor:
-    if tensor.storage is not None:
-        if tensor.storage.version == INFERENCE:
+    storage = tensor.storage
+    if storage is not None:
+        if storage.version == INFERENCE:
             raise GradientError(
                 f"{node.record.name}: inference tensors cannot be saved for backward. Make the tensor outside "
                 "inference_mode(), or clone() it outside."
             )
-        versions.append((tensor, tensor.storage.version))
+        versions.append((tensor, storage.version))
     return tensor
 
 
 def finish(node: Node, outs) -> None:
     """Tie the outputs to their node; keep those that the derivative reads."""
-    node.multiple = not isinstance(outs, Tensor)
-    many = outs if node.multiple else (outs,)
-    node.layouts = tuple(o.layout for o in many)
+    if isinstance(outs, Tensor):
+        many = (outs,)
+        node.layouts = (outs.layout,)
+    else:
+        many, node.multiple = outs, True
+        node.layouts = tuple([o.layout for o in many])
     blocked = node.record.no_gradient_outputs
     for slot, out in enumerate(many):
         if out.layout.dtype.category >= 2 and slot not in blocked:
             if out.auto is None:
-                out.auto = Auto(node=node, slot=slot)
+                out.auto = Auto(False, node, slot)
             else:
                 out.auto.node, out.auto.slot, out.auto.requires_grad = node, slot, False
-    _, needs_out = node.record.saved(frozenset(p if isinstance(p, int) else p[0] for p, _, _ in node.edges))
-    if needs_out:
+    if node.needs_out:
         # An alias without the node: else node and output would keep each other alive.
-        node.outs = tuple(alias(o) for o in many)
-        for out in many:
-            if out.storage is not None:
-                node.versions.append((out, out.storage.version))
-        node.versions = [(alias(t), v) if any(t is o for o in many) else (t, v) for t, v in node.versions]
+        node.outs = tuple([alias(o) for o in many])
+        versions = [(t, v) for t, v in node.versions if not any(t is o for o in many)]
+        node.versions = versions + [(kept, kept.storage.version) for kept in node.outs if kept.storage is not None]
     else:
         node.outs = node.layouts
 

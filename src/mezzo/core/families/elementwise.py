@@ -240,6 +240,16 @@ class Elementwise(Primitive):
                         if a.auto is not None or b.auto is not None or a.base is not None or b.base is not None:
                             tape.attach(self, args + self.tails[2], out)
                         return out
+            elif self._single and len(args) == 1:
+                a = args[0]
+                if isinstance(a, Tensor):
+                    plan = self._singles.get(a.layout)
+                    if plan is None:
+                        plan = self._singles[a.layout] = self.plan(args + self.tails[1])
+                    out = plan.execute(args)
+                    if a.auto is not None or a.base is not None:
+                        tape.attach(self, args + self.tails[1], out)
+                    return out
         return Primitive.__call__(self, *args, **kwargs)
 
     def run(self, args: tuple) -> Tensor:

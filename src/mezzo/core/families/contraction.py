@@ -1,0 +1,153 @@
+"""Contractions: matrix products whose casts happen while packing (kernels/cpu/contract)."""
+
+from __future__ import annotations
+
+import array
+
+from mezzo import devices
+from mezzo.core import tape
+from mezzo.core.layout import Layout, dense
+from mezzo.core.record import Primitive, registered
+from mezzo.core.storage import Storage
+from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
+from mezzo.dtypes import BOOL
+from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.kernels.cpu import contract, pool
+from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu.memory import allocate
+from mezzo.rules import shapes
+from mezzo.rules.iteration import coalesce
+
+
+class ProductPlan:
+    """One planned product: sizes, offsets of the batch, workspace."""
+
+    __slots__ = ("layout", "plan", "tables", "offsets", "runs", "launch")
+
+    def execute(self, args: tuple) -> Tensor:
+        """Run on new memory."""
+        a, b, bias = args[:3]
+        out = empty(self.layout)
+        if self.runs:
+            plan = self.plan
+            scratch = allocate(plan.workspace_bytes, Storage)
+            slots = plan.slots(
+                a.ptr, b.ptr, out.ptr, 0 if bias is None else bias.ptr, scratch.ptr, **self.offsets
+            )
+            self.launch(plan.address, *slots)
+        return out
+
+
+def _offsets(layout: Layout, batch: tuple[int, ...]) -> list[int]:
+    """Byte offsets of an operand's matrices over the broadcast batch, row-major."""
+    have = tuple(layout.shape[:-2])
+    strides = shapes.expand_strides(have, layout.strides[:-2], batch)
+    offsets = [0]
+    for size, stride in zip(batch, strides):
+        step = stride * layout.dtype.itemsize
+        offsets = [o + i * step for o in offsets for i in range(size)]
+    return offsets
+
+
+def _matrix(layout: Layout) -> tuple[int, int]:
+    """Byte strides of the last two axes."""
+    size = layout.dtype.itemsize
+    return layout.strides[-2] * size, layout.strides[-1] * size
+
+
+def _rows_merge(a: Layout) -> int | None:
+    """The byte stride between rows if the batch axes and the row axis of a run on as one, else None."""
+    lead = a.shape[:-1]
+    sizes, table = coalesce(lead, [[s * a.dtype.itemsize for s in a.strides[:-1]]])
+    return table[0][0] if len(sizes) == 1 else None
+
+
+class Contraction(Primitive):
+    """product(a, b, bias, compute, dtype)."""
+
+    family = "contraction"
+
+    def key(self, args: tuple):
+        return (pool.get_num_threads(), *super().key(args))
+
+    def make(self, a: Tensor, b: Tensor, bias, compute, dtype) -> ProductPlan:
+        device = common_device(self.name, [t for t in (a, b, bias) if t is not None])
+        x, w = a.layout, b.layout
+        compute = self._check(x, w, compute)
+        if x.shape[-1] != w.shape[-2]:
+            raise Fact(
+                ShapeError,
+                f"mat1 and mat2 shapes cannot be multiplied ({_text(x)} and {_text(w)}): the inner sizes are "
+                f"{x.shape[-1]} and {w.shape[-2]}",
+                "Did you mean to transpose one of them?" if x.shape[-1] in w.shape[-2:] else "",
+            )
+        batch = shapes.broadcast([tuple(x.shape[:-2]), tuple(w.shape[:-2])])
+        shape = (*batch, x.shape[-2], w.shape[-1])
+        out = dense(shape, dtype or compute, device)
+        if bias is not None and shapes.broadcast([tuple(bias.shape), shape]) != shape:
+            raise Fact(ShapeError, f"bias of shape {list(bias.shape)} does not broadcast to {list(shape)}")
+        plan = ProductPlan()
+        plan.layout = out
+        plan.runs = device is not devices.meta and out.numel > 0
+        if plan.runs:
+            self._fill(plan, x, w, None if bias is None else bias.layout, batch, compute)
+        return plan
+
+    def _check(self, x: Layout, w: Layout, compute):
+        for side in (x, w):
+            require_no_complex(self.name, side.dtype)
+            if side.dtype.category == BOOL:
+                raise Fact(DTypeError, "is not implemented for bool", "Convert with x.int().")
+            if side.ndim < 2:
+                raise Fact(ShapeError, f"needs matrices, and one operand has {side.ndim} axes")
+        if compute is None and x.dtype is not w.dtype:
+            raise Fact(
+                DTypeError,
+                f"expected m1 and m2 to have the same dtype, but got: {x.dtype.name} != {w.dtype.name}",
+                "Convert one with .to(other.dtype), or use autocast.",
+            )
+        return compute or x.dtype
+
+    @staticmethod
+    def _fill(plan: ProductPlan, x: Layout, w: Layout, bias: Layout | None, batch, compute) -> None:
+        out = plan.layout
+        m, n, k = x.shape[-2], w.shape[-1], x.shape[-1]
+        count = shapes.numel(batch)
+        a_steps, out_steps = _matrix(x), _matrix(out)
+        flat = count > 1 and w.ndim == 2 and (bias is None or bias.ndim == 1) and _rows_merge(x) is not None
+        if flat:
+            a_steps, m, count = (_rows_merge(x), a_steps[1]), m * count, 1
+        bias_steps = (0, 0)
+        if bias is not None:
+            size = bias.dtype.itemsize
+            full = shapes.expand_strides(bias.shape, bias.strides, tuple(out.shape))
+            bias_steps = (0 if flat else full[-2] * size, full[-1] * size)
+        kernel = contract.kernel(
+            x.dtype.ir, w.dtype.ir, out.dtype.ir, compute.ir, None if bias is None else bias.dtype.ir
+        )
+        plan.plan = kernel.plan(
+            m, n, k, a=a_steps, b=_matrix(w), out=out_steps, bias=bias_steps, batch=count, threads=pool.get_num_threads()
+        )
+        plan.tables, plan.offsets = [], {}
+        if count > 1:
+            operands = {"a_offsets": x, "b_offsets": w, "out_offsets": out}
+            if bias is not None:
+                lead = (1,) * (out.ndim - bias.ndim)
+                operands["bias_offsets"] = Layout((*lead, *bias.shape), ((0,) * len(lead)) + tuple(bias.strides), bias.dtype, bias.device)
+            for name, layout in operands.items():
+                table = array.array("q", _offsets(layout, batch))
+                plan.tables.append(table)
+                plan.offsets[name] = table.buffer_info()[0]
+        plan.launch = launch_unlocked if m * n * k * count > 1 << 18 else launch
+
+    def run(self, args: tuple) -> Tensor:
+        out = self.plan(args).execute(args)
+        tape.attach(self, args, out)
+        return out
+
+
+def _text(layout: Layout) -> str:
+    return "x".join(map(str, layout.shape))
+
+
+contraction = registered(Contraction)

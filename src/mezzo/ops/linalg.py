@@ -1,0 +1,291 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from numbers import Number
+
+from mezzo.core.families.contraction import contraction
+from mezzo.core.record import Cast, composite
+from mezzo.core.tensor import Tensor
+from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.ops.shape import expand, reshape, squeeze_dims, transpose, unsqueeze
+from mezzo.rules import batching
+from mezzo.rules.samples import S, T
+
+
+def _vjp_input(g, _y, _input, other, bias, compute, dtype):
+    return product(g, transpose(other, -2, -1), None, compute, _input.dtype)
+
+
+def _vjp_other(g, _y, input, _other, bias, compute, dtype):
+    if _other.ndim == 2 and input.ndim > 2:  # fold the batch into the summed axis: one large product
+        input, g = reshape(input, (-1, input.shape[-1])), reshape(g, (-1, g.shape[-1]))
+    return product(transpose(input, -2, -1), g, None, compute, _other.dtype)
+
+
+@contraction(where="", batch=batching.elementwise,
+             vjp={"input": _vjp_input, "other": _vjp_other, "bias": lambda g, _y, _a, _b, _c, compute, dtype: g},
+             samples=[S(T(3, 4), T(4, 5)), S(T(2, 3, 4), T(4, 5)), S(T(2, 1, 3, 4), T(5, 4, 2)), S(T(3, 4), T(4, 5), T(5)),
+                      S(T(2, 3, 4), T(2, 4, 5), T(2, 3, 5)), S(T(3, 0), T(0, 5))],
+             reference=lambda a, b, bias=None: a @ b if bias is None else a @ b + bias)  # fmt: skip
+def product(input: Tensor, other: Tensor, bias: Tensor | None = None, compute=None, dtype=None) -> Tensor:
+    """input @ other + bias for matrices in the last two axes; the batch axes in front broadcast.
+
+    Math:   y[..., i, j] = sum_k input[..., i, k] * other[..., k, j] + bias[..., i, j]
+    Shapes: (..., m, k), (..., k, n) -> (..., m, n)
+    Dtypes: compute: what operands are rounded to while they are packed; sums are float32 or wider;
+            dtype: the result's
+    """
+
+
+def contract(input: Tensor, other: Tensor, compute=None) -> Tensor:
+    """torch.matmul's rules for vectors, matrices and batches, over product."""
+    if input.ndim == 0 or other.ndim == 0:
+        raise Fact(ShapeError, "both arguments need to be at least 1D", "Use * to scale by a number.")
+    a = unsqueeze(input, 0) if input.ndim == 1 else input
+    b = unsqueeze(other, 1) if other.ndim == 1 else other
+    y = product(a, b, None, compute)
+    gone = ((-2,) if input.ndim == 1 else ()) + ((-1,) if other.ndim == 1 else ())
+    return squeeze_dims(y, gone) if gone else y
+
+
+def _absorbing(body):
+    """Autocast for a product: operands that nobody else keeps are cast while packing.
+
+    Leaves and constants stay as they are (no copy is made). What an earlier operation computed is cast
+    first: the cast copy is what the tape keeps, at half the size.
+    """
+
+    def absorb(region, args):
+        return body(*[region.absorbable(a) for a in args], compute=region.dtype)
+
+    return absorb
+
+
+@composite(where="mezzo Tensor linalg", operators="__matmul__", cast="low",
+           samples=[S(T(3), T(3)), S(T(2, 3), T(3)), S(T(3), T(3, 2)), S(T(2, 3), T(3, 4)), S(T(5, 2, 3), T(3, 4)),
+                    S(T(5, 1, 2, 3), T(4, 3, 2)), S(T(0, 3), T(3, 2)), S(T(2, 0), T(0, 3)), S(T(2, 3), T(5, 3, 4))])  # fmt: skip
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, with broadcasting over batch axes.
+
+    Shapes:  (k,), (k,) -> (); (m, k), (k, n) -> (m, n); (..., m, k), (..., k, n) -> (..., m, n)
+    Dtypes:  both the same; low precision is summed in float32
+    Source:  torch.matmul
+    Example: >>> matmul(tensor([[1.0, 2.0]]), tensor([[3.0], [4.0]]))
+             tensor([[11.]])
+    """
+    return contract(input, other)
+
+
+matmul.absorb = _absorbing(contract)
+
+
+def _need(name: str, tensor: Tensor, rank: int) -> None:
+    if tensor.ndim != rank:
+        raise Fact(ShapeError, f"{name} must be a {rank}-D tensor, and has {tensor.ndim} axes")
+
+
+def _mm(input: Tensor, mat2: Tensor, compute=None) -> Tensor:
+    _need("self", input, 2)
+    _need("mat2", mat2, 2)
+    return product(input, mat2, None, compute)
+
+
+@composite(cast="low", samples=[S(T(2, 3), T(3, 4)), S(T(0, 3), T(3, 2))])
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices; no broadcasting.
+
+    Shapes: (m, k), (k, n) -> (m, n)
+    Source: torch.mm
+    """
+    return _mm(input, mat2)
+
+
+mm.absorb = _absorbing(_mm)
+
+
+def _bmm(input: Tensor, mat2: Tensor, compute=None) -> Tensor:
+    _need("batch1", input, 3)
+    _need("batch2", mat2, 3)
+    if input.shape[0] != mat2.shape[0]:
+        raise Fact(ShapeError, f"batch sizes are {input.shape[0]} and {mat2.shape[0]}; they must be equal")
+    return product(input, mat2, None, compute)
+
+
+@composite(cast="low", samples=[S(T(2, 3, 4), T(2, 4, 5))])
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of matrices, batch by batch.
+
+    Shapes: (b, m, k), (b, k, n) -> (b, m, n)
+    Source: torch.bmm
+    """
+    return _bmm(input, mat2)
+
+
+bmm.absorb = _absorbing(_bmm)
+
+
+@composite(cast=Cast(cuda="low"), samples=[S(T(2, 3), T(3))])
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """Matrix times vector.
+
+    Shapes: (m, k), (k,) -> (m,)
+    Source: torch.mv
+    """
+    _need("input", input, 2)
+    _need("vec", vec, 1)
+    return contract(input, vec)
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=None) -> Tensor:
+    if weight.ndim not in (1, 2):
+        raise Fact(ShapeError, f"weight must be 1-D or 2-D, and has {weight.ndim} axes")
+    if input.ndim == 0 or input.shape[-1] != weight.shape[-1]:
+        raise Fact(
+            ShapeError,
+            f"input of shape {list(input.shape)} needs {weight.shape[-1]} features in its last axis to fit weight "
+            f"{list(weight.shape)}: mat1 and mat2 shapes cannot be multiplied",
+        )
+    if weight.ndim == 1:
+        y = contract(input, weight, compute)
+        return y if bias is None else y + bias
+    if compute is None and bias is not None and bias.dtype is not input.dtype:
+        raise Fact(DTypeError, f"bias is {bias.dtype.name} and input {input.dtype.name}; they must have the same dtype")
+    x = unsqueeze(input, 0) if input.ndim == 1 else input
+    y = product(x, transpose(weight, 0, 1), bias, compute)
+    return squeeze_dims(y, (0,)) if input.ndim == 1 else y
+
+
+@composite(where="nn.functional", cast="low",
+           samples=[S(T(2, 3), T(4, 3), T(4)), S(T(2, 3), T(4, 3)), S(T(3), T(4, 3), T(4)), S(T(2, 5, 3), T(4, 3), T(4)),
+                    S(T(0, 3), T(4, 3), T(4))])  # fmt: skip
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input @ weight.T + bias.
+
+    Math:   y[..., o] = sum_i input[..., i] * weight[o, i] + bias[o]
+    Shapes: (..., in), (out, in), (out,) -> (..., out)
+    Source: torch.nn.functional.linear
+    """
+    return _linear(input, weight, bias)
+
+
+linear.absorb = _absorbing(_linear)
+
+
+def _affine(input: Tensor, a: Tensor, b: Tensor, beta, alpha, compute, rank: int) -> Tensor:
+    """beta * input + alpha * (a @ b); beta = 0 ignores input, NaNs too."""
+    _need("mat1", a, rank)
+    _need("mat2", b, rank)
+    if beta == 1 and alpha == 1:
+        return product(a, b, input, compute)
+    y = product(a, b, None, compute)
+    y = y if alpha == 1 else y * alpha
+    if beta == 0:
+        return expand(y, y.shape)
+    scaled = input if beta == 1 else input * beta
+    return y + (scaled if scaled.dtype is y.dtype else scaled.to(y.dtype))
+
+
+def _addmm(input, mat1, mat2, beta=1, alpha=1, compute=None):
+    return _affine(input, mat1, mat2, beta, alpha, compute, 2)
+
+
+@composite(where="mezzo Tensor", cast="low", inplace=True,
+           samples=[S(T(2, 4), T(2, 3), T(3, 4)), S(T(4), T(2, 3), T(3, 4), beta=0.5, alpha=2), S(T(4), T(2, 3), T(3, 4), beta=0)])  # fmt: skip
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * (mat1 @ mat2).
+
+    Shapes: (n,) or (m, n), (m, k), (k, n) -> (m, n)
+    Source: torch.addmm
+    """
+    return _addmm(input, mat1, mat2, beta, alpha)
+
+
+addmm.absorb = _absorbing(_addmm)
+
+
+def _baddbmm(input, batch1, batch2, beta=1, alpha=1, compute=None):
+    return _affine(input, batch1, batch2, beta, alpha, compute, 3)
+
+
+@composite(where="mezzo Tensor", cast="low", inplace=True,
+           samples=[S(T(2, 3, 5), T(2, 3, 4), T(2, 4, 5)), S(T(3, 5), T(2, 3, 4), T(2, 4, 5), beta=2, alpha=0.5)])  # fmt: skip
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * (batch1 @ batch2).
+
+    Shapes: broadcast to (b, m, n); (b, m, k), (b, k, n) -> (b, m, n)
+    Source: torch.baddbmm
+    """
+    return _baddbmm(input, batch1, batch2, beta, alpha)
+
+
+baddbmm.absorb = _absorbing(_baddbmm)
+
+
+@composite(where="mezzo Tensor", cast=Cast(cuda="low"), inplace=True,
+           samples=[S(T(2), T(2, 3), T(3)), S(T(2), T(2, 3), T(3), beta=0.5, alpha=2)])  # fmt: skip
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * (mat @ vec).
+
+    Shapes: (m,), (m, k), (k,) -> (m,)
+    Source: torch.addmv
+    """
+    y = contract(mat, vec) * alpha
+    return y + input * beta if beta != 0 else y
+
+
+@composite(where="mezzo Tensor", cast="low", samples=[S(T(3, 5), T(2, 3, 4), T(2, 4, 5), beta=0.5)], inplace=True)
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+    """beta * input + alpha * the sum of batch1[i] @ batch2[i].
+
+    Shapes: (m, n), (b, m, k), (b, k, n) -> (m, n)
+    Source: torch.addbmm
+    """
+    y = _bmm(batch1, batch2).sum(0) * alpha
+    return y + input * beta if beta != 0 else y
+
+
+def _vector_pair(a: Tensor, b: Tensor) -> None:
+    _need("self", a, 1)
+    _need("tensor", b, 1)
+    if a.shape != b.shape:
+        raise Fact(ShapeError, f"inconsistent tensor size, expected the same length, but got {a.shape[0]} and {b.shape[0]}")
+    if a.dtype is not b.dtype:
+        raise Fact(DTypeError, f"expected both vectors to have same dtype, but found {a.dtype.name} and {b.dtype.name}")
+
+
+@composite(where="mezzo Tensor", cast=Cast(cuda="promote"), samples=[S(T(5), T(5)), S(T(0), T(0))])
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The inner product of two vectors.
+
+    Shapes: (n,), (n,) -> ()
+    Source: torch.dot
+    """
+    _vector_pair(input, tensor)
+    return contract(input, tensor)
+
+
+@composite(where="mezzo Tensor", samples=[S(T(2, 3), T(4, 3)), S(T(3), T(3))])
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """Products over the last axes.
+
+    Shapes: (..., k), (..., k) -> (..., ...)
+    Source: torch.inner
+    """
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    lead, tail = tuple(input.shape[:-1]), tuple(other.shape[:-1])
+    y = product(reshape(input, (-1, input.shape[-1])), transpose(reshape(other, (-1, other.shape[-1])), 0, 1))
+    return reshape(y, lead + tail)
+
+
+@composite(where="mezzo Tensor", aliases="ger", samples=[S(T(3), T(4))])
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Every product of two vectors' elements.
+
+    Shapes: (m,), (n,) -> (m, n)
+    Source: torch.outer
+    """
+    _need("self", input, 1)
+    _need("vec2", vec2, 1)
+    return unsqueeze(input, 1) * unsqueeze(vec2, 0)
