@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mezzo.errors import KernelError
-from mezzo.kernels.cpu import target, vecmath
+from mezzo.kernels.cpu import target, vecmath, vecmath_rare
 from mezzo.kernels.ir import FLOATS, MATH, MATH2, Expr
 
 LANES = 16
@@ -155,7 +155,7 @@ class Emitter:
             if id(node) in self.memo:
                 stack.pop()
                 continue
-            waiting = [a for a in node.args if id(a) not in self.memo] if node.op not in _ROW else []
+            waiting = [a for a in self._needed(node) if id(a) not in self.memo]
             if waiting:
                 stack.extend(waiting)
                 continue
@@ -174,6 +174,16 @@ class Emitter:
             stack.pop()
         return self.memo[id(root)]
 
+    def inner(self, lines: list[str], leaf: Callable[[Expr], str]) -> Emitter:
+        """An emitter of the same width for the body of a function of its own."""
+        return Emitter(lines, self.declares, self.lanes, "r", leaf)
+
+    def _needed(self, node: Expr) -> tuple[Expr, ...]:
+        """The nodes whose registers must exist before this one is emitted."""
+        if node.op in _ROW:
+            return ()
+        return vecmath_rare.needed(node) if node.op == "select" and node.attr else node.args
+
     def _node(self, node: Expr) -> str:
         op = node.op
         if op == "const":
@@ -181,6 +191,8 @@ class Emitter:
         if op in _LEAVES:
             return self.leaf(node)
         handler = getattr(self, f"_{op}", None)
+        if op == "select" and node.attr:
+            return vecmath_rare.emit(self, node)
         operands = [self.memo[id(a)] for a in node.args]
         if handler is not None:
             return handler(node, *operands)

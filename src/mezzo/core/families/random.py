@@ -1,0 +1,146 @@
+"""Random tensors: Philox-4x32-10 on a counter, so numbers depend on seed and position alone.
+
+    @random(kernel=lambda type, bits, ...: ..., numbers=("low",))
+    def uniform(size, dtype, device, generator, low, high) -> Tensor: ...
+
+The first four parameters are size, dtype, device and generator. The kernel gets the compute type,
+a function bits() giving 32 random bits (as i64, a new word at each call, four at most) and
+an expression for each number. Each call of the record advances the generator by the number of elements.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Sequence
+
+from mezzo import devices
+from mezzo.core.layout import dense
+from mezzo.core.record import Primitive, none, registered
+from mezzo.core.tensor import Tensor, empty
+from mezzo.errors import ArgumentValueError, Fact
+from mezzo.kernels import ir
+from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu.maps import MapKernel
+
+# Constants of Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_KEYS = (0x9E3779B9, 0xBB67AE85)
+_MASK = 0xFFFFFFFF
+
+
+def philox(counter: ir.Expr, seed: ir.Expr) -> list[ir.Expr]:
+    """Four words of 32 bits for a 64-bit counter and a 64-bit seed, as i64 expressions."""
+    c = [counter & _MASK, ir.shift_right_logical(counter, 32), ir.const(0, "i64"), ir.const(0, "i64")]
+    key = [seed & _MASK, ir.shift_right_logical(seed, 32)]
+    for _ in range(10):
+        high0, low0 = ir.mul_high_u32(c[0], ir.const(_MULTIPLIERS[0], "i64"))
+        high1, low1 = ir.mul_high_u32(c[2], ir.const(_MULTIPLIERS[1], "i64"))
+        c = [high1 ^ c[1] ^ key[0], low1, high0 ^ c[3] ^ key[1], low0]
+        key = [(k + w) & _MASK for k, w in zip(key, _KEYS)]
+    return c
+
+
+class Generator:
+    """The state of a stream of random numbers: a seed and how many were drawn. Source: torch.Generator"""
+
+    def __init__(self, device="cpu"):
+        self.device = devices.usable(device, "Generator")
+        self._seed, self._offset = 67280421310721, 0
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from a seed."""
+        self._seed, self._offset = int(seed) & 0xFFFFFFFFFFFFFFFF, 0
+        return self
+
+    def seed(self) -> int:
+        """Start anew from a seed that the operating system gives."""
+        self.manual_seed(secrets.randbits(63))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed."""
+        return self._seed
+
+    def take(self, count: int) -> tuple[int, int]:
+        """(seed, first counter) for `count` elements; they are never given again."""
+        first = self._offset
+        self._offset += count
+        return self._seed, first
+
+    def state(self) -> tuple[int, int]:
+        """Seed and counter."""
+        return self._seed, self._offset
+
+    def restore(self, state: tuple[int, int]) -> None:
+        """Go on from an earlier state()."""
+        self._seed, self._offset = state
+
+
+DEFAULT = Generator()
+
+
+@functools.lru_cache(maxsize=256)
+def _kernel(build: Callable, out: str, types: tuple, values: tuple) -> MapKernel:
+    compute = ir.COMPUTE[out]
+    seed, first = ir.scalar(0, "i64"), ir.scalar(1, "i64")
+    words = iter(philox(ir.index() + first, seed))
+    numbers = [ir.scalar(i + 2, t) for i, t in enumerate(types)]
+    built = build(compute, lambda: next(words), *numbers, *values)
+    return MapKernel((), (out,), (ir.cast(ir.lift(built, compute), compute),), ("i64", "i64", *types))
+
+
+class RandomPlan:
+    """Output layout and launch."""
+
+    __slots__ = ("layout", "address", "launch", "runs", "positions", "floats")
+
+    def execute(self, args: tuple) -> Tensor:
+        """Draw into new memory."""
+        out = empty(self.layout)
+        seed, first = (args[3] or DEFAULT).take(self.layout.numel)
+        if self.runs:
+            numbers = [float(args[i]) if f else int(args[i]) for i, f in zip(self.positions, self.floats)]
+            signed = seed - (1 << 64) if seed >> 63 else seed
+            self.launch(self.address, self.layout.numel, out.ptr, signed, first, *numbers)
+        return out
+
+
+class Random(Primitive):
+    """A record whose result comes from a generator."""
+
+    family = "random"
+
+    def __init__(self, fn, *, kernel, numbers: Sequence[str] = (), wide: Sequence[str] = (), **options):
+        options.setdefault("vjp", none("random numbers"))
+        options.setdefault("batch", none("vmap's randomness argument decides"))
+        super().__init__(fn, **options)
+        self.kernel, self.wide = kernel, frozenset(wide)
+        self.scalars = tuple(self.names.index(n) for n in numbers)
+        self.values = tuple(i for i in range(4, self.arity) if i not in self.scalars)
+
+    def key(self, args: tuple):
+        return tuple((a.__class__, a) for i, a in enumerate(args) if i not in self.scalars and i != 3)
+
+    def make(self, *args) -> RandomPlan:
+        size, dtype, device = args[:3]
+        if any(n < 0 for n in size):
+            raise Fact(ArgumentValueError, f"size {tuple(size)} has a negative axis")
+        plan = RandomPlan()
+        plan.layout = dense(size, dtype, device)
+        plan.runs = plan.layout.numel > 0 and device is devices.cpu
+        plan.positions = self.scalars
+        compute = ir.COMPUTE[dtype.ir]
+        types = tuple("i64" if self.names[i] in self.wide else compute for i in self.scalars)
+        plan.floats = tuple(t in ir.FLOATS for t in types)
+        if plan.runs:
+            values = tuple(args[i] for i in self.values)
+            plan.address = _kernel(self.kernel, dtype.ir, types, values).address("flat", "c")
+        plan.launch = launch_unlocked if plan.layout.nbytes >= 1 << 16 else launch
+        return plan
+
+    def run(self, args: tuple) -> Tensor:
+        return self.plan(args).execute(args)
+
+
+random = registered(Random)
