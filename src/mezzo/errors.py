@@ -19,6 +19,10 @@ class DTypeError(MezzoError, RuntimeError):
     """A dtype is not supported by the operation or does not fit the other arguments."""
 
 
+class UnsupportedDTypeError(DTypeError, NotImplementedError):
+    """The operation does not exist for this dtype (PyTorch raises NotImplementedError)."""
+
+
 class DeviceError(MezzoError, RuntimeError):
     """A device is unknown, absent, or mixed with another one."""
 

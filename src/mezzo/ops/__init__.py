@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+import numpy as np
+
 from mezzo.core.record import REGISTRY, Record, update
 from mezzo.core.tensor import Tensor
 
@@ -21,20 +23,34 @@ def _inplace(record: Record):
     return method
 
 
-def _reflected(record: Record):
-    def method(self, other):
-        return record(other, self)
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul")
+_COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
+_OPERANDS = (Tensor, int, float, complex, np.generic)
 
+
+def _operator(record: Record, name: str):
+    """The method for an operator; operands of other types get their own say (NotImplemented)."""
+    plain = name.strip("_")
+
+    def forward(self, other):
+        return record(self, other) if isinstance(other, _OPERANDS) else NotImplemented
+
+    def reflected(self, other):
+        return record(other, self) if isinstance(other, _OPERANDS) else NotImplemented
+
+    if plain in _BINARY or plain in _COMPARE:
+        method = forward
+    elif plain.startswith("r") and plain[1:] in _BINARY:
+        method = reflected
+    else:
+        return record
+    method.__name__, method.__doc__ = name, record.__doc__
     return method
-
-
-def _operator(record: Record, name: str) -> None:
-    setattr(Tensor, name, _reflected(record) if name.startswith("__r") and name not in ("__rshift__",) else record)
 
 
 def install(record: Record) -> None:
     """Give Tensor the methods and operators that a record declares."""
-    names = (record.name, *record.aliases)
+    names = _plain_names(record)
     if "Tensor" in record.where:
         for name in names:
             setattr(Tensor, name, record)
@@ -43,18 +59,28 @@ def install(record: Record) -> None:
         for name in names:
             setattr(Tensor, name + "_", method)
     for name in record.operators:
-        _operator(record, name)
-        plain = name.strip("_")
-        if record.has_inplace and not plain.startswith("r") and plain not in ("neg", "eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(Tensor, name, _operator(record, name))
+        if record.has_inplace and (plain := name.strip("_")) in _BINARY:
             setattr(Tensor, f"__i{plain}__", method)
 
 
+def _plain_names(record: Record) -> tuple[str, ...]:
+    return (record.name, *(a for a in record.aliases if "." not in a))
+
+
 def namespace(place: str) -> dict[str, object]:
-    """The public functions of one place: "mezzo", "nn.functional", "linalg", "special", ..."""
+    """The public functions of one place: "mezzo", "nn.functional", "linalg", "special", ...
+
+    An alias with a dot ("special.expit") is public at that place only.
+    """
     found: dict[str, object] = {}
     for record in REGISTRY.values():
+        names = [a.rpartition(".")[2] for a in record.aliases if a.rpartition(".")[0] == place]
         if place in record.where:
-            found.update(dict.fromkeys((record.name, *record.aliases), record))
+            names += _plain_names(record)
+            if record.has_inplace and len(record.operands) == 1 and place in ("mezzo", "nn.functional"):
+                found.update({f"{name}_": getattr(Tensor, f"{name}_") for name in names})
+        found.update(dict.fromkeys(names, record))
     return found
 
 
@@ -64,6 +90,6 @@ for _record in list(REGISTRY.values()):
 # Every record is an attribute of this package, so that the floors above say ops.relu, ops.conv2d.
 globals().update({name: record for name, record in REGISTRY.items()})
 for _record in list(REGISTRY.values()):
-    globals().update(dict.fromkeys(_record.aliases, _record))
+    globals().update(dict.fromkeys(_plain_names(_record), _record))
 for _name in ("tensor", "as_tensor", "from_numpy", "scalar_tensor"):
     globals()[_name] = getattr(MODULES["create"], _name)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mezzo import dtypes
 from mezzo.dtypes import BOOL, COMPLEX, FLOAT, INTEGER, dtype, promote_types
-from mezzo.errors import DTypeError, Fact
+from mezzo.errors import Fact, UnsupportedDTypeError
 
 Operand = tuple[dtype, str]
 
@@ -69,7 +69,7 @@ def float_only(operands: Sequence[Operand]):
     """Floating operands only."""
     result = result_type(operands)
     if result.category != FLOAT:
-        raise Fact(DTypeError, f"does not take {result.name}; it needs a floating dtype", "Convert with x.float().")
+        raise Fact(UnsupportedDTypeError, f"does not take {result.name}; it needs a floating dtype", "Convert with x.float().")
     return result, result
 
 
@@ -77,7 +77,7 @@ def no_bool(operands: Sequence[Operand]):
     """As promote; bool is refused, as PyTorch refuses it."""
     result = result_type(operands)
     if result.category == BOOL:
-        raise Fact(DTypeError, "does not take bool", "Use logical_xor, ~x or x.int().")
+        raise Fact(UnsupportedDTypeError, "does not take bool", "Use logical_xor, ~x or x.int().")
     return result, result
 
 
@@ -85,5 +85,5 @@ def integral(operands: Sequence[Operand]):
     """Integers and bool only (bitwise operations)."""
     result = result_type(operands)
     if result.category > INTEGER:
-        raise Fact(DTypeError, f"does not take {result.name}; it needs an integer or bool dtype")
+        raise Fact(UnsupportedDTypeError, f"does not take {result.name}; it needs an integer or bool dtype")
     return result, result

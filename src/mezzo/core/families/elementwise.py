@@ -5,23 +5,28 @@
 
 The kernel gets expressions for the operands (already in the compute type) and for numeric parameters, and
 Python values for the rest. Parameters that still have their default are constants of the kernel;
-other numbers are runtime scalars: their value compiles nothing.
+other numbers are runtime scalars: their value compiles nothing. `constants` names the numbers that are worth
+a kernel of their own (an exponent of 2), or maps a name to the values that are.
+A parameter called `inplace` asks for the in-place form, as PyTorch's activations have it.
 """
 
 from __future__ import annotations
 
 import array
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from mezzo import devices, dtypes
+from mezzo.core import record as door
 from mezzo.core import tape
 from mezzo.core.layout import Layout, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE, Storage
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
-from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir
 from mezzo.kernels.cpu.entry import launch, launch_unlocked
 from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, SCALAR, SERIAL, STRIDED, MapKernel
@@ -31,11 +36,15 @@ from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
 NUMBERS = (bool, int, float)
+_SLOTS = {"b1": bool, "f32": float, "f64": float}  # how a number reaches the launch; the rest: int
 _new = object.__new__
 
 
 class MapPlan:
-    """How to run a map on given layouts. head: the first launch slot (n, or the block's address)."""
+    """How to run a map on given layouts. head: the first launch slot (n, or the block's address).
+
+    scalars: (position, conversion) of each number, converted to what the kernel computes in.
+    """
 
     __slots__ = ("layout", "nbytes", "address", "head", "tensors", "scalars", "launch", "block", "runs")
 
@@ -49,8 +58,9 @@ class MapPlan:
         """Run into existing memory of the planned layout."""
         if self.runs:
             self.launch(
-                self.address, self.head, out.ptr, *[args[i].ptr for i in self.tensors], *[args[i] for i in self.scalars]
-            )
+                self.address, self.head, out.ptr,
+                *[args[i].ptr for i in self.tensors], *[to(args[i]) for i, to in self.scalars],
+            )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=4096)
@@ -110,8 +120,12 @@ class Elementwise(Primitive):
 
     family = "elementwise"
 
-    def __init__(self, fn, *, kernel, dtype=dtype_rules.promote, raw: Sequence[str] = (), **options):
+    def __init__(self, fn, *, kernel, dtype=dtype_rules.promote, raw: Sequence[str] = (),
+                 constants: Mapping[str, frozenset | None] | Sequence[str] = (), **options):  # fmt: skip
         super().__init__(fn, **options)
+        known = constants if isinstance(constants, Mapping) else dict.fromkeys(constants)
+        self.constants = {self.names.index(n): values for n, values in known.items()}
+        self.inplace_at = self.names.index("inplace") if "inplace" in self.names else None
         self.kernel, self.dtype_rule = kernel, dtype
         self.raw = frozenset(self.names.index(n) for n in raw)  # operands that keep their own type
         self.ties = frozenset(self.operands)
@@ -127,14 +141,20 @@ class Elementwise(Primitive):
         for i, a in enumerate(args):
             if isinstance(a, Tensor):
                 parts.append(a.layout)
-            elif a.__class__ in NUMBERS and self._is_scalar(i, a):
+            elif self._is_scalar(i, a):
                 parts.append(a.__class__)
             else:
                 parts.append((a.__class__, a))
         return tuple(parts)
 
     def _is_scalar(self, position: int, value) -> bool:
-        """True if a number reaches the kernel at run time."""
+        """True for a number that reaches the kernel at run time."""
+        if value.__class__ not in NUMBERS and not isinstance(value, np.generic):
+            return False
+        if position in self.constants:
+            values = self.constants[position]
+            if values is None or value in values:
+                return False
         if position in self.operands:
             return True
         return value.__class__ is not bool and value != self.defaults.get(self.names[position])
@@ -158,14 +178,15 @@ class Elementwise(Primitive):
         out = target or self.result_layout(args, shape, layouts, result, device)
         if target is not None:
             self._check_target(target, shape, result)
-        scalars = [i for i, a in enumerate(args) if a.__class__ in NUMBERS and self._is_scalar(i, a)]
+        scalars = [i for i, a in enumerate(args) if self._is_scalar(i, a)]
         kernel = self._build(args, compute, out.dtype, tensors, scalars)
         if device is devices.meta:
             plan = _new(MapPlan)
             plan.layout, plan.nbytes, plan.runs = out, 0, False
         else:
             plan = map_plan(kernel, out, layouts)
-        plan.tensors, plan.scalars = tuple(tensors), tuple(scalars)
+        to = _SLOTS.get(ir.COMPUTE[compute.ir], int)
+        plan.tensors, plan.scalars = tuple(tensors), tuple((i, to) for i in scalars)
         return plan
 
     def shape(self, layouts: Sequence[Layout]) -> tuple[int, ...]:
@@ -184,11 +205,11 @@ class Elementwise(Primitive):
                 continue
             if isinstance(a, Tensor):
                 found.append((a.layout.dtype, "tensor" if a.layout.ndim else "zero"))
-            elif isinstance(a, (bool, int, float, complex)):
+            elif isinstance(a, (bool, int, float, complex, np.generic)):
                 found.append((dtypes.of_scalar(a), "number"))
             else:
                 name = self.names[i]
-                raise Fact(DTypeError, f"argument {i + 1} ({name}) is {type(a).__name__}; it must be a Tensor or a number")
+                raise Fact(ArgumentTypeError, f"argument {i + 1} ({name}) is {type(a).__name__}; it must be a Tensor or a number")
         return found
 
     def _check_target(self, target: Layout, shape, result) -> None:
@@ -250,6 +271,9 @@ class Elementwise(Primitive):
                     if a.auto is not None or a.base is not None:
                         tape.attach(self, args + self.tails[1], out)
                     return out
+        if (at := self.inplace_at) is not None and (kwargs.get("inplace") or (len(args) > at and args[at])):
+            full = self.bind(args, kwargs)
+            return door.update(self, *full[:at], False, *full[at + 1 :])
         return Primitive.__call__(self, *args, **kwargs)
 
     def run(self, args: tuple) -> Tensor:
