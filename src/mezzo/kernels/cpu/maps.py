@@ -51,7 +51,7 @@ class MapKernel:
         return any(e.op == "index" for e in walk(self.exprs))
 
 
-class _Loop:
+class MapLoop:
     """The text of one inner loop: leaves, body and stores at one width."""
 
     def __init__(self, kernel: MapKernel, pattern: str, lines: list[str], declares: set[str]):
@@ -81,6 +81,10 @@ class _Loop:
         values = [emitter.value(e) for e in self.kernel.exprs]
         for i, (value, storage) in enumerate(zip(values, self.kernel.outs)):
             emitter.store(value, self._pointer(emitter, i, position), storage)
+        self.after(emitter)
+
+    def after(self, emitter: Emitter) -> None:
+        """What a subclass adds to the body."""
 
     def _leaf(self, e: Expr, emitter: Emitter, position: str, fixed: dict) -> str:
         found = fixed.get((e.op, e.attr))
@@ -103,7 +107,7 @@ class _Loop:
         return emitter.put(f"getelementptr i8, ptr %p{operand}, i64 {offset}")
 
 
-def inner_loops(loop: _Loop, vectorise: bool) -> None:
+def inner_loops(loop: MapLoop, vectorise: bool) -> None:
     """From %lo to %hi: a vector loop of LANES where possible, then single elements."""
     lines = loop.lines
     if vectorise:
@@ -149,7 +153,7 @@ def _flat(kernel: MapKernel, pattern: str) -> str:
              "  %hi = select i1 %cut, i64 %far, i64 %n",
              "  %index_base = add i64 0, 0",
              "  br label %pre", "pre:"]  # fmt: skip
-    inner_loops(_Loop(kernel, pattern, lines, declares), vectorise=STRIDED not in pattern)
+    inner_loops(MapLoop(kernel, pattern, lines, declares), vectorise=STRIDED not in pattern)
     lines += ["  ret void", "}",
               "define void @kernel(ptr %args) {",
               "  %n = load i64, ptr %args",
@@ -192,7 +196,7 @@ def _strided(kernel: MapKernel, pattern: str) -> str:
     walk_rows, moved, _ = offsets("k", "unit", "%row", "%dims", "%sizes", tables)
     lines += [*walk_rows, "  br label %pre", "pre:"]
     lines += [f"  %p{i} = getelementptr i8, ptr %base{i}, i64 {moved[str(i)]}" for i in range(count)]
-    inner_loops(_Loop(kernel, pattern, lines, declares), vectorise=STRIDED not in pattern)
+    inner_loops(MapLoop(kernel, pattern, lines, declares), vectorise=STRIDED not in pattern)
     lines += ["  %unext = add i64 %u, 1", "  %umore = icmp slt i64 %unext, %end",
               "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry()]  # fmt: skip
     return "\n".join([*lines, *sorted(declares), ""])
