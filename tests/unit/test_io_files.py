@@ -1,0 +1,352 @@
+"""save and load: round trips, sharing, damage, and files of others."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import struct
+import warnings
+import zlib
+from collections import Counter, OrderedDict
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mezzo
+from mezzo import nn
+from mezzo.io import FileFormatError, atomic, load, load_file, save, save_file
+from mezzo.io import format as native
+
+DTYPES = (
+    "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64",
+)  # fmt: skip
+
+
+def tensor(*shape: int, dtype: str = "float32"):
+    """Consecutive numbers."""
+    values = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    return mezzo.tensor(values).to(getattr(mezzo, dtype))
+
+
+def same(a, b) -> None:
+    """Equal values, dtypes and types throughout."""
+    assert type(a) is type(b), (type(a), type(b))
+    if isinstance(a, mezzo.Tensor):
+        assert a.dtype is b.dtype and tuple(a.shape) == tuple(b.shape)
+        assert a.requires_grad == b.requires_grad
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+    elif isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    elif isinstance(a, dict):
+        assert list(a) == list(b)
+        for key in a:
+            same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b):
+            same(x, y)
+    else:
+        assert a == b or (a != a and b != b)
+
+
+def again(value, **options):
+    """Saved to memory and loaded."""
+    file = io.BytesIO()
+    save(value, file)
+    file.seek(0)
+    return load(file, **options)
+
+
+PLAIN = {
+    "none": None, "yes": True, "int": -3, "huge": 1 << 70, "float": 0.1, "nan": float("nan"),
+    "inf": -float("inf"), "complex": 1 - 2j, "text": "ä\ud800\n", "bytes": b"\0\xff",
+    "list": [1, [2, ()]], "tuple": (1, "a"), "set": {1, 2}, 3: {(1, 2): None}, "$": {"$": "tuple"},
+    "ordered": OrderedDict(b=1, a=2), "counter": Counter("aab"), "scalar": np.float32(1.5),
+    "array": np.arange(6, dtype=np.uint16).reshape(2, 3), "empty": {}, None: bytearray(b"x"),
+}  # fmt: skip
+
+
+def test_plain_data():
+    same(again(PLAIN), PLAIN)
+    same(again([mezzo.bfloat16, mezzo.device("cpu")]), [mezzo.bfloat16, mezzo.device("cpu")])
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+keys = st.integers() | st.text() | st.booleans()
+trees = st.recursive(
+    leaves,
+    lambda t: st.lists(t) | st.dictionaries(keys, t) | st.tuples(t, t),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(trees)
+def test_any_tree(tree):
+    same(again(tree), tree)
+
+
+@pytest.mark.parametrize("name", ["file.mz", "file.safetensors"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_dtypes_and_shapes(tmp_path, name, mapped):
+    tensors = {dtype: tensor(3, 5, dtype=dtype) for dtype in DTYPES}
+    tensors |= {"scalar": tensor(1)[0], "empty": tensor(0, 3), "odd": tensor(7, dtype="int8")}
+    save(tensors, tmp_path / name)
+    got = load(tmp_path / name, mmap=mapped)
+    same({key: got[key] for key in tensors}, tensors)
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_strides_and_sharing(tmp_path, mapped):
+    base = tensor(6, 4)
+    data = {
+        "base": base, "row": base[2], "column": base[:, 1], "turned": base.t(), "same": base,
+        "every second": tensor(10)[::2], "alone": tensor(1000, 1000)[:3, 5:9],
+        "expanded": tensor(3, 1).expand(3, 50), "last": tensor(2, 3, 4).permute(0, 2, 1),
+    }  # fmt: skip
+    path = tmp_path / "file.mz"
+    save(data, path)
+    assert path.stat().st_size < 5000  # views of large tensors bring only themselves
+    got = load(path, mmap=mapped)
+    same(got, data)
+    assert got["same"] is got["base"] and got["turned"].stride() == (1, 4)
+    got["base"].fill_(7)
+    for name in ("row", "column", "turned"):
+        assert (got[name].numpy() == 7).all(), name
+    assert got["last"].stride() == (12, 1, 4)
+    same(load(path), data)  # writing to mapped tensors leaves the file alone
+
+
+def test_parameters_and_gradients():
+    weight = nn.Parameter(tensor(2, 2))
+    frozen = nn.Parameter(tensor(2), requires_grad=False)
+    got = again([weight, weight, frozen, tensor(3).requires_grad_(True)])
+    assert got[0] is got[1] and isinstance(got[0], nn.Parameter)
+    same(got[2:], [frozen, tensor(3).requires_grad_(True)])
+
+
+def test_module_state(tmp_path):
+    def make():
+        return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(4, 4, bias=False))
+
+    net = make()
+    net[0](mezzo.ones(2, 1, 5, 5))
+    for name in ("net.mz", "net.safetensors"):
+        save(net.state_dict(), tmp_path / name)
+        other = make()
+        result = other.load_state_dict(load(tmp_path / name))
+        assert str(result) == "<All keys matched successfully>"
+        same(dict(other.state_dict()), dict(net.state_dict()))
+    state = load(tmp_path / "net.mz")
+    assert isinstance(state, OrderedDict) and state._metadata["1"] == {"version": 2}
+
+
+def test_map_location(tmp_path):
+    path = tmp_path / "file.mz"
+    save({"x": tensor(3)}, path)
+    for where in ("cpu", mezzo.device("cpu"), {"cuda:0": "cpu"}, lambda t, place: t):
+        same(load(path, map_location=where), {"x": tensor(3)})
+    assert load(path, map_location="meta")["x"].device.type == "meta"
+
+
+def test_safetensors_are_read_by_others_and_theirs_by_us(tmp_path):
+    mine, other = tmp_path / "mine.safetensors", tmp_path / "theirs.safetensors"
+    values = {"a": tensor(3, 4), "b": tensor(5, dtype="bfloat16"), "t": tensor(3, 4).t()}
+    save_file(values, mine, metadata={"note": "hello"})
+    read = safetensors.torch.load_file(mine)
+    assert read["b"].dtype is torch.bfloat16
+    for name, value in values.items():
+        np.testing.assert_array_equal(read[name].float().numpy(), value.float().numpy())
+    safetensors.torch.save_file(read, other)
+    got = load_file(other)
+    same({name: got[name] for name in values}, values)
+
+
+def test_tied_tensors_in_safetensors(tmp_path):
+    path = tmp_path / "tied.safetensors"
+    weight = tensor(100, 10)
+    save({"embed": weight, "head": weight, "row": weight[0]}, path)
+    assert path.stat().st_size < 5000
+    got = load(path)
+    assert got["head"] is got["embed"] and got["row"] is not got["embed"]
+    same(got["row"], weight[0])
+
+
+class Thing:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": [1, Thing()]}, r"obj\['a'\]\[1\] is a .*Thing.*state_dict"),
+        ({"f": len}, "builtin_function"),
+        ({Thing: 1}, "key of obj"),
+        (np.array(["a"]), "array of dtype"),
+    ],
+)
+def test_what_cannot_be_saved(tmp_path, value, text):
+    with pytest.raises(TypeError, match=text):
+        save(value, tmp_path / "file.mz")
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(TypeError, match="flat dict"):
+        save({"a": {"b": tensor(1)}}, tmp_path / "file.safetensors")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_loop_is_refused():
+    loop: list = []
+    loop.append(loop)
+    with pytest.raises(TypeError, match="contains itself"):
+        save(loop, io.BytesIO())
+
+
+def test_writing_is_atomic(tmp_path, monkeypatch):
+    path = tmp_path / "file.mz"
+    save(1, path)
+    path.chmod(0o640)
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(atomic.os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(2, path)
+    monkeypatch.undo()
+    assert load(path) == 1 and os.listdir(tmp_path) == ["file.mz"]
+    save(3, path)
+    assert load(path) == 3 and path.stat().st_mode & 0o777 == 0o640
+    link = tmp_path / "link.mz"
+    link.symlink_to(path)
+    save(4, link)
+    assert link.is_symlink() and load(path) == 4
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        save(1, tmp_path / "no" / "file.mz")
+    with pytest.raises(IsADirectoryError):
+        save(1, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    file = io.BytesIO()
+    save({"x": tensor(40, 3), "y": tensor(5, dtype="int64"), "t": (1, "text")}, file)
+    return file.getvalue()
+
+
+def test_every_truncation_is_noticed(content):
+    for length in range(len(content)):
+        with pytest.raises(FileFormatError, match="damaged|empty"):
+            load(io.BytesIO(content[:length]))
+    with pytest.raises(FileFormatError, match="should have"):
+        load(io.BytesIO(content + b"\0"))
+
+
+def test_every_changed_byte_is_noticed_or_harmless(content):
+    """Padding may change; anything else must raise."""
+    data = load(io.BytesIO(content))
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 0x41
+        try:
+            got = load(io.BytesIO(bytes(changed)))
+        except FileFormatError:
+            continue
+        assert content[place] == 0
+        same(got, data)
+
+
+def forged(content: bytes, edit) -> io.BytesIO:
+    """The file with an edited header and a right checksum."""
+    length = struct.unpack_from("<Q", content, 16)[0]
+    header = json.loads(content[24 : 24 + length])
+    start = -(-(24 + length) // 64) * 64
+    header = edit(header) or header
+    text = json.dumps(header).encode()
+    head = native._HEAD.pack(native.MAGIC, native.VERSION, zlib.crc32(text), len(text))
+    padding = bytes(-(24 + len(text)) % 64)
+    return io.BytesIO(head + text + padding + content[start:])
+
+
+def entry(field: int, value):
+    def edit(header):
+        header["entries"][0][field] = value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        entry(0, "code"), entry(1, "object"), entry(2, [1 << 40]), entry(2, [-1, 3]), entry(2, ["3"]),
+        entry(3, 99), entry(3, -1), entry(4, 1 << 40), entry(4, -4), entry(4, 2), entry(5, [1 << 40, 4]),
+        entry(5, [-12, 4]), entry(5, [4]), entry(2, None), entry(2, [1 << 62, 1 << 62]),
+        lambda h: h["segments"].__setitem__(0, [0, 1 << 50, 0]),
+        lambda h: h["segments"].__setitem__(0, [-64, 64, 0]),
+        lambda h: h.__setitem__("bytes", -5), lambda h: h.pop("tree") and None, lambda h: [1],
+        lambda h: h.__setitem__("tree", {"$": "os.system", "v": "true"}),
+        lambda h: h.__setitem__("tree", {"$": "data", "v": 77}),
+        lambda h: h.__setitem__("tree", {"$": "data", "v": -1}),
+        lambda h: h.__setitem__("tree", {"$": "set", "v": [[1]]}),
+        lambda h: h.__setitem__("tree", {"$": "bytes", "v": "###"}),
+    ],
+)  # fmt: skip
+def test_forged_headers_are_refused(content, edit):
+    with pytest.raises(FileFormatError, match="damaged"):
+        load(forged(content, edit))
+
+
+def test_foreign_files(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"a": torch.ones(2)}, path)
+    with pytest.raises(FileFormatError, match=r"is a pickle.*safetensors"):
+        load(path)
+    path.write_bytes(pickle.dumps([1]))
+    with pytest.raises(FileFormatError, match="is a pickle"):
+        load(path)
+    path.write_bytes(b"hello, world")
+    with pytest.raises(FileFormatError, match="not a mezzo"):
+        load(path)
+    path.write_bytes(b"")
+    with pytest.raises(FileFormatError, match="is empty"):
+        load(path)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        load(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        load(tmp_path / "nothing.safetensors")
+    save({"a": tensor(100)}, tmp_path / "x.safetensors")
+    os.rename(tmp_path / "x.safetensors", tmp_path / "x.bin")
+    same(load(tmp_path / "x.bin"), {"a": tensor(100)})  # known by its content
+    whole = (tmp_path / "x.bin").read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    for length in (0, 7, 20, len(whole) - 1):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(FileFormatError, match="no whole safetensors"):
+            load(cut)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    shape=st.lists(st.integers(0, 5), max_size=4),
+    order=st.randoms(),
+    step=st.integers(1, 3),
+    start=st.integers(0, 2),
+)
+def test_any_view(shape, order, step, start):
+    base = tensor(*shape) if shape else tensor(1)[0]
+    view = base
+    if shape:
+        axes = list(range(len(shape)))
+        order.shuffle(axes)
+        view = base.permute(*axes)[start::step]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(again([view, base, view]), [view, base, view])
+        same(again(view), view)
