@@ -1,12 +1,12 @@
 """mezzo: a deep-learning framework with PyTorch's API and mixed precision at its heart."""
 
+# ruff: noqa: F401  (the public names; functions come from the records, see ops.namespace)
 from __future__ import annotations
 
-from mezzo import amp, autograd, compiler, func, ops
+from mezzo import amp, autograd, compiler, cpu, cuda, dtypes, func, ops, optim, utils
 from mezzo.amp.autocast import (
     autocast,
     get_autocast_dtype,
-    is_autocast_available,
     is_autocast_enabled,
     set_autocast_dtype,
 )
@@ -42,9 +42,32 @@ from mezzo.dtypes import (
     uint8,
 )
 from mezzo.func import vmap
+from mezzo.io import load, save
+from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
 from mezzo.ops.access import from_dlpack
+from mezzo.ops.copy import channels_last, contiguous_format, preserve_format
 from mezzo.ops.create import as_tensor, from_numpy, scalar_tensor, tensor
+from mezzo.ops.random import (
+    Generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 
 __version__ = "0.1.0"
 
+half, double, short, long = float16, float64, int16, int64
+cfloat, cdouble = complex64, complex128
+float, int, bool = float32, int32, dtypes.bool_
+
 globals().update(ops.namespace("mezzo"))
+default_generator = ops.MODULES["random"].DEFAULT
+linalg, special = ops.place("linalg"), ops.place("special")
+
+
+def __getattr__(name: str):
+    raise AttributeError(
+        f"module 'mezzo' has no attribute {name!r}. If PyTorch has it, docs/coverage.md says what stands in its place."
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
+from types import ModuleType
 
 import numpy as np
 
@@ -82,6 +84,14 @@ def namespace(place: str) -> dict[str, object]:
                 found.update({f"{name}_": getattr(Tensor, f"{name}_") for name in names})
         found.update(dict.fromkeys(names, record))
     return found
+
+
+def place(name: str) -> ModuleType:
+    """A public module made of the records of one place (mezzo.linalg, mezzo.special)."""
+    made = ModuleType(f"mezzo.{name}", f"Functions of torch.{name}.")
+    made.__dict__.update(namespace(name))
+    sys.modules[made.__name__] = made
+    return made
 
 
 for _record in list(REGISTRY.values()):
