@@ -5,11 +5,20 @@ from __future__ import annotations
 import ctypes
 import functools
 from dataclasses import asdict
+from typing import NamedTuple
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract import drive
+from mezzo.kernels.cpu.contract import skinny as skinny_paths
 from mezzo.kernels.cpu.contract.lanes import SIZE
-from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, blocks, lane_count
+from mezzo.kernels.cpu.contract.plan import (
+    SERIAL_WORK,
+    SKINNY_ROWS,
+    blocks,
+    lane_count,
+    skinny,
+    skinny_bytes,
+)
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
 from mezzo.kernels.cpu.contract.slots import CONSTANTS
 from mezzo.kernels.cpu.contract.writer import Program
@@ -40,6 +49,20 @@ class Plan:
                 float(alpha), float(beta), self.constants)  # fmt: skip
 
 
+class Problem(NamedTuple):
+    """Sizes, strides in bytes, batch and threads of a product."""
+
+    m: int
+    n: int
+    k: int
+    a: Strides
+    b: Strides
+    out: Strides
+    bias: Strides
+    batch: int
+    threads: int
+
+
 class Contraction:
     """out[m, n] = alpha sum over k of a[m, k] b[k, n] + beta bias[m, n], for some storage types."""
 
@@ -51,7 +74,8 @@ class Contraction:
         """The module as LLVM text."""
         program = Program()
         drive.packed(program, self.scheme)
-        drive.entry(program, self.scheme.name, ["product"])
+        skinny_paths.skinny(program, self.scheme)
+        drive.entry(program, self.scheme.name, ["product", *skinny_paths.PATHS])
         return program.text()
 
     @functools.cached_property
@@ -67,30 +91,48 @@ class Contraction:
 
         `threads` is how many may run; results do not depend on it.
         """
+        problem = Problem(m, n, k, a, b, out, bias, batch, threads)
+        turned = Problem(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads)
         s = self.scheme
+        other = functools.partial(kernel, s.b, s.a, s.out, s.compute, s.bias)
+        if n < m and (path := skinny(s.turned, n, m, k, turned.b)):
+            return other().plan_as(turned, path, swap=1)
+        if m <= n and (path := skinny(s, m, n, k, b)):
+            return self.plan_as(problem, path)
         if out[1] != SIZE[s.out] and out[0] == SIZE[s.out]:
-            return self._swapped(m, n, k, a, b, out, bias, batch, threads)
-        return self._plan(m, n, k, a, b, out, bias, batch, threads, 0)
+            # a column-major output: its transpose is b^T a^T
+            return other().plan_as(turned, swap=1)
+        return self.plan_as(problem)
 
-    def _swapped(self, m, n, k, a, b, out, bias, batch, threads) -> Plan:
-        """A column-major output: compute its transpose, b^T a^T, which is row-major."""
-        s = self.scheme
-        other = kernel(s.b, s.a, s.out, s.compute, s.bias)
-        return other._plan(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads, 1)
-
-    def _plan(self, m, n, k, a, b, out, bias, batch, threads, swap) -> Plan:
-        lanes = lane_count(m, n, k, batch, threads)
-        serial = threads <= 1 or lanes > 1 or m * n * max(k, 1) < SERIAL_WORK
-        cut = blocks(self.scheme, m, n, k, 1 if serial else threads)
+    def plan_as(self, of: Problem, path: int = 0, swap: int = 0) -> Plan:
+        """The plan for one path (0: packed, then those of skinny.PATHS); swap: a and b trade places."""
+        work = of.m * of.n * max(of.k, 1)
+        lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
+        serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
+        cut = asdict(blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads))
+        if path:
+            cut["lane_bytes"] = skinny_bytes(self.scheme, of.m, of.k)
         given = {
-            **{"m": m, "n": n, "k": k, "batch": batch if m and n else 0, "path": 0},
-            **{"a_m": a[0], "a_k": a[1], "b_k": b[0], "b_n": b[1]},
-            **{"out_m": out[0], "out_n": out[1], "bias_m": bias[0], "bias_n": bias[1]},
-            **{"swap": swap, "serial": int(serial), "lanes": lanes},
-            **asdict(cut),
+            "m": of.m,
+            "n": of.n,
+            "k": of.k,
+            "batch": of.batch if of.m and of.n else 0,
+            "a_m": of.a[0],
+            "a_k": of.a[1],
+            "b_k": of.b[0],
+            "b_n": of.b[1],
+            "out_m": of.out[0],
+            "out_n": of.out[1],
+            "bias_m": of.bias[0],
+            "bias_n": of.bias[1],
+            "path": path,
+            "swap": swap,
+            "serial": int(serial),
+            "lanes": lanes,
+            **cut,
         }
         constants = tuple(given[name] for name in CONSTANTS)
-        return Plan(self.address, cut.lane_bytes * lanes, constants)
+        return Plan(self.address, cut["lane_bytes"] * lanes, constants)
 
 
 @functools.cache

@@ -141,9 +141,7 @@ def _tile(f: Function, scheme: Scheme, i, j, k1, depth, start, tile, ends) -> No
     rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
     columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
     kernel = micro.choose(f, scheme, rows, columns)
-    f.do(
-        f"call void {kernel}(ptr {here[0]}, ptr {here[1]}, i64 {depth}, ptr {start}, ptr {tile})"
-    )
+    f.do(f"call void {kernel}(ptr {here[0]}, ptr {here[1]}, i64 {depth}, ptr {start}, ptr {tile})")
     with f.when(ends):
         row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
         place = (f"i64 {row}", f"i64 {rows}", f"i64 {column}", f"i64 {columns}")

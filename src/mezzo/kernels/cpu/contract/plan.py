@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.scheme import Scheme
 
 # Blocks are packed as a whole: they bound the workspace. The panels and sums of a group stay in the
@@ -12,6 +13,9 @@ BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 2048
 BLOCK_BYTES = 32 << 20  # of one packed operand
 GROUP_BYTES = 1 << 20
+# Most rows for which b is better read where it lies, contiguous along n and along k.
+SKINNY_ROWS = (24, 64)
+SKINNY_ROWS_BF16 = (12, 12)  # where packing leads to dot products of bf16
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
@@ -61,6 +65,25 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
     total = up(at_sums + sums, 4096) + 64  # lanes must not fall on the same sets of a cache
     return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n, at_b,
                   at_sums)  # fmt: skip
+
+
+def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> int:
+    """The path of a product of few rows: 1 where b is contiguous along n, 2 along k; 0 if not one."""
+    if m == 0 or n == 0:
+        return 0
+    along_k, along_n = strides
+    size = SIZE[scheme.b]
+    most_n, most_k = SKINNY_ROWS if scheme.method == "fma" else SKINNY_ROWS_BF16
+    if m <= most_n and along_n == size:
+        return 1
+    if m <= most_k and (along_k == size or k == 1):
+        return 2
+    return 1 if m <= most_n and n == 1 else 0
+
+
+def skinny_bytes(scheme: Scheme, m: int, k: int) -> int:
+    """Workspace of such a product: the rows of a as accumulators."""
+    return up(m * up(max(k, 1), scheme.width) * SIZE[scheme.acc], 64)
 
 
 def _groups(scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int) -> tuple[int, int]:

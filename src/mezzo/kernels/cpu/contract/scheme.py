@@ -8,7 +8,7 @@ stored as lanes: one f32 or f64, or a pair of neighbouring bf16 along k. Lanes l
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mezzo.errors import DTypeError, message
 from mezzo.kernels.cpu import target
@@ -56,6 +56,11 @@ class Scheme:
     k_slice: int
 
     @property
+    def turned(self) -> Scheme:
+        """The scheme of the transposed product: a and b trade places."""
+        return replace(self, a=self.b, b=self.a)
+
+    @property
     def tile_columns(self) -> int:
         """Columns of the register tile."""
         return self.tile_vectors * self.width
@@ -76,6 +81,18 @@ class Scheme:
     def vector_steps(self) -> tuple[int, ...]:
         """Widths of micro-kernels, in vectors."""
         return tuple(range(1, self.tile_vectors + 1))
+
+    @property
+    def skinny_steps(self) -> dict[int, int]:
+        """Groups of rows of products with few rows, and how many tiles wide a strip then is."""
+        if target.host().vector_bits == 512:
+            return {1: 8, 2: 4, 4: 2, 8: 1}
+        return {1: 4, 2: 2, 4: 1}
+
+    def dot_columns(self, rows: int) -> int:
+        """Columns that are dotted at once with a group of rows; divides the tile's columns."""
+        many = 16 if target.host().vector_bits == 512 else 8
+        return max(2, min(8, many // rows))
 
     @property
     def panel_a(self) -> Panel:
@@ -126,4 +143,4 @@ def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
         return Scheme(a, b, out, compute, bias, "f32", "dot", 16, 14, 2, 512)
     acc = "f64" if compute == "f64" else "f32"
     width, rows, vectors = _tile(acc)
-    return Scheme(a, b, out, compute, bias, acc, "fma", width, rows, vectors, 384)
+    return Scheme(a, b, out, compute, bias, acc, "fma", width, rows, vectors, 512)

@@ -171,7 +171,9 @@ class Function:
 
     def prefetch(self, pointer: str, nbytes: int, level: int = 3) -> None:
         """Ask for the cache line that lies so many bytes on; any address will do."""
-        self.program.declares.add("declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
+        self.program.declares.add(
+            "declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)"
+        )
         ahead = self.at(pointer, nbytes)
         self.do(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 {level}, i32 1)")
 
