@@ -13,9 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import mezzo
-from mezzo import amp, nn, optim
+from mezzo import amp, cpu, nn, optim
 from mezzo.cli import picture, precision
-from mezzo.kernels.cpu import memory
 from mezzo.models.digits import INK, DigitsNet, Split, split_digits
 from mezzo.utils.data import DataLoader, TensorDataset
 
@@ -99,7 +98,7 @@ def train(data: Split, name: str, epochs: int, seed: int, advance) -> Result:
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(loader))
     scaler = precision.scaler(name)
     result = Result(name, samples=len(loader) * BATCH)
-    memory.reset_peak_memory_stats()
+    cpu.reset_peak_memory_stats()
     for _ in range(epochs):
         start = time.perf_counter()
         losses = []
@@ -117,7 +116,7 @@ def train(data: Split, name: str, epochs: int, seed: int, advance) -> Result:
         result.losses += [loss.item() for loss in losses]
         result.epoch_seconds.append(time.perf_counter() - start)
         advance(advance=1, loss=f"{np.mean(result.losses[-len(losses) :]):.4f}")
-    result.peak_bytes = memory.max_memory_allocated()
+    result.peak_bytes = cpu.max_memory_allocated()
     result.accuracy = evaluate(model, name, data)
     advance(accuracy=f"{result.accuracy:.2%}")
     return result

@@ -66,7 +66,7 @@ def machine() -> list[tuple[str, str]]:
         gpu = "none that mezzo can use: everything runs on the CPU"
     return [
         ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
-        ("processor", f"{processor_name()}, as LLVM's {host.name}"),
+        ("processor", f"{processor_name()} (for LLVM: {host.name})"),
         ("vector units", vector_units(host) + note),
         ("threads", f"{mezzo.get_num_threads()} of {system.processor_count()} cores"),
         ("memory", f"{system.physical_memory() / 2**30:.1f} GiB"),

@@ -31,12 +31,15 @@ def rows(books: list[dict[str, dict[str, int]]]) -> list[tuple[str, ...]]:
     """What ran in which dtype: rows of (operations, dtypes in the first book, in the second, ...).
 
     A book is a ledger's counts, by operation and dtype. Operations treated alike share a row.
+    Integers (labels, indices) are left out: no precision changes them.
     """
+    floats = {str(dtype).rpartition(".")[2] for dtype in DTYPES.values()}
     alike: dict[tuple[str, ...], list[str]] = {}
     for operation in sorted(set().union(*books)):
         dtypes = tuple(
-            ", ".join(sorted(str(dtype).rpartition(".")[2] for dtype in book.get(operation, {})))
+            ", ".join(sorted(floats & {d.rpartition(".")[2] for d in book.get(operation, {})}))
             for book in books
         )
-        alike.setdefault(dtypes, []).append(operation)
+        if any(dtypes):
+            alike.setdefault(dtypes, []).append(operation)
     return [(", ".join(operations), *dtypes) for dtypes, operations in alike.items()]

@@ -16,9 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.text import Text
 
 import mezzo
-from mezzo import amp, nn, optim
+from mezzo import amp, cpu, nn, optim
 from mezzo.cli import picture, precision
-from mezzo.kernels.cpu import memory
 from mezzo.models.gpt import GPT, generate
 
 STEPS = 400
@@ -71,7 +70,7 @@ def run(console: Console, name: str, steps: int, seed: int, out: Path) -> float:
     console.print(
         f"Loss: {losses[0]:.3f} at the start, {np.mean(losses[-20:]):.3f} at the end, "
         f"{held_out:.3f} on held-out text ({held_out / math.log(2):.2f} bits per byte). "
-        f"{tokens:,.0f} bytes/s, peak memory {memory.max_memory_allocated() / 2**20:.0f} MiB, "
+        f"{tokens:,.0f} bytes/s, peak memory {cpu.max_memory_allocated() / 2**20:.0f} MiB, "
         f"{skipped} skipped steps."
     )
     for operations, dtypes in precision.rows([ran]):
@@ -99,7 +98,7 @@ def _train(console: Console, model: GPT, text: np.ndarray, name: str, steps: int
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    memory.reset_peak_memory_stats()
+    cpu.reset_peak_memory_stats()
     with Progress(*columns, console=console) as progress:
         row = progress.add_task(name, total=steps, loss="-")
         for _ in range(steps):
