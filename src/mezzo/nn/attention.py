@@ -206,7 +206,7 @@ class TransformerEncoderLayer(Module):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: str | Callable = F.relu,
+        activation: str | Callable = "relu",
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
@@ -297,7 +297,8 @@ class TransformerEncoder(Module):
 
 def _activation(given: str | Callable) -> Callable:
     """The function of a name, or what was given."""
-    named = {"relu": F.relu, "gelu": F.gelu}
-    if isinstance(given, str) and given not in named:
+    if not isinstance(given, str):
+        return given
+    if given not in ("relu", "gelu"):
         raise RuntimeError(f"activation should be relu/gelu, not {given}")
-    return named[given] if isinstance(given, str) else given
+    return getattr(F, given)

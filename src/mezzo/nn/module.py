@@ -220,9 +220,9 @@ class Module(Tree, Stateful):
         if not isinstance(name, str):
             raise TypeError(f"{operation}: the name must be a str, got {type(name).__name__}.")
         if "." in name:
-            raise KeyError(f'{operation}: the name can\'t contain ".", got "{name}".')
+            raise KeyError(f'{operation}: the name cannot contain ".", got "{name}".')
         if name == "":
-            raise KeyError(f'{operation}: the name can\'t be empty string "".')
+            raise KeyError(f'{operation}: the name cannot be empty string "".')
         if hasattr(self, name) and name not in table:
             raise KeyError(f"{operation}: attribute '{name}' already exists.")
 

@@ -120,10 +120,8 @@ class Stateful:
         problems: list[str] = []
         _load_tree(self, state_dict, "", assign, (missing, unexpected, problems))
         if strict:
-            if missing:
-                problems.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
-            if unexpected:
-                problems.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
+            named = (("Missing", missing), ("Unexpected", unexpected))
+            problems[:0] = [f"{k} key(s) in state_dict: {_quoted(n)}. " for k, n in named if n]
         if problems:
             listing = "\n\t".join(problems)
             raise RuntimeError(

@@ -8,13 +8,14 @@ from typing import Generic, TypeVar
 
 from mezzo import ops
 from mezzo.dtypes import float64, int64
+from mezzo.ops.random import Generator
 
 T = TypeVar("T")
 
 
 def draw_seed(generator=None) -> int:
     """A random 63-bit integer from the generator, or from the default one."""
-    return int(ops.randint(0, 2**63 - 1, (1,), dtype=int64, generator=generator)[0])
+    return ops.randint(0, 2**63 - 1, (1,), dtype=int64, generator=generator).item()
 
 
 class Sampler(Generic[T]):
@@ -79,7 +80,7 @@ class RandomSampler(Sampler[int]):
         size = len(self.data_source)
         generator = self.generator
         if generator is None:
-            generator = ops.Generator()
+            generator = Generator()
             generator.manual_seed(draw_seed())
         if self.replacement:
             drawn = ops.randint(0, size, (self.num_samples,), dtype=int64, generator=generator)

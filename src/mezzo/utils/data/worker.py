@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from mezzo import ops
 from mezzo.kernels.cpu import pool
+from mezzo.ops.random import manual_seed
 from mezzo.utils.data.dataset import IterableDataset
 from mezzo.utils.data.transport import send
 
@@ -157,7 +157,7 @@ def _prepare(job: Job) -> Failure | None:
     try:
         random.seed(job.seed)
         np.random.seed([job.seed & 0xFFFFFFFF, job.seed >> 32])
-        ops.manual_seed(job.seed)
+        manual_seed(job.seed)
         pool.set_num_threads(1)  # the workers are the parallelism
         if job.initialise is not None:
             job.initialise(job.id)
