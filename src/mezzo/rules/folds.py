@@ -17,6 +17,16 @@ def total(type: str) -> Fold:
     return Fold(((0, type),), lambda a, x, i: [a[0] + k.cast(x[0], type)], lambda a, b: [a[0] + b[0]], _finish_one)
 
 
+def total_of_numbers(type: str) -> Fold:
+    """The sum without what is NaN."""
+
+    def step(a, x, i):
+        value = k.cast(x[0], type)
+        return [a[0] + (k.where(k.is_nan(value), 0, value) if type in k.FLOATS else value)]
+
+    return Fold(((0, type),), step, lambda a, b: [a[0] + b[0]], _finish_one)
+
+
 def average(type: str) -> Fold:
     """The sum divided by the count."""
     return Fold(((0, type),), lambda a, x, i: [a[0] + k.cast(x[0], type)], lambda a, b: [a[0] + b[0]],
@@ -71,7 +81,8 @@ def _extreme(type: str, start, better) -> Fold:
         takes = takes | (ai < 0) & ~(bi < 0) | (same & (bi < ai) & ~(bi < 0))
         return [k.where(takes, bv, av), k.where(takes, bi, ai)]
 
-    return Fold(((start, type), (-1, "i64")), lambda a, x, i: choose(a, (k.cast(x[0], type), i)), choose, _finish_one)
+    return Fold(((start, type), (-1, "i64")), lambda a, x, i: choose(a, (k.cast(x[0], type), i)), choose, _finish_one,
+                (1,))  # fmt: skip
 
 
 def largest_with_index(type: str) -> Fold:
@@ -89,13 +100,13 @@ def smallest_with_index(type: str) -> Fold:
 def index_of_largest(type: str) -> Fold:
     """Where the maximum first stands."""
     fold = largest_with_index(type)
-    return Fold(fold.starts, fold.step, fold.merge, lambda a, count: [a[1]])
+    return Fold(fold.starts, fold.step, fold.merge, lambda a, count: [a[1]], fold.indices)
 
 
 def index_of_smallest(type: str) -> Fold:
     """Where the minimum first stands."""
     fold = smallest_with_index(type)
-    return Fold(fold.starts, fold.step, fold.merge, lambda a, count: [a[1]])
+    return Fold(fold.starts, fold.step, fold.merge, lambda a, count: [a[1]], fold.indices)
 
 
 def count_nonzero(type: str) -> Fold:
@@ -112,3 +123,77 @@ def squares(type: str) -> Fold:
         return [k.fma(d, d, a[0])]
 
     return Fold(((0, type),), step, lambda a, b: [a[0] + b[0]], _finish_one)
+
+
+def _moments(type: str):
+    """Mean and sum of squared differences from it, in one pass (Welford; merged after Chan et al.)."""
+
+    def step(a, x, i):
+        count, mean, m2 = a
+        value = k.cast(x[0], type)
+        count = count + 1
+        delta = value - mean
+        mean = k.fma(delta, 1 / count, mean)
+        return [count, mean, k.fma(delta, value - mean, m2)]
+
+    def merge(a, b):
+        count = a[0] + b[0]
+        delta = b[1] - a[1]
+        share = b[0] / k.maximum(count, 1)
+        # Where one side is empty the other must come through untouched, infinities included.
+        mean = k.where(b[0].eq(0), a[1], k.where(a[0].eq(0), b[1], k.fma(delta, share, a[1])))
+        extra = k.where(b[0].eq(0) | a[0].eq(0), 0, delta * delta * a[0] * share)
+        return [count, mean, a[2] + b[2] + extra]
+
+    return ((0, type), (0, type), (0, type)), step, merge
+
+
+def _spread_of(a, count, correction, type: str):
+    # The exact count: a running count in f32 stops at 2^24.
+    return a[2] / k.maximum(k.cast(count, type) - correction, 0)
+
+
+def _mean_of(a):
+    # Of nothing: 0 / 0.
+    return a[1] + k.where(a[0].eq(0), math.nan, 0)
+
+
+def variance(type: str, correction) -> Fold:
+    """The variance with `correction` taken off the count."""
+    return Fold(*_moments(type), lambda a, count: [_spread_of(a, count, correction, type)])
+
+
+def deviation(type: str, correction) -> Fold:
+    """The standard deviation."""
+    return Fold(*_moments(type), lambda a, count: [k.sqrt(_spread_of(a, count, correction, type))])
+
+
+def variance_and_mean(type: str, correction) -> Fold:
+    """(variance, mean)."""
+    return Fold(*_moments(type), lambda a, count: [_spread_of(a, count, correction, type), _mean_of(a)])
+
+
+def deviation_and_mean(type: str, correction) -> Fold:
+    """(standard deviation, mean)."""
+    return Fold(*_moments(type), lambda a, count: [k.sqrt(_spread_of(a, count, correction, type)), _mean_of(a)])
+
+
+def norm(type: str, order: float) -> Fold:
+    """(sum |x|^order)^(1/order), with its limits at 0 and at both infinities."""
+    plus = lambda a, b: [a[0] + b[0]]  # noqa: E731
+
+    def fold(start, step, merge=plus, finish=_finish_one):
+        return Fold(((start, type),), lambda a, x, i: [step(a[0], k.abs(k.cast(x[0], type)))], merge, finish)
+
+    if order == math.inf:
+        return fold(0, k.maximum, lambda a, b: [k.maximum(a[0], b[0])])
+    if order == -math.inf:
+        return fold(math.inf, k.minimum, lambda a, b: [k.minimum(a[0], b[0])])
+    if order == 0:
+        return fold(0, lambda a, x: a + k.cast(k.cast(x, "b1"), type))
+    if order == 1:
+        return fold(0, lambda a, x: a + x)
+    if order == 2:
+        return fold(0, lambda a, x: k.fma(x, x, a), finish=lambda a, count: [k.sqrt(a[0])])
+    return fold(0, lambda a, x: a + k.pow(x, k.lift(order, type)),
+                finish=lambda a, count: [k.pow(a[0], k.lift(1 / order, type))])  # fmt: skip

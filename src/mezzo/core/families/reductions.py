@@ -13,15 +13,15 @@ import array
 import functools
 from collections.abc import Callable, Sequence
 
-from mezzo import devices
+from mezzo import devices, dtypes
 from mezzo.core import tape
-from mezzo.core.layout import Layout, dense
+from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import DimensionError, Fact
 from mezzo.kernels import ir
 from mezzo.kernels.cpu.entry import launch, launch_unlocked
-from mezzo.kernels.cpu.reduce import Fold, ReduceKernel
+from mezzo.kernels.cpu.reduce import ReduceKernel
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
@@ -112,6 +112,35 @@ def _reduced(sizes: Sequence[int], steps: Sequence[Sequence[int]]):
 
 
 PART = 1 << 16
+_STORED = {"f32": dtypes.float32, "f64": dtypes.float64, "i64": dtypes.int64, "i32": dtypes.int32, "i16": dtypes.int16,
+           "i8": dtypes.int8, "u8": dtypes.uint8, "b1": dtypes.bool_}  # fmt: skip
+
+
+def split_plan(kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout]) -> ReducePlan | None:
+    """Two steps for a long reduction to few results: parts, which threads share, then their merge."""
+    shape, strides, fold = x.shape, x.strides, kernel.fold
+    rest = [d for d in dims if shape[d] > 1]
+    if not rest:
+        return None
+    # Indices are counted in row-major order: there the first axis is the one to cut.
+    cut = rest[0] if fold.indices else max(rest, key=lambda d: (strides[d], shape[d]))
+    total = shapes.numel([shape[d] for d in dims])
+    parts = next((p for p in range(total // PART, 1, -1) if shape[cut] % p == 0), 1)
+    if parts < 2:
+        return None
+    length = shape[cut] // parts
+    whole = layout(
+        (*shape[:cut], parts, length, *shape[cut + 1 :]),
+        (*strides[:cut], strides[cut] * length, *strides[cut:]), x.dtype, x.device)  # fmt: skip
+    inside = tuple(d if d < cut else d + 1 for d in dims)
+    kept = [i for i in range(whole.ndim) if i not in inside]
+    middle = [dense([whole.shape[i] for i in kept], _STORED[t], x.device) for _, t in fold.starts]
+    stored = tuple(m.dtype.ir for m in middle)
+    first = reduce_plan(ReduceKernel(fold.partial(), kernel.ins, stored), middle, [whole], whole.shape, inside)
+    joined = ReduceKernel(fold.joining(total, total // parts), stored, kernel.outs)
+    plan = reduce_plan(joined, outs, middle, middle[0].shape, (kept.index(cut),))
+    plan.first, plan.tensors = first, ()
+    return plan
 
 
 class Reduction(Primitive):
@@ -144,49 +173,12 @@ class Reduction(Primitive):
         ins = tuple(x.dtype.ir for x in layouts)
         kernel = _kernel(self.fold, ins, ir.COMPUTE[compute.ir], tuple(o.dtype.ir for o in outs), values)
         if len(shape) and len(tensors) == 1 and outs[0].numel * 64 < shapes.numel(shape):
-            split = self._split(kernel, layouts[0], shape, dims, outs, values, compute)
+            split = split_plan(kernel, layouts[0], dims, outs)
             if split is not None:
                 split.first.tensors = tuple(tensors)
                 return split
         plan = reduce_plan(kernel, outs, layouts, shape, dims)
         plan.tensors = tuple(tensors)
-        return plan
-
-    def _split(self, kernel, x: Layout, shape, dims, outs, values, compute) -> ReducePlan | None:
-        """Two steps for a long reduction to few results: parts, then their merge (same accumulators)."""
-        fold = kernel.fold
-        if len(fold.starts) != 1:
-            return None
-        rest = [d for d in dims if shape[d] > 1]
-        if not rest:
-            return None
-        longest = max(rest, key=lambda d: (x.strides[d], shape[d]))
-        total = shapes.numel([shape[d] for d in dims])
-        parts = next((p for p in range(total // PART, 1, -1) if shape[longest] % p == 0), 1)
-        if parts < 2:
-            return None
-        kind = {"f32": "f32", "f64": "f64"}.get(fold.starts[0][1])
-        if kind is None:
-            return None
-        split_shape = (*shape[:longest], parts, shape[longest] // parts, *shape[longest + 1 :])
-        strides = x.strides
-        split_strides = (*strides[:longest], strides[longest] * (shape[longest] // parts), *strides[longest:])
-        from_split = Layout(split_shape, split_strides, x.dtype, x.device)
-        split_dims = tuple(d if d < longest else d + 1 for d in dims)
-        kept = [i for i in range(len(split_shape)) if i not in split_dims]
-        middle = dense([split_shape[i] for i in kept], compute, x.device)
-        partial = Fold(fold.starts, fold.step, fold.merge, lambda accs, count: accs)
-        first = reduce_plan(ReduceKernel(partial, kernel.ins, (middle.dtype.ir,)), [middle], [from_split], split_shape, split_dims)
-        total_expr = total
-        finish = Fold(
-            fold.starts,
-            lambda accs, x, index: fold.merge(accs, x),
-            fold.merge,
-            lambda accs, count: fold.finish(accs, ir.const(total_expr, "i64")),
-        )
-        part_axis = kept.index(longest)
-        plan = reduce_plan(ReduceKernel(finish, (middle.dtype.ir,), kernel.outs), outs, [middle], middle.shape, (part_axis,))
-        plan.first, plan.tensors = first, ()
         return plan
 
     def run(self, args: tuple):

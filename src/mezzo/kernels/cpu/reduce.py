@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.emit import LANES, LLVM, Emitter
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
-from mezzo.kernels.ir import Expr
+from mezzo.kernels.ir import Expr, cast, const, where
 
 BLOCK = 1024
 INNER_UNROLL = 4
@@ -37,12 +37,29 @@ class Fold:
 
     starts: (value, compute type) each. step(accs, elements, index) -> accs; merge(accs, accs) -> accs;
     finish(accs, count) -> outputs (count: how many elements were reduced, an i64 expression).
+    indices: accumulators that hold an element's index (-1: none), for reductions done in parts.
     """
 
     starts: tuple[tuple[object, str], ...]
     step: Callable
     merge: Callable
     finish: Callable
+    indices: tuple[int, ...] = ()
+
+    def partial(self) -> Fold:
+        """The same without its finish: the outputs are the accumulators."""
+        return Fold(self.starts, self.step, self.merge, lambda accs, count: accs, self.indices)
+
+    def joining(self, total: int, part: int) -> Fold:
+        """A fold over the accumulators of parts: `total` elements in all, `part` in each."""
+
+        def step(accs, x, index):
+            other = [cast(v, t) for v, (_, t) in zip(x, self.starts)]
+            for i in self.indices:
+                other[i] = where(other[i] < 0, other[i], other[i] + index * part)
+            return self.merge(accs, other)
+
+        return Fold(self.starts, step, self.merge, lambda accs, count: self.finish(accs, const(total, "i64")))
 
 
 class ReduceKernel:
@@ -191,7 +208,7 @@ class _Writer:
             emitter.splat("%count", "i64") if x.op == "count" else emitter.splat(f"%s{x.attr}", LLVM[x.type]))  # fmt: skip
         results = self.fold.finish(self._leaves("acc"), Expr("count", (), "i64"))
         for result, pointer, storage in zip(results, pointers, self.kernel.outs):
-            emitter.store(emitter.value(result), pointer, storage)
+            emitter.store(emitter.value(cast(result, _compute(storage))), pointer, storage)
 
     def _reduced_loop(self, t: str, before: str, lanes: int, ins: list[str], base: dict[str, str]) -> tuple[list[str], str]:
         """Fold all reduced elements from the base pointers; returns accumulators and the label of the end."""
