@@ -90,7 +90,12 @@ class Record:
         """The call's arguments as one tuple in the order of the signature, defaults filled in."""
         if self.varargs is not None and len(args) > self.varargs:
             first = args[self.varargs]
-            if not isinstance(first, (tuple, list)) and first is not None and not hasattr(first, "type"):
+            several = len(args) > self.varargs + 1 and self.varargs == self.positional - 1
+            if several or (
+                not isinstance(first, (tuple, list))
+                and first is not None
+                and (isinstance(first, Tensor) or not hasattr(first, "type"))
+            ):
                 rest = args[self.varargs :]
                 args = (*args[: self.varargs], tuple(rest))
         if len(args) > self.positional:

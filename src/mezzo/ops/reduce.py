@@ -7,6 +7,7 @@ from mezzo.core.families.reductions import reduction
 from mezzo.core.record import Cast, composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact
+from mezzo.ops.join import cat
 from mezzo.ops.shape import expand, reshape
 from mezzo.rules import folds, shapes
 from mezzo.rules.samples import S, T, truth
@@ -93,8 +94,8 @@ def _others(x: Tensor, dim: int, dtype) -> Tensor:
     if n < 2:
         return x * 0 + 1
     one = x.narrow(dim, 0, 1) * 0 + 1
-    left = one.cat_with(x.narrow(dim, 0, n - 1), dim).cumprod(dim)
-    right = x.narrow(dim, 1, n - 1).cat_with(one, dim).flip(dim).cumprod(dim).flip(dim)
+    left = cat((one, x.narrow(dim, 0, n - 1)), dim).cumprod(dim)
+    right = cat((x.narrow(dim, 1, n - 1), one), dim).flip(dim).cumprod(dim).flip(dim)
     return left * right
 
 
