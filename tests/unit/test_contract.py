@@ -204,9 +204,23 @@ def test_not_finite_values_pass():
         assert np.isfinite(np.delete(done, (3, 4), 0)).all()
 
 
-def test_unknown_types_are_named():
-    with pytest.raises(DTypeError, match="compute has type i32"):
-        contract.kernel("f32", "f32", "f32", "i32")
+@pytest.mark.parametrize("kind", ["u8", "i8", "i16", "i32", "i64"])
+def test_integers_wrap(kind):
+    rng = np.random.default_rng(6)
+    a = Matrix(rng, 2, 9, 130, kind, "columns")
+    b = Matrix(rng, 2, 130, 70, kind, "strided")
+    out = Matrix(rng, 2, 9, 70, kind, "negative", fill=False)
+    bias = Matrix(rng, 2, 9, 70, kind, "rows")
+    multiply(a, b, out, kind, (kind,) * 4, bias, alpha=3, beta=2)
+    x, y, z = (v.array.astype(np.int64) for v in (a, b, bias))
+    assert (out.array == (3 * (x @ y) + 2 * z).astype(NUMPY[kind])).all()
+
+
+def test_wrong_types_are_named():
+    with pytest.raises(DTypeError, match=r"contract: a has type f32; an integer product takes u8"):
+        contract.kernel("f32", "i32", "i32", "i32")
+    with pytest.raises(DTypeError, match=r"contract: bias has type b8; a floating product takes"):
+        contract.kernel("f32", "f32", "f32", "f32", "b8")
 
 
 TARGETS = ("avx512bf16", "avx512", "avx2", "plain")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract import drive
 from mezzo.kernels.cpu.contract import skinny as skinny_paths
+from mezzo.kernels.cpu.contract.finish import finish
+from mezzo.kernels.cpu.contract.integers import integers
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import (
     SERIAL_WORK,
-    SKINNY_ROWS,
     blocks,
     lane_count,
     skinny,
@@ -68,20 +69,30 @@ class Contraction:
 
     def __init__(self, chosen: Scheme) -> None:
         self.scheme = chosen
+        self._addresses: dict[bool, int] = {}
 
-    @functools.cached_property
-    def ir(self) -> str:
-        """The module as LLVM text."""
-        program = Program()
-        drive.packed(program, self.scheme)
-        skinny_paths.skinny(program, self.scheme)
-        drive.entry(program, self.scheme.name, ["product", *skinny_paths.PATHS])
+    def ir(self, few_rows: bool = False) -> str:
+        """The module for products of few rows, or for the others, as LLVM text."""
+        program, paths = Program(), ["product"]
+        if self.scheme.method == "integer":
+            integers(program, self.scheme)
+        elif few_rows:
+            finish(program, self.scheme)
+            skinny_paths.skinny(program, self.scheme)
+            paths = list(skinny_paths.PATHS)
+        else:
+            finish(program, self.scheme)
+            drive.packed(program, self.scheme)
+        drive.entry(program, self.scheme.name, paths)
         return program.text()
 
-    @functools.cached_property
-    def address(self) -> int:
-        """The native entry."""
-        return jit.load(self.ir).address(self.scheme.name)
+    def address(self, few_rows: bool = False) -> int:
+        """The native entry; each module is compiled when a plan first needs it."""
+        found = self._addresses.get(few_rows)
+        if found is None:
+            found = jit.load(self.ir(few_rows)).address(self.scheme.name)
+            self._addresses[few_rows] = found
+        return found
 
     def plan(
         self, m: int, n: int, k: int, *, a: Strides, b: Strides, out: Strides,
@@ -92,6 +103,8 @@ class Contraction:
         `threads` is how many may run; results do not depend on it.
         """
         problem = Problem(m, n, k, a, b, out, bias, batch, threads)
+        if self.scheme.method == "integer":
+            return self.plan_as(problem)
         turned = Problem(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads)
         s = self.scheme
         other = functools.partial(kernel, s.b, s.a, s.out, s.compute, s.bias)
@@ -109,30 +122,24 @@ class Contraction:
         work = of.m * of.n * max(of.k, 1)
         lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
         serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
-        cut = asdict(blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads))
+        cut = blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads)
         if path:
-            cut["lane_bytes"] = skinny_bytes(self.scheme, of.m, of.k)
+            cut = replace(cut, lane_bytes=skinny_bytes(self.scheme, of.m, of.k))
+        elif self.scheme.method == "integer":
+            cut = replace(cut, lane_bytes=0)
         given = {
-            "m": of.m,
-            "n": of.n,
-            "k": of.k,
+            **{name: getattr(of, name) for name in ("m", "n", "k")},
+            **dict(zip(("a_m", "a_k", "b_k", "b_n"), of.a + of.b)),
+            **dict(zip(("out_m", "out_n", "bias_m", "bias_n"), of.out + of.bias)),
+            **asdict(cut),
             "batch": of.batch if of.m and of.n else 0,
-            "a_m": of.a[0],
-            "a_k": of.a[1],
-            "b_k": of.b[0],
-            "b_n": of.b[1],
-            "out_m": of.out[0],
-            "out_n": of.out[1],
-            "bias_m": of.bias[0],
-            "bias_n": of.bias[1],
-            "path": path,
+            "path": max(path - 1, 0),
             "swap": swap,
             "serial": int(serial),
             "lanes": lanes,
-            **cut,
         }
         constants = tuple(given[name] for name in CONSTANTS)
-        return Plan(self.address, cut["lane_bytes"] * lanes, constants)
+        return Plan(self.address(path > 0), cut.lane_bytes * lanes, constants)
 
 
 @functools.cache

@@ -12,7 +12,6 @@ Every element is summed over k in one order, by one thread, whatever the number 
 from __future__ import annotations
 
 from mezzo.kernels.cpu.contract import micro, slots
-from mezzo.kernels.cpu.contract.finish import finish
 from mezzo.kernels.cpu.contract.pack import Packer, pack
 from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
 from mezzo.kernels.cpu.contract.slots import get, pointer, put, put_pointer
@@ -22,7 +21,7 @@ BODY = "ptr %ctx, i64 %begin, i64 %end, i64 %worker"
 
 
 def packed(program: Program, scheme: Scheme) -> None:
-    """Write @product and all it calls, with the operands packed from strided memory."""
+    """Write @product and all it calls but @finish, with operands packed from strided memory."""
 
     def strided(base: str, rows: str, k: str):
         return lambda f: (pointer(f, base), get(f, rows), get(f, k))
@@ -33,7 +32,6 @@ def packed(program: Program, scheme: Scheme) -> None:
     ):
         pack(program, name, Packer(program, panel, storage, scheme.compute, scheme.acc), fields)
     micro.micro(program, scheme)
-    finish(program, scheme)
     _pack_body(program, scheme)
     _tile_body(program, scheme)
     _product(program, scheme)

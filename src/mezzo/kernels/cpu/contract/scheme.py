@@ -41,7 +41,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Scheme:
-    """Types and tile of a contraction. method: fma, dot (bf16 pairs) or amx (tile registers)."""
+    """Types and tile of a contraction.
+
+    method: fma, dot (pairs of bf16), amx (tile registers) or integer.
+    """
 
     a: str
     b: str
@@ -128,15 +131,15 @@ def _tile(acc: str) -> tuple[int, int, int]:
 @functools.cache
 def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
     """The scheme for these storage types and this compute type; raises if they do not combine."""
-    for what, given in (("a", a), ("b", b), ("out", out), ("compute", compute), ("bias", bias)):
-        if given is not None and given not in FLOATS:
-            raise DTypeError(
-                message(
-                    "contract",
-                    f"{what} has type {given}; a floating product needs one of {', '.join(FLOATS)}",
-                )
-            )
+    family = INTEGERS if compute in INTEGERS else FLOATS
+    for what, given in (("compute", compute), ("a", a), ("b", b), ("out", out), ("bias", bias)):
+        if given is not None and given not in family:
+            kind = "an integer" if family is INTEGERS else "a floating"
+            problem = f"{what} has type {given}; {kind} product takes {', '.join(family)}"
+            raise DTypeError(message("contract", problem, "Convert the operand first."))
     host = target.host()
+    if family is INTEGERS:
+        return Scheme(a, b, out, compute, bias, "i64", "integer", 1, 1, 1, 1)
     if compute == "bf16" and host.has_amx_bf16:
         return Scheme(a, b, out, compute, bias, "f32", "amx", 16, 32, 2, 256)
     if compute == "bf16" and host.has_avx512_bf16:
