@@ -160,6 +160,8 @@ class GradScaler:
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs or args:
+            self._start()  # the closure is where scale() is called first
         self._need_scale("step")
         state = self._optimizers[id(optimizer)]
         if state["stage"] is OptState.STEPPED:

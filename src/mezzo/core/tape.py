@@ -72,7 +72,7 @@ class Accumulate:
 
     def __init__(self, variable: Tensor):
         self.variable = variable
-        self.order = 1 << 62  # leaves are served first
+        self.order = -1  # leaves come last, when all that reaches them has arrived
         self.hooks = None
 
     def name(self) -> str:
