@@ -7,8 +7,6 @@ i mod n and answers are taken in the order of the requests.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import multiprocessing.context
 from collections import deque
 
 from mezzo.utils.data.collate import default_collate, default_convert
@@ -20,7 +18,7 @@ from mezzo.utils.data.sampler import (
     draw_seed,
 )
 from mezzo.utils.data.worker import End, Failure, Fetcher
-from mezzo.utils.data.workers import Workers
+from mezzo.utils.data.workers import Workers, context_of
 
 _FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
 _NOTHING = object()
@@ -107,20 +105,7 @@ class DataLoader:
                 "multiprocessing_context can only be used with multi-process loading (num_workers > "
                 "0), but got num_workers=0"
             )
-        if isinstance(context, str):
-            methods = multiprocessing.get_all_start_methods()
-            if context not in methods:
-                raise ValueError(
-                    "multiprocessing_context option should specify a valid start method in "
-                    f"{methods!r}, but got multiprocessing_context={context!r}"
-                )
-            context = multiprocessing.get_context(context)
-        if not isinstance(context, multiprocessing.context.BaseContext):
-            raise TypeError(
-                "multiprocessing_context option should be a valid context object or a string "
-                f"specifying the start method, but got multiprocessing_context={context}"
-            )
-        self._context = context
+        self._context = context_of(context)
 
     def _indices(self):
         """What is fetched for each batch: indices, or the number of samples of a stream."""
@@ -143,7 +128,7 @@ class DataLoader:
         workers = self._workers
         if workers is None or not workers.stop.alive:
             workers = Workers(
-                self._context or multiprocessing.get_context(),
+                context_of(self._context),
                 self.num_workers,
                 seed,
                 self.dataset,

@@ -3,6 +3,9 @@
 Arrays and tensors are taken out of the pickle (protocol 5). Where the system has anonymous memory files,
 their bytes go into one whose descriptor travels over the pipe: nothing has a name, so nothing can be
 left behind, and the receiver maps the memory without a copy. Elsewhere they follow through the pipe.
+
+Here and in workers.py multiprocessing is imported where it is used: programs without workers, and
+`import mezzo` itself, should not pay for it.
 """
 
 from __future__ import annotations
@@ -19,12 +22,7 @@ import numpy as np
 from mezzo import ops
 from mezzo.core.tensor import Tensor
 
-try:
-    from multiprocessing.reduction import recv_handle, send_handle
-except ImportError:  # a Python without descriptor passing
-    recv_handle = send_handle = None
-
-HAS_MEMORY_FILES = hasattr(os, "memfd_create") and send_handle is not None
+HAS_MEMORY_FILES = hasattr(os, "memfd_create")  # where it is, pipes carry descriptors too
 LARGE = 1 << 16  # bytes: below this a copy through the pipe is cheaper than a mapping
 _ALIGN = 64
 
@@ -71,10 +69,12 @@ def send(connection, obj) -> None:
         for view in views:
             connection.send_bytes(view)
         return
+    from multiprocessing import reduction
+
     descriptor = _memory_file(views, total)
     try:
         connection.send_bytes(head + file.getvalue())
-        send_handle(connection, descriptor, None)
+        reduction.send_handle(connection, descriptor, None)
     finally:
         os.close(descriptor)
 
@@ -88,7 +88,9 @@ def receive(connection):
     if not shared:
         buffers = [bytearray(connection.recv_bytes()) for _ in sizes]
         return pickle.loads(body, buffers=buffers)
-    descriptor = recv_handle(connection)
+    from multiprocessing import reduction
+
+    descriptor = reduction.recv_handle(connection)
     try:
         memory = memoryview(mmap.mmap(descriptor, sum(map(_padded, sizes))))
     finally:

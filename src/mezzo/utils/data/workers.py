@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import time
@@ -60,12 +58,14 @@ class Workers:
 
         Raises: RuntimeError after `timeout` seconds (0: never), or if one of them is dead.
         """
+        from multiprocessing.connection import wait
+
         deadline = time.monotonic() + timeout if timeout > 0 else None
         pipes = {self.connections[worker]: worker for worker in candidates}
         ends = {self.processes[worker].sentinel: worker for worker in candidates}
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = multiprocessing.connection.wait([*pipes, *ends], left)
+            ready = wait([*pipes, *ends], left)
             if not ready:
                 raise RuntimeError(
                     f"DataLoader timed out after {timeout} seconds; raise timeout, or find out with "
@@ -99,6 +99,28 @@ class Workers:
             f"DataLoader worker {worker} (pid {pid}) {how}.{hint} Use num_workers=0 to see the error in "
             "this process."
         )
+
+
+def context_of(given):
+    """The multiprocessing context that a name, a context or None means. Raises: ValueError, TypeError."""
+    import multiprocessing
+
+    if given is None:
+        return multiprocessing.get_context()
+    if isinstance(given, str):
+        methods = multiprocessing.get_all_start_methods()
+        if given not in methods:
+            raise ValueError(
+                "multiprocessing_context option should specify a valid start method in "
+                f"{methods!r}, but got multiprocessing_context={given!r}"
+            )
+        return multiprocessing.get_context(given)
+    if not hasattr(given, "get_start_method") or not hasattr(given, "Process"):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string "
+            f"specifying the start method, but got multiprocessing_context={given}"
+        )
+    return given
 
 
 def _start(process) -> None:
