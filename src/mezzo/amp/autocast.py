@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 
 from mezzo import dtypes
-from mezzo.core.record import Composite, Record, update
+from mezzo.core.record import Composite, Record, update_bound
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.dtypes import FLOAT
@@ -42,7 +42,7 @@ class _Region:
 
     def process_update(self, record: Record, target: Tensor, args: tuple):
         """In-place calls are left alone."""
-        return update(record, *args)
+        return update_bound(record, args)
 
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Values may be read."""

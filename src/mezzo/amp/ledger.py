@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from mezzo.core.record import Record
+from mezzo.core.record import Record, update_bound
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 
@@ -46,7 +46,7 @@ class ledger:
     def process_update(self, record: Record, target: Tensor, args: tuple):
         """Count and run in place."""
         self._note(record, args)
-        return record.update(target, args)
+        return update_bound(record, args)
 
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Values may be read."""

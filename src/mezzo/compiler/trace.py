@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mezzo import devices
 from mezzo.core.layout import layout
-from mezzo.core.record import Record, update
+from mezzo.core.record import Record, update_bound
 from mezzo.core.tensor import Tensor, empty
 from mezzo.func.levels import Level, Wrapped, wrap
 
@@ -119,7 +119,7 @@ class Tracing(Level):
     def process_update(self, record: Record, target: Tensor, args: tuple):
         """In place: the name of the tensor means the new value from here on."""
         if not self.owns(target):
-            return update(record, *args)
+            return update_bound(record, args)
         result = self.process(record, args)
         self.names[id(target)] = self.names[id(result)]
         target.auto, target.value = result.auto, result.value

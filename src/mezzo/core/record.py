@@ -204,11 +204,11 @@ class Record:
 
     def update(self, target: Tensor, args: tuple) -> Tensor:
         """The in-place form: the result of the call replaces target, which is args[0]."""
-        return COPY_INTO[0](target, self(*args))
+        return COPY_INTO[0](target, self.apply(args))
 
     def call_into(self, out, args: tuple):
         """The out= form: the result is written into out."""
-        result = self(*args)
+        result = self.apply(args)
         many = isinstance(result, tuple)
         for to, value in zip(out if many else (out,), result if many else (result,)):
             if isinstance(to, Tensor) and (to.requires_grad and STATE.grad):
@@ -251,13 +251,17 @@ def interpret(record: Record, args: tuple):
 
 def update(record: Record, target: Tensor, *args, **kwargs) -> Tensor:
     """The in-place form of a record through the door."""
-    args = record.bind((target, *args), kwargs)
+    return update_bound(record, record.bind((target, *args), kwargs))
+
+
+def update_bound(record: Record, args: tuple) -> Tensor:
+    """The in-place form for arguments that are already one full tuple; the target is the first."""
     if not STATE.stack:
-        return record.update(target, args)
+        return record.update(args[0], args)
     stack = STATE.stack
     top = stack.pop()
     try:
-        return top.process_update(record, target, args)
+        return top.process_update(record, args[0], args)
     finally:
         stack.append(top)
 

@@ -72,7 +72,7 @@ class Accumulate:
 
     def __init__(self, variable: Tensor):
         self.variable = variable
-        self.order = -1  # leaves come last, when all that reaches them has arrived
+        self.order = next(_count)  # made before every node that uses the leaf: served when all of them are done
         self.hooks = None
 
     def name(self) -> str:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from mezzo.core.layout import layout
-from mezzo.core.record import Record, update
+from mezzo.core.record import Record, update, update_bound
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, GradientError, UnsupportedError
@@ -86,7 +86,7 @@ class Batch(Level):
     def process_update(self, record: Record, target: Tensor, args: tuple):
         """In place: compute at this level, then write beneath."""
         if not any(self.owns(a) for a in args):
-            return update(record, *args)
+            return update_bound(record, args)
         if not isinstance(target, Wrapped) or target.level is not self or (
             not target.batched and any(self.unwrap(a)[1] for a in args[1:])
         ):

@@ -46,7 +46,7 @@ def element_size(self) -> int:
 @tensor_method
 def storage_offset(self) -> int:
     """Where the first element lies in the storage, in elements."""
-    return (self.ptr - self.storage.ptr) // self.itemsize if self.storage is not None else 0
+    return (self.ptr - self.storage.ptr) // self.itemsize if self.ptr and self.storage is not None else 0
 
 
 @tensor_method

@@ -74,7 +74,8 @@ def _copy_dtype(operands, named):
 
 
 @copies(kernel=lambda x, dtype, memory_format: x, dtype=_cast_dtype, where="",
-        vjp={"input": lambda g, _y, _x, dtype, memory_format: g}, samples=samples.casts)  # fmt: skip
+        vjp={"input": lambda g, _y, _x, dtype, memory_format: g}, samples=samples.casts,
+        reference=lambda x, dtype: x.to(dtype, copy=True))  # fmt: skip
 def cast(input: Tensor, dtype=None, memory_format=None) -> Tensor:
     """A copy in another dtype (None: the same) and memory format.
 
@@ -98,9 +99,9 @@ class CopyInto(Copy):
         return [(args[0].dtype, "tensor")]
 
 
-@registered(CopyInto)(kernel=lambda x, source: source, dtype=_copy_dtype, where="Tensor", inplace=True,
+@registered(CopyInto)(kernel=lambda x, source: source, dtype=_copy_dtype, where="", inplace=True,
     vjp={"input": lambda g, _y, _x, _s: g * 0, "source": lambda g, _y, _x, _s: g},
-    samples=[S(T(2, 3), T(2, 3)), S(T(2, 3), T(3))], reference=lambda x, s: s.expand(x.shape).to(x.dtype))  # fmt: skip
+    samples=[S(T(2, 3), T(2, 3)), S(T(2, 3), T(3))], reference=lambda x, s: x.clone().copy_(s))  # fmt: skip
 def copy(input: Tensor, source: Tensor) -> Tensor:
     """source broadcast to the shape and converted to the dtype of input; copy_ writes it into input.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mezzo.core import tape
 from mezzo.core.families.views import view as view_rule
 from mezzo.core.layout import Layout
-from mezzo.core.record import Record, composite, none, registered
+from mezzo.core.record import Record, composite, registered
 from mezzo.core.tensor import Tensor
 from mezzo.errors import Fact, ShapeError
 from mezzo.ops.copy import cast, clone, copy_into
@@ -34,7 +34,7 @@ def _inverse(dims, rank: int) -> tuple[int, ...]:
     return tuple(order.index(i) for i in range(rank))
 
 
-@view_rule(varargs="size", where="mezzo Tensor", name="expand", batch=batching.sizes("size"),
+@view_rule(varargs="size", where="Tensor", name="expand", batch=batching.sizes("size"),
            vjp={"input": lambda g, _y, _x, size: sum_to(g, _x.shape)},
            samples=[S(T(3, 1), (3, 4)), S(T(3), (2, 3)), S(T(1, 3), (2, -1, 3))])  # fmt: skip
 def expand(input: Tensor, size) -> Tensor:
@@ -174,7 +174,12 @@ def select_backward(input: Tensor, shape, dim, index) -> Tensor:
     return scatter_view(zeros_of(input, shape), input, ((select, (dim, index)),))
 
 
-@view_rule(where="", batch=none("strides do not say which axis is the batch: index or reshape instead"),
+def _batched_strides(record, size, args, batched):
+    x, sizes, strides, offset = args
+    return record(x, (size, *sizes), (x.layout.strides[0], *strides), offset)
+
+
+@view_rule(where="", batch=_batched_strides,
            vjp={"input": lambda g, _y, _x, size, stride, offset: strided_backward(g, _x, size, stride, offset)},
            samples=[S(T(4, 4), (2, 2), (1, 2), 0), S(T(4, 4), (2, 3), (4, 1), 2)],
            reference=lambda x, size, stride, offset: x.as_strided(size, stride, offset))  # fmt: skip
@@ -196,7 +201,9 @@ def as_strided(input: Tensor, size, stride, storage_offset=None) -> Tensor:
     here = input.storage_offset()
     start = here if storage_offset is None else storage_offset
     last = start + sum((n - 1) * s for n, s in zip(size, stride))
-    have = input.storage.nbytes // input.itemsize
+    # Without memory in sight (meta, vmap, trace) the tensor itself is all there is to view.
+    seen = input.ptr and input.storage is not None
+    have = (input.storage.nbytes if seen else input.layout.extent()[1]) // input.itemsize
     if start < 0 or (0 not in size and last >= have):
         raise Fact(ShapeError, f"size {tuple(size)}, stride {tuple(stride)}, offset {start} reach element {last} of a "
                                f"storage of {have}")  # fmt: skip

@@ -273,7 +273,7 @@ class Elementwise(Primitive):
                     return out
         if (at := self.inplace_at) is not None and (kwargs.get("inplace") or (len(args) > at and args[at])):
             full = self.bind(args, kwargs)
-            return door.update(self, *full[:at], False, *full[at + 1 :])
+            return door.update_bound(self, (*full[:at], False, *full[at + 1 :]))
         return Primitive.__call__(self, *args, **kwargs)
 
     def run(self, args: tuple) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from mezzo import devices
+from mezzo import devices, dtypes
 from mezzo.core.layout import dense
 from mezzo.core.record import Primitive, none, registered
 from mezzo.core.tensor import Tensor, empty
@@ -32,13 +32,13 @@ def _kernel(build: Callable, out: str, types: tuple) -> MapKernel:
 class GeneratePlan:
     """Output layout and launch."""
 
-    __slots__ = ("layout", "address", "launch", "runs", "positions", "floats")
+    __slots__ = ("layout", "address", "launch", "runs", "positions", "conversions")
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
         out = empty(self.layout)
         if self.runs:
-            numbers = [float(args[i]) if f else int(args[i]) for i, f in zip(self.positions, self.floats)]
+            numbers = [to(args[i]) for i, to in zip(self.positions, self.conversions)]
             self.launch(self.address, self.layout.numel, out.ptr, *numbers)
         return out
 
@@ -67,7 +67,8 @@ class Generate(Primitive):
         plan.positions = self.scalars
         compute = ir.COMPUTE[dtype.ir]
         types = tuple("i64" if self.names[i] in self.wide else compute for i in self.scalars)
-        plan.floats = tuple(t in ir.FLOATS for t in types)
+        whole = bool if dtype is dtypes.bool_ else int
+        plan.conversions = tuple(float if t in ir.FLOATS else int if t == "i64" and compute != "i64" else whole for t in types)
         if plan.runs:
             plan.address = _kernel(self.kernel, dtype.ir, types).address("flat", "c")
         plan.launch = launch_unlocked if plan.layout.nbytes >= 1 << 18 else launch
