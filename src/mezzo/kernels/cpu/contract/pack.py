@@ -15,7 +15,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 SIGNATURE = "ptr %ctx, i64 %row, i64 %rows, i64 %k, i64 %depth, ptr %panel"
 LINE = 64  # bytes of a cache line
 # How far loads run ahead: lines of different pages follow each other, which hardware cannot guess.
-AHEAD_ROWS, AHEAD_BYTES = 12, 256
+AHEAD_ROWS, AHEAD_BYTES = 12, 512
 _INNER = "ptr %src, i64 %row_stride, i64 %k_stride, i64 %rows, i64 %depth, ptr %panel"
 
 
@@ -165,6 +165,38 @@ def _pack_k(program: Program, name: str, packer: Packer) -> None:
             k = f.mul(kk, panel.group)
             remain = f.sub("%depth", k)
             column = f.at("%src", f.mul(k, size))
+            for row in range(0, panel.rows, panel.width):
+                vectors = []
+                for i in range(panel.width):
+                    if row + i >= panel.rows:
+                        vectors.append("zeroinitializer")
+                        continue
+                    here = f.at(column, f.mul(f.min(row + i, last), "%row_stride"))
+                    f.prefetch(here, AHEAD_BYTES)
+                    count = f.select(f.compare("sle", row + i, last), remain, 0)
+                    vectors.append(packer.along_k(f, here, count))
+                packer.put_square(f, vectors, kk, row, along_k=True)
+
+
+def _pack_rows(program: Program, name: str, packer: Packer) -> None:
+    """The source is contiguous along rows."""
+    panel, size = packer.panel, SIZE[packer.storage]
+    with program.function(name, _INNER, attributes="noinline") as f:
+        step = panel.width if panel.k_fast else 1
+        with f.loop(0, _lane_count(f, panel), step) as kk:
+            starts = []
+            for i in range(step):
+                k = f.mul(f.add(kk, i), panel.group)
+                # beyond the end nothing is read; keep the pointer inside all the same
+                first = f.select(f.compare("slt", k, "%depth"), "%rows", 0)
+                second = f.select(f.compare("slt", f.add(k, 1), "%depth"), "%rows", 0)
+                inside = f.at("%src", f.mul(f.min(k, f.sub("%depth", 1)), "%k_stride"))
+                after = f.at("%src", f.mul(f.min(f.add(k, 1), f.sub("%depth", 1)), "%k_stride"))
+                starts.append((inside, after, first, second))
+                for source in (inside, after)[: panel.group]:
+                    ahead = f.at(source, f.mul("%k_stride", AHEAD_ROWS))
+                    for line in range(0, panel.rows * size, LINE):
+                        f.prefetch(ahead, line)
             for row in range(0, panel.rows, panel.width):
                 vectors = []
                 for i in range(panel.width):
