@@ -41,10 +41,10 @@ def get_total_norm(
     if not tensors:
         return ops.tensor(0.0)
     with no_grad():
-        norms = [ops.linalg.vector_norm(t.detach(), norm_type) for t in tensors]
+        norms = [ops.vector_norm(t.detach(), norm_type) for t in tensors]
         first = norms[0]
         stacked = ops.stack([norm.to(first.device) for norm in norms])
-        total = ops.linalg.vector_norm(stacked, norm_type)
+        total = ops.vector_norm(stacked, norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it "
