@@ -27,6 +27,7 @@ class _Region:
     """The interpreter of one autocast region."""
 
     __slots__ = ("device", "dtype", "enabled", "cache", "outer")
+    rank = 1
 
     def __init__(self, device: str, dtype, enabled: bool, cache: dict | None, outer: bool):
         self.device, self.dtype, self.enabled, self.cache, self.outer = device, dtype, enabled, cache, outer
@@ -191,8 +192,8 @@ class autocast:
         if outer is not None and outer.cache is not None and self.cache_enabled:
             cache = outer.cache
         region = _Region(self.device, self.fast_dtype, self._enabled, cache, outer is None)
-        STATE.stack.append(_Shadowing(region, outer) if outer is not None else region)
-        self._entered.append(STATE.stack[-1])
+        self._entered.append(_Shadowing(region, outer) if outer is not None else region)
+        STATE.push(self._entered[-1])
         return self
 
     def __exit__(self, *exception):

@@ -15,11 +15,13 @@ class ledger:
     An interpreter beneath the others, so it sees what runs after autocast has decided.
     """
 
+    rank = -1
+
     def __init__(self):
         self._counts: dict[str, Counter] = defaultdict(Counter)
 
     def __enter__(self):
-        STATE.stack.insert(0, self)
+        STATE.push(self)
         return self
 
     def __exit__(self, *exception):

@@ -1,4 +1,8 @@
-"""What is thread-local: the interpreter stack and the grad modes."""
+"""What is thread-local: the interpreter stack and the grad modes.
+
+Interpreters are ordered by rank, and by the time they came among equals: whatever the user nests, the
+choice of precision (rank 1) comes before transforms (rank 0), and those before bookkeeping (rank -1).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,13 @@ class State(threading.local):
         self.stack = []
         self.grad = True
         self.inference = False
+
+    def push(self, interpreter) -> None:
+        """Put an interpreter on the stack, beneath those of higher rank."""
+        at = len(self.stack)
+        while at and self.stack[at - 1].rank > interpreter.rank:
+            at -= 1
+        self.stack.insert(at, interpreter)
 
 
 STATE = State()

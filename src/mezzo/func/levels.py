@@ -41,9 +41,10 @@ class Level:
 
     name = "a transform"
     advice = ""
+    rank = 0
 
     def __enter__(self):
-        STATE.stack.append(self)
+        STATE.push(self)
         return self
 
     def __exit__(self, *exception):
