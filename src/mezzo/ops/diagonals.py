@@ -46,7 +46,7 @@ def diagonal(input: Tensor, offset=0, dim1=0, dim2=1) -> Tensor:
     return (*(input.shape[i] for i in rest), length), (*(input.strides[i] for i in rest), step), start
 
 
-@composite(samples=[S(T(3)), S(T(2, 3)), S(T(2), 1), S(T(2), -1, 0, 2), S(T(2, 3), 1, -2, -1), S(T(2, 3), 0, 0, 1)])
+@composite(samples=[S(T(3)), S(T(2, 3)), S(T(2), 1), S(T(2), -1, 0, 1), S(T(2, 3), -1, 0, 2), S(T(2, 3), 1, -2, -1), S(T(2, 3), 0, 0, 1)])
 def diag_embed(input: Tensor, offset=0, dim1=-2, dim2=-1) -> Tensor:
     """Matrices of zeros with the last axis of input on a diagonal.
 

@@ -26,7 +26,14 @@ def _cat_vjp(g, _y, _tensors, dim):
     return tuple(parts)
 
 
-@join(aliases="concat concatenate", where="mezzo", vjp={"tensors": _cat_vjp}, batch=batching.dims("dim"),
+def _batch_cat(record, size, args, batched):
+    tensors, dim = args
+    # What PyTorch lets join anything has shape (0,): with the batch in front it would have to fit.
+    full = [t for t in tensors if tuple(t.shape) != (size, 0)]
+    return batching.dims("dim")(record, size, (tuple(full) or tensors, dim), batched)
+
+
+@join(aliases="concat concatenate", where="mezzo", vjp={"tensors": _cat_vjp}, batch=_batch_cat,
       cast=Cast(cpu="promote"),
       samples=[S((T(2, 3), T(4, 3))), S((T(2, 3), T(2, 1), T(2, 2)), 1), S((T(3), T(0), T(2)), -1), S((T(2, 3), T(0)), 0),
                S((T(2, 3),), 0)],

@@ -23,7 +23,13 @@ def _vjp_other(g, _y, input, _other, bias, compute, dtype):
     return product(transpose(input, -2, -1), g, None, compute, _other.dtype)
 
 
-@contraction(where="", batch=batching.elementwise,
+def _batch_product(record, size, args, batched):
+    if 2 in batched and not batched & {0, 1}:  # a bias alone: the result's batch comes from the matrices
+        args, batched = (batching.front(args[0], False, size), *args[1:]), batched | {0}
+    return batching.elementwise(record, size, args, batched)
+
+
+@contraction(where="", batch=_batch_product,
              vjp={"input": _vjp_input, "other": _vjp_other, "bias": lambda g, _y, _a, _b, _c, compute, dtype: g},
              samples=[S(T(3, 4), T(4, 5)), S(T(2, 3, 4), T(4, 5)), S(T(2, 1, 3, 4), T(5, 4, 2)), S(T(3, 4), T(4, 5), T(5)),
                       S(T(2, 3, 4), T(2, 4, 5), T(2, 3, 5)), S(T(3, 0), T(0, 5))],

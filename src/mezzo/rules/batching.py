@@ -34,7 +34,9 @@ def dims(*names: str) -> Callable:
     def rule(record, size, args, batched):
         positions = record.operands
         full = every(args, batched, size, positions)
-        rank = args[positions[0]].ndim - (positions[0] in batched)
+        first = args[positions[0]]
+        first = first[0] if isinstance(first, (tuple, list)) else first
+        rank = first.ndim - (positions[0] in batched)
         for name in names:
             at = record.names.index(name)
             full[at] = _shift(args[at], rank)
@@ -105,23 +107,31 @@ def reduction(record, size, args, batched):
 
 
 def chain(record, size, args, batched):
-    """scatter_view: every step of the chain batched by its own rule."""
+    """scatter_view: the same chain with every step's parameters moved below the batch axis."""
     base, piece, steps = args
     base, piece = front(base, 0 in batched, size), front(piece, 1 in batched, size)
-    return record(base, piece, tuple((_Batched(step, size), arguments) for step, arguments in steps))
+    tensor, moved = base, []
+    for step, arguments in steps:
+        seen = _Seen(step)
+        step.batch(seen, size, (tensor, *arguments), frozenset((0,)))
+        moved.append((step, seen.arguments))
+        tensor = step(tensor, *seen.arguments)
+    return record(base, piece, tuple(moved))
 
 
-class _Batched:
-    """A view record that acts below the batch axis."""
+class _Seen:
+    """Stands for a view record in its batching rule, to learn the parameters it would be called with."""
 
-    def __init__(self, record, size: int):
-        self.record, self.size = record, size
+    def __init__(self, record):
+        self.names, self.operands, self.name = record.names, record.operands, record.name
+        self.arguments: tuple = ()
 
-    def __call__(self, tensor, *args):
-        return self.record.batch(self.record, self.size, (tensor, *args), frozenset((0,)))
+    def apply(self, args: tuple):
+        self.arguments = args[1:]
+        return args[0]
 
-    def run(self, args: tuple):
-        return self(*args)
+    def __call__(self, *args):
+        return self.apply(args)
 
 
 def loop(record, size, args, batched):

@@ -155,7 +155,7 @@ def _spread_of(a, count, correction, type: str):
 
 def _mean_of(a):
     # Of nothing: 0 / 0.
-    return a[1] + k.where(a[0].eq(0), math.nan, 0)
+    return a[1] + k.where(a[0].eq(0), k.const(math.nan, a[1].type), 0)
 
 
 def variance(type: str, correction) -> Fold:

@@ -16,7 +16,6 @@ from mezzo.kernels.cpu import contract, pool
 from mezzo.kernels.cpu.entry import launch, launch_unlocked
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
-from mezzo.rules.iteration import coalesce
 
 
 class ProductPlan:
@@ -56,10 +55,17 @@ def _matrix(layout: Layout) -> tuple[int, int]:
 
 
 def _rows_merge(a: Layout) -> int | None:
-    """The byte stride between rows if the batch axes and the row axis of a run on as one, else None."""
-    lead = a.shape[:-1]
-    sizes, table = coalesce(lead, [[s * a.dtype.itemsize for s in a.strides[:-1]]])
-    return table[0][0] if len(sizes) == 1 else None
+    """The byte stride between rows if the batch axes and the row axis run on as one in order, else None."""
+    rows, step = 1, a.strides[-2]
+    for size, stride in zip(reversed(a.shape[:-1]), reversed(a.strides[:-1])):
+        if size == 1:
+            continue
+        if rows == 1:
+            step = stride
+        elif stride != step * rows:
+            return None
+        rows *= size
+    return step * a.dtype.itemsize
 
 
 class Contraction(Primitive):

@@ -143,6 +143,12 @@ def split_plan(kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout]) ->
     return plan
 
 
+def _checked_scalar(dim) -> tuple[int, ...]:
+    """The reduced axes of a tensor without axes: none, though dim 0 or -1 may be named."""
+    shapes.axes(dim, 0)
+    return ()
+
+
 class Reduction(Primitive):
     """A record that folds axes away."""
 
@@ -158,7 +164,7 @@ class Reduction(Primitive):
         layouts = [args[i].layout for i in tensors]
         device = common_device(self.name, [args[i] for i in tensors])
         shape = shapes.broadcast([x.shape for x in layouts])
-        dims = shapes.axes(named.get("dim"), len(shape))
+        dims = shapes.axes(named.get("dim"), len(shape)) if shape else _checked_scalar(named.get("dim"))
         compute, results = self.dtype_rule(layouts[0].dtype, named.get("dtype"))
         require_no_complex(self.name, compute)
         if self.empty_error and any(shape[d] == 0 for d in dims):
