@@ -1,0 +1,33 @@
+"""Where mezzo differs from PyTorch on purpose or for now: each with its reason.
+
+The tests compare these tables with what they find, both ways: a gap that closed must leave its table.
+"""
+
+from __future__ import annotations
+
+# operation -> {dtype: reason}: PyTorch takes the dtype, mezzo refuses it.
+REFUSED: dict[str, dict[str, str]] = {}
+
+# operation -> {dtype: reason}: mezzo takes a dtype that PyTorch refuses for more than a missing kernel.
+ACCEPTED: dict[str, dict[str, str]] = {}
+
+# operation -> reason: strides of the result are not compared with PyTorch's.
+STRIDES: dict[str, str] = {}
+
+# operation -> reason: the result depends on how the inputs lie in memory, by its meaning.
+MEMORY: dict[str, str] = {
+    "as_strided": "reads the memory, not the elements",
+    "strided_view": "reads the memory, not the elements",
+    "view": "exists only where the memory allows it",
+    "view_as": "exists only where the memory allows it",
+    "view_shape": "exists only where the memory allows it",
+}
+
+# operation -> reason: the result cannot be known without values.
+VALUE_DEPENDENT: dict[str, str] = {}
+
+# operation -> reason: the dtype under autocast differs from PyTorch's.
+AUTOCAST: dict[str, str] = {}
+
+# operation -> reason: signature differs from PyTorch's.
+SIGNATURES: dict[str, str] = {}

@@ -1,0 +1,139 @@
+"""The derived forms: methods, aliases, operators, in-place, out=."""
+
+from __future__ import annotations
+
+import operator
+
+import oracle
+import pytest
+import torch
+from oracle import Findings, attempt, compare, from_torch, same_kind, sampled, to_torch
+
+import mezzo
+from mezzo import dtypes, ops
+from mezzo.core.record import none
+from mezzo.core.tensor import Tensor
+
+INPLACE = [r for r in oracle.SAMPLED if r.has_inplace and hasattr(torch.Tensor, r.name + "_")]
+CHECKED = (dtypes.float32, dtypes.bfloat16, dtypes.int64)
+
+
+def aside(args, kwargs):
+    """The same call for both, tensors copied."""
+    return (args, kwargs), (to_torch(args), to_torch(kwargs))
+
+
+@pytest.mark.parametrize("record", INPLACE, ids=lambda r: r.name)
+def test_inplace(record):
+    """x.op_() writes what PyTorch's writes, returns x, counts a version, or refuses alike."""
+    findings = Findings()
+    name = record.name + "_"
+    for dtype in CHECKED:
+        for label, args, kwargs in sampled(record, dtype):
+            with findings.at(f"in-place {label}"):
+                (ours, ours_named), (theirs, theirs_named) = aside(args, kwargs)
+                expected, wrong = attempt(getattr(torch.Tensor, name), theirs, theirs_named)
+                before = ours[0]._version
+                actual, refused = attempt(getattr(Tensor, name), ours, ours_named)
+                if wrong is not None:
+                    assert refused is not None or oracle.is_missing_kernel(wrong), (
+                        f"PyTorch raises {wrong}"
+                    )
+                    if refused is not None:
+                        same_kind(refused, wrong)
+                    continue
+                if refused is not None:
+                    raise refused
+                assert actual is ours[0], "the result is not the tensor itself"
+                assert actual._version > before, "the version was not counted"
+                if record.family != "random":
+                    compare(actual, from_torch(expected), from_torch(expected))
+    findings.report()
+
+
+def empties(tree, results):
+    """Empty tensors of the results' dtypes, for out=."""
+    if isinstance(results, (tuple, list)):
+        return tuple(empties(tree, r) for r in results)
+    return tree.empty(0, dtype=results.dtype)
+
+
+def takes_out(function, args, kwargs, expected) -> bool:
+    """True if PyTorch's function has out=."""
+    _, error = attempt(function, args, {**kwargs, "out": empties(torch, expected)})
+    return error is None
+
+
+@pytest.mark.parametrize(
+    "record", [r for r in oracle.SAMPLED if "mezzo" in r.where], ids=lambda r: r.name
+)
+def test_out(record):
+    """out= takes the result, in a tensor that resizes or one that fits, with strides of its own."""
+    function, findings = oracle.reference(record), Findings()
+    for label, args, kwargs in sampled(record):
+        with findings.at(f"out= {label}"):
+            theirs = to_torch(args), to_torch(kwargs)
+            expected, wrong = attempt(function, *theirs)
+            if wrong is not None or not takes_out(function, *theirs, expected):
+                continue
+            want = from_torch(expected)
+            values = record.family != "random" and record.name not in oracle.UNSPECIFIED
+            given = empties(mezzo, want)
+            found = record(*args, **kwargs, out=given)
+            assert oracle.flat(found)[0] is oracle.flat(given)[0], (
+                "the result is not the tensor given as out="
+            )
+            compare(found, want, strides=False, values=values)
+            strided = tuple(
+                mezzo.empty((*w.shape, 2), dtype=w.dtype).select(-1, 1) for w in oracle.flat(want)
+            )
+            many = isinstance(want, tuple)
+            compare(
+                record(*args, **kwargs, out=strided if many else strided[0]),
+                want,
+                strides=False,
+                values=values,
+            )
+    findings.report()
+
+
+@pytest.mark.parametrize("record", [r for r in oracle.SAMPLED if r.operators], ids=lambda r: r.name)
+def test_operators(record):
+    """Python's operators give what PyTorch's give, with tensors and numbers on either side."""
+    findings = Findings()
+    for dtype in (dtypes.float32, dtypes.int64):
+        x = mezzo.tensor([[1, 2, 3], [4, 5, 6]]).to(dtype)
+        y = mezzo.tensor([3, 1, 2]).to(dtype)
+        for name in record.operators:
+            unary = (
+                (not hasattr(int, name)
+                and not hasattr(operator, name))
+                or name in ("__neg__", "__invert__", "__abs__", "__pos__")
+            )
+            for other in [None] if unary else [y, 2, 2.5]:
+                with findings.at(f"{name} of {dtype.name} with {other!r}"):
+                    args = (x,) if unary else (x, other)
+                    if name == "__matmul__":
+                        args = (x, y)
+                    expected, wrong = attempt(getattr(torch.Tensor, name), to_torch(args), {})
+                    actual, refused = attempt(getattr(Tensor, name), args, {})
+                    if wrong is None:
+                        if refused is not None:
+                            raise refused
+                        compare(actual, from_torch(expected))
+                    else:
+                        assert refused is not None, f"PyTorch raises {wrong}"
+    findings.report()
+
+
+@pytest.mark.parametrize("record", [r for r in oracle.RECORDS if r.where], ids=lambda r: r.name)
+def test_is_found_where_it_is_public(record):
+    """Under its name and aliases, in each of its places; and PyTorch has it there too."""
+    for place in record.where:
+        for name in (record.name, *record.aliases):
+            found = (
+                getattr(Tensor, name, None) if place == "Tensor" else ops.namespace(place).get(name)
+            )
+            assert found is record, f"{place}.{name} is {found!r}"
+            if place in oracle.PLACES and not isinstance(record.reference, none):
+                assert hasattr(oracle.PLACES[place], name), f"PyTorch has no {place}.{name}"
