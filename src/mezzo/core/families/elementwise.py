@@ -300,6 +300,8 @@ class Elementwise(Primitive):
         before.auto, before.base = target.auto, target.base
         args = (before, *args[1:])
         node = tape.prepare(self, args)
+        if node is not None and isinstance(node.args[0], Tensor):
+            _keep_original(node, before)
         plan.into(target, args)
         tape.wrote(self.name + "_", target, node)
         return target
@@ -317,6 +319,18 @@ class Elementwise(Primitive):
         plan.into(out, args)
         tape.mark_written(out.storage, self.name)
         return out
+
+
+def _keep_original(node: tape.Node, before: Tensor) -> None:
+    """The derivative reads what is about to be overwritten: keep a copy, with the history of the original."""
+    grad, STATE.grad = STATE.grad, False
+    try:
+        kept = before.clone()
+    finally:
+        STATE.grad = grad
+    kept.auto = before.auto
+    node.versions = [(kept if t is before else t, kept.storage.version if t is before else v) for t, v in node.versions]
+    node.args = (kept, *node.args[1:])
 
 
 def _overlaps(a: Tensor, b: Tensor) -> bool:
