@@ -1,0 +1,135 @@
+"""Row kernels: expressions over the elements of a row that may use reductions of that row.
+
+A kernel is a set of expressions (`Rows`) over operands. Every reduction of the row (`row_sum`,
+`row_max`, `row_min`) becomes a part of one pass over the row, in the order in which they depend on
+each other; a last pass writes the elements. Two ways of walking exist, as for reductions:
+
+    inner   the row's own axis is innermost in memory: lanes run along the row
+    outer   a kept axis is innermost: lanes run across neighbouring rows
+
+What the lanes do not fill is done with masks, so an element has the same bits wherever it falls.
+Sums are taken in an order that depends on the shape alone, not on the threads.
+
+    args  = [block, flag (only with checks), outs..., ins..., scalars...]
+    block = i64 [units, serial, count, per, dk, dr, rn, ro, lanes, chunk, kept sizes[dk],
+                 outer row sizes[dr], then for each operand: lane stride, kept strides[dk],
+                 inner row stride, outer row strides[dr]]   (strides in bytes)
+
+A unit is `per` rows (inner) or groups of `chunk` lanes (outer); a column output has one partial
+result for each unit, its kept strides being ignored and its lane stride leading from unit to unit.
+
+The access letters of operands: "c" advances by one along the lanes, "s" is the same for all lanes,
+"k" one value for the whole row, "v" one value per row with the rows along the lanes (outer only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.rows_text import InnerWriter, OuterWriter
+from mezzo.kernels.ir import MATH, ROW_OPS, Expr, walk
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a row kernel computes.
+
+    each: one expression per output with an element for every element of the row; row: outputs with
+    one element per row; column: outputs summed over the rows of a unit. checks: (condition, i64
+    value) of the row: where a condition holds, the value is reported and the caller raises.
+    """
+
+    each: tuple[Expr, ...] = ()
+    row: tuple[Expr, ...] = ()
+    column: tuple[Expr, ...] = ()
+    checks: tuple[tuple[Expr, Expr], ...] = ()
+
+    @property
+    def outs(self) -> tuple[Expr, ...]:
+        """All outputs, in the order of their operands."""
+        return (*self.each, *self.row, *self.column)
+
+    @property
+    def roots(self) -> tuple[Expr, ...]:
+        """Everything that is computed."""
+        return (*self.outs, *[e for check in self.checks for e in check])
+
+
+@dataclass
+class Schedule:
+    """passes: the reductions of each pass, in order. uniform: ids of nodes that are one per row.
+
+    stash: a node worth keeping in the first output between the last reduction and the final pass.
+    """
+
+    passes: list[list[Expr]]
+    uniform: set[int]
+    stash: Expr | None = None
+    nodes: list[Expr] = field(default_factory=list)
+
+
+def schedule(rows: Rows, row_operands: frozenset[int], outs: Sequence[str]) -> Schedule:
+    """Order the reductions and find what is computed once per row."""
+    nodes = walk(rows.roots)
+    level: dict[int, int] = {}
+    uniform: set[int] = set()
+    for node in nodes:
+        above = max((level[id(a)] for a in node.args), default=0)
+        level[id(node)] = above + 1 if node.op in ROW_OPS else above
+        if node.op == "load":
+            once = node.attr in row_operands
+        else:
+            once = node.op in ROW_OPS or (
+                node.op != "index" and all(id(a) in uniform for a in node.args)
+            )
+        if once:
+            uniform.add(id(node))
+    deepest = max(level.values(), default=0)
+    passes = [
+        [n for n in nodes if n.op in ROW_OPS and level[id(n)] == wanted]
+        for wanted in range(1, deepest + 1)
+    ]
+    found = Schedule(passes, uniform, None, nodes)
+    found.stash = _stash(rows, found, outs)
+    return found
+
+
+def _stash(rows: Rows, plan: Schedule, outs: Sequence[str]) -> Expr | None:
+    """A costly function that the last reduction and the final pass both need, if an output fits."""
+    if not plan.passes or not rows.each or outs[0] not in ("f32", "f64"):
+        return None
+    reduced = {id(n) for r in plan.passes[-1] for n in walk(r.args)}
+    final = walk(rows.each)
+    for node in final:
+        costly = node.op in MATH and node.type == outs[0]
+        if costly and id(node) in reduced and id(node) not in plan.uniform:
+            return node
+    return None
+
+
+class RowKernel:
+    """Expressions over rows with the storage types of operands; compiles "inner" and "outer"."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        ins: Sequence[str],
+        outs: Sequence[str],
+        scalars: Sequence[str] = (),
+        row_operands: frozenset[int] = frozenset(),
+    ):
+        self.rows, self.ins, self.outs = rows, tuple(ins), tuple(outs)
+        self.scalars, self.row_operands = tuple(scalars), row_operands
+        self.schedule = schedule(rows, row_operands, self.outs)
+        self.uses_index = any(n.op == "index" for n in self.schedule.nodes)
+        self._addresses: dict[tuple[str, str], int] = {}
+
+    def address(self, mode: str, pattern: str) -> int:
+        """The entry for a mode and one access letter for each output and input."""
+        found = self._addresses.get((mode, pattern))
+        if found is None:
+            writer = (InnerWriter if mode == "inner" else OuterWriter)(self, pattern)
+            found = self._addresses[mode, pattern] = jit.load(writer.text()).address("kernel")
+        return found
