@@ -107,15 +107,12 @@ def _total(storage: str, to: str) -> ReduceKernel:
 class _Operand:
     """An operand on its way into the block. letter and byte strides are those of the kernel."""
 
-    __slots__ = ("item", "kind", "letter", "strides")
+    __slots__ = ("item", "kind", "letter", "strides", "unit")
 
     def __init__(self, strides: Strides, item: int, kind: str):
-        self.strides, self.item, self.kind, self.letter = (
-            tuple(s * item for s in strides),
-            item,
-            kind,
-            "",
-        )
+        self.strides, self.item = tuple(s * item for s in strides), item
+        self.kind, self.letter = kind, ""
+        self.unit = 0  # bytes from one unit's partial sums to the next one's
 
 
 class RowPlan:
@@ -166,6 +163,9 @@ def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> R
     each, row = len(kernel.rows.each), len(kernel.rows.row)
     kinds = ["each"] * each + ["row"] * row + ["column"] * (len(frame.outs) - each - row)
     outs = [_Operand(o.strides, o.layout.dtype.itemsize, k) for o, k in zip(frame.outs, kinds)]
+    for operand, out in zip(outs, frame.outs):
+        if operand.kind == "column":
+            operand.unit = out.layout.strides[0] * operand.item
     ins = [
         _Operand(st, x.dtype.itemsize, "once" if i in frame.once else "each")
         for i, (st, x) in enumerate(zip(frame.ins, in_layouts))
@@ -286,7 +286,7 @@ class _Walk:
         words = [units, serial, count, per, len(ksizes), len(self.rsizes) - 1, rn, ro, lanes, chunk, *ksizes, *self.rsizes[1:]]  # fmt: skip
         for o in self.operands:
             k, r = self.ktable[id(o)], self.rtable[id(o)]
-            lane = k[0] if self.mode == "outer" else 0
+            lane = k[0] if self.mode == "outer" else o.unit
             words += [lane, *(k[1:] if self.mode == "outer" else k), *r]
         plan.block = array.array("q", words)
         plan.address = kernel.address(self.mode, "".join(o.letter for o in [*outs, *ins]))

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mezzo.kernels.cpu import jit
-from mezzo.kernels.cpu.rows_text import InnerWriter, OuterWriter
+from mezzo.kernels.cpu.rows_walks import InnerWriter, OuterWriter
 from mezzo.kernels.ir import MATH, ROW_OPS, Expr, walk
 
 

@@ -1,0 +1,200 @@
+"""The two ways a row kernel walks: lanes along the row, or across rows (see rows.py)."""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.emit import LANES, LLVM
+from mezzo.kernels.cpu.rows_text import CHUNK, UNROLL, Writer, combine
+from mezzo.kernels.ir import SIZE, Expr
+
+
+class InnerWriter(Writer):
+    """Lanes along the row: UNROLL vectors at a time, then single ones with a mask."""
+
+    def cell(self) -> None:
+        base = self.kept("%c")
+        if self.kernel.rows.column:
+            self.do("%unit = sdiv i64 %c, %per", "%unitstart = mul i64 %unit, %per",
+                    "%first = icmp eq i64 %c, %unitstart")  # fmt: skip
+            for name in self.outs[self.each + self.row :]:
+                self.do(f"%{name}_moved = mul i64 %unit, %{name}_lane")
+                base[name] = self.gep(f"%base_{name}", f"%{name}", f"%{name}_moved")
+        self.program("", base, 1, None)
+
+    def _pointers(self, tag: str, start: dict[str, str], position: str) -> dict[str, str]:
+        return {
+            n: s
+            if self.letter(n) == "s"
+            else self.step(n, tag, s, position, str(SIZE[self.storage(n)]))
+            for n, s in start.items()
+        }
+
+    def stretch(self, t, known, start, reductions, stash) -> list[str]:
+        types, zero, n = self.types(reductions), self.starts(reductions), len(reductions)
+        self.do(f"%{t}span = sub i64 %{t}hi, %{t}lo", f"%{t}whole = and i64 %{t}span, {-CHUNK}",
+                f"%{t}mid = add i64 %{t}lo, %{t}whole", f"%{t}many = icmp slt i64 %{t}lo, %{t}mid",
+                f"br i1 %{t}many, label %{t}m, label %{t}t0", f"{t}m:",
+                f"%{t}j = phi i64 [%{t}lo, %{t}bb], [%{t}j2, %{t}ml]")  # fmt: skip
+        accs = [[f"%{t}a{u}_{i}" for i in range(n)] for u in range(UNROLL)]
+        after = [[f"%{t}n{u}_{i}" for i in range(n)] for u in range(UNROLL)]
+        for u in range(UNROLL):
+            self.phis(accs[u], types, (zero, f"{t}bb"), (after[u], f"{t}ml"))
+        for u in range(UNROLL):
+            self.do(
+                f"%{t}j_{u} = add i64 %{t}j, {u * LANES}",
+                f"%{t}x_{u} = add i64 %{t}rbase, %{t}j_{u}",
+            )
+            pointers = self._pointers(f"{t}jp{u}", start, f"%{t}j_{u}")
+            made = self.body(0, known[0], pointers, f"%{t}x_{u}", None, reductions, stash, accs[u])
+            for name, type, value in zip(after[u], types, made):
+                self.do(f"{name} = freeze {type} {value}")
+        self.do(f"br label %{t}ml", f"{t}ml:", f"%{t}j2 = add i64 %{t}j, {CHUNK}",
+                f"%{t}jc = icmp slt i64 %{t}j2, %{t}mid", f"br i1 %{t}jc, label %{t}m, label %{t}mx", f"{t}mx:")  # fmt: skip
+        e, half, parts = self.emitter(LANES), UNROLL // 2, after
+        while half:
+            parts = [
+                [combine(e, r, a, b) for r, a, b in zip(reductions, parts[i], parts[i + half])]
+                for i in range(half)
+            ]
+            half //= 2
+        return self._rest(t, known, start, reductions, stash, (zero, parts[0], types))
+
+    def _rest(self, t, known, start, reductions, stash, sums) -> list[str]:
+        """What UNROLL vectors left: single vectors under a mask."""
+        zero, whole, types = sums
+        have = [f"%{t}h{i}" for i in range(len(types))]
+        acc = [f"%{t}ta{i}" for i in range(len(types))]
+        new = [f"%{t}tn{i}" for i in range(len(types))]
+        end = [f"%{t}te{i}" for i in range(len(types))]
+        self.do(f"br label %{t}t0", f"{t}t0:")
+        self.phis(have, types, (zero, f"{t}bb"), (whole, f"{t}mx"))
+        self.do(f"%{t}some = icmp slt i64 %{t}mid, %{t}hi", f"br i1 %{t}some, label %{t}t, label %{t}bx", f"{t}t:",
+                f"%{t}i = phi i64 [%{t}mid, %{t}t0], [%{t}i2, %{t}tl]")  # fmt: skip
+        self.phis(acc, types, (have, f"{t}t0"), (new, f"{t}tl"))
+        self.do(f"%{t}left = sub i64 %{t}hi, %{t}i", f"%{t}x_t = add i64 %{t}rbase, %{t}i")
+        mask = self.mask(f"%{t}left")
+        pointers = self._pointers(f"{t}tp", start, f"%{t}i")
+        made = self.body(0, known[0], pointers, f"%{t}x_t", mask, reductions, stash, acc)
+        for name, type, value in zip(new, types, made):
+            self.do(f"{name} = freeze {type} {value}")
+        self.do(f"br label %{t}tl", f"{t}tl:", f"%{t}i2 = add i64 %{t}i, {LANES}",
+                f"%{t}ic = icmp slt i64 %{t}i2, %{t}hi", f"br i1 %{t}ic, label %{t}t, label %{t}bx", f"{t}bx:")  # fmt: skip
+        self.phis(end, types, (have, f"{t}t0"), (new, f"{t}tl"))
+        return end
+
+    def finish(self, t: str, reductions: list[Expr], total: list[str]) -> None:
+        """Fold the lanes in a fixed tree."""
+        for i, (node, register) in enumerate(zip(reductions, total)):
+            lanes = LANES
+            while lanes > 1:
+                half = lanes // 2
+                e = self.emitter(half)
+                source, llvm = f"<{lanes} x {LLVM[node.type]}>", LLVM[node.type]
+                sides = []
+                for side in (0, 1):
+                    name = f"%{t}f{i}_{half}_{side}"
+                    if half == 1:
+                        self.do(f"{name} = extractelement {source} {register}, i32 {side}")
+                    else:
+                        order = ", ".join(f"i32 {side * half + j}" for j in range(half))
+                        self.do(f"{name} = shufflevector {source} {register}, <{lanes} x {llvm}> poison, "
+                                f"<{half} x i32> <{order}>")  # fmt: skip
+                    sides.append(name)
+                register = combine(e, node, *sides)
+                lanes = half
+            self.once[0].memo[id(node)] = register
+
+    def write_rows(self) -> None:
+        for i, expr in enumerate(self.kernel.rows.row, self.each):
+            self.once[0].store(self.once[0].value(expr), self.base[f"out{i}"], self.storages[i])
+
+    def check(self, t: str, condition: Expr, value: Expr) -> None:
+        self.report(t, self.once[0].value(condition), self.once[0].value(value))
+
+
+class OuterWriter(Writer):
+    """Lanes across rows: a cell is a chunk of neighbouring rows, taken UNROLL vectors at a time."""
+
+    row_lanes = LANES
+
+    def cell(self) -> None:
+        self.do("%up = add i64 %lanes, %chunk", "%up1 = sub i64 %up, 1", "%groups = sdiv i64 %up1, %chunk",
+                "%group = sdiv i64 %c, %groups", "%groupback = mul i64 %group, %groups",
+                "%part = sub i64 %c, %groupback", "%lane0 = mul i64 %part, %chunk",
+                "%lanefar = add i64 %lane0, %chunk", "%lanecut = icmp slt i64 %lanefar, %lanes",
+                "%lane1 = select i1 %lanecut, i64 %lanefar, i64 %lanes")  # fmt: skip
+        first = self.kept("%group")
+        self.do("br label %lanes_wide", "lanes_wide:", f"%l = phi i64 [%lane0, %{self.label}], [%l2, %lanes_next]",
+                f"%l2 = add i64 %l, {CHUNK}", "%lfits = icmp sle i64 %l2, %lane1",
+                "br i1 %lfits, label %wide, label %lanes_narrow", "wide:")  # fmt: skip
+        self.label = "wide"
+        base = {n: self.step(n, "wb", p, "%l", f"%{n}_lane") for n, p in first.items()}
+        self.program("w", base, UNROLL, None)
+        self.do("br label %lanes_next", "lanes_next:", "br label %lanes_wide", "lanes_narrow:",
+                "%q = phi i64 [%l, %lanes_wide], [%q2, %narrow_next]", "%qany = icmp slt i64 %q, %lane1",
+                "br i1 %qany, label %narrow, label %lanes_done", "narrow:", "%qleft = sub i64 %lane1, %q")  # fmt: skip
+        self.label = "narrow"
+        mask = self.mask("%qleft")
+        base = {n: self.step(n, "nb", p, "%q", f"%{n}_lane") for n, p in first.items()}
+        self.program("n", base, 1, mask)
+        self.do("br label %narrow_next", "narrow_next:", f"%q2 = add i64 %q, {LANES}", "br label %lanes_narrow",
+                "lanes_done:")  # fmt: skip
+
+    def reduce(self, t: str, reductions: list[Expr], stash: Expr | None) -> None:
+        self.carried = self.vectors
+        super().reduce(t, reductions, stash)
+
+    def stretch(self, t, known, start, reductions, stash) -> list[str]:
+        n = len(reductions)
+        types, zero = self.types(reductions), self.starts(reductions)
+        accs = [[f"%{t}a{u}_{i}" for i in range(n)] for u in range(self.vectors)]
+        new = [[f"%{t}n{u}_{i}" for i in range(n)] for u in range(self.vectors)]
+        self.do(f"br label %{t}m", f"{t}m:", f"%{t}j = phi i64 [%{t}lo, %{t}bb], [%{t}j2, %{t}ml]")
+        for u in range(self.vectors):
+            self.phis(accs[u], types, (zero, f"{t}bb"), (new[u], f"{t}ml"))
+        self.do(f"%{t}x = add i64 %{t}rbase, %{t}j")
+        pointers = {
+            name: self.step(name, f"{t}jp", p, f"%{t}j", f"%{name}_step")
+            for name, p in start.items()
+        }
+        for u in range(self.vectors):
+            made = self.body(
+                u, known[u], pointers, f"%{t}x", self.row_mask, reductions, stash, accs[u]
+            )
+            for name, type, value in zip(new[u], types, made):
+                self.do(f"{name} = freeze {type} {value}")
+        self.do(f"br label %{t}ml", f"{t}ml:", f"%{t}j2 = add i64 %{t}j, 1", f"%{t}jc = icmp slt i64 %{t}j2, %{t}hi",
+                f"br i1 %{t}jc, label %{t}m, label %{t}bx", f"{t}bx:")  # fmt: skip
+        return [v for group in new for v in group]
+
+    def finish(self, t: str, reductions: list[Expr], total: list[str]) -> None:
+        n = len(reductions)
+        for u in range(self.vectors):
+            for i, node in enumerate(reductions):
+                self.once[u].memo[id(node)] = total[u * n + i]
+
+    def write_rows(self) -> None:
+        for i, expr in enumerate(self.kernel.rows.row, self.each):
+            storage = self.storages[i]
+            for u, e in enumerate(self.once):
+                self.store(
+                    e,
+                    e.value(expr),
+                    self.beside(self.base[f"out{i}"], storage, u),
+                    storage,
+                    self.row_mask,
+                )
+
+    def check(self, t: str, condition: Expr, value: Expr) -> None:
+        for u, e in enumerate(self.once):
+            mask, hit = e.type("b1"), e.value(condition)
+            if self.row_mask is not None:
+                hit = e.put(f"and {mask} {hit}, {self.row_mask}")
+            self.declares.add(f"declare i1 @llvm.vector.reduce.or.v{LANES}i1({mask})")
+            self.declares.add(f"declare i64 @llvm.vector.reduce.smax.v{LANES}i64({e.type('i64')})")
+            some = e.put(f"call i1 @llvm.vector.reduce.or.v{LANES}i1({mask} {hit})")
+            wide = e.type("i64")
+            shown = e.put(
+                f"select {mask} {hit}, {wide} {e.value(value)}, {wide} {e.const(-(1 << 63), 'i64')}"
+            )
+            top = e.put(f"call i64 @llvm.vector.reduce.smax.v{LANES}i64({wide} {shown})")
+            self.report(f"{t}u{u}", some, top)

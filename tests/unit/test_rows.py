@@ -1,0 +1,183 @@
+"""Row kernels and what stands on them, against PyTorch: values, first and second derivatives, memory layouts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as TF
+
+import mezzo
+from mezzo.nn import functional as F
+
+SHAPES = [
+    (5, 7),
+    (3, 100),
+    (2, 1000),
+    (1, 1),
+    (3, 1),
+    (2, 3, 4),
+    (2, 70, 3),
+    (3, 9000),
+    (2, 3, 8, 17),
+    (9, 64, 130),
+]
+
+
+def normal(*shape: int) -> torch.Tensor:
+    """Reproducible numbers."""
+    seed = sum((i + 3) * n for i, n in enumerate(shape))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def ours(x):
+    """A mezzo tensor over the same memory; low precision is copied."""
+    if not isinstance(x, torch.Tensor):
+        return x
+    if x.dtype is torch.bfloat16:
+        return mezzo.from_numpy(x.float().numpy()).to(mezzo.bfloat16)
+    return mezzo.from_numpy(x.detach().numpy())
+
+
+def theirs(x) -> torch.Tensor:
+    """The values as a float64 tensor of PyTorch."""
+    return torch.from_numpy(x.detach().to(mezzo.float64).numpy().copy())
+
+
+def same(got, want: torch.Tensor, tolerance: float = 3e-5) -> None:
+    assert tuple(got.shape) == tuple(want.shape)
+    assert got.dtype.name == str(want.dtype).removeprefix("torch.")
+    want = want.detach().double()
+    finite = want[want.isfinite()].abs()
+    scale = 1 + float(finite.max()) if finite.numel() else 1
+    torch.testing.assert_close(theirs(got), want, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
+def compare(their_function, our_function, *args, tolerance: float = 3e-5, **kwargs) -> None:
+    """Values and gradients with respect to every floating tensor."""
+    given = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
+    mine = [ours(a) for a in given]
+    for a, b in zip(given, mine):
+        if isinstance(a, torch.Tensor) and a.is_floating_point():
+            a.requires_grad_()
+            b.requires_grad_()
+    want, got = their_function(*given, **kwargs), our_function(*mine, **kwargs)
+    same(got, want, tolerance)
+    g = normal(*want.shape).to(want.dtype)
+    want.backward(g)
+    got.backward(ours(g))
+    for a, b in zip(given, mine):
+        if isinstance(a, torch.Tensor) and a.requires_grad:
+            same(b.grad, a.grad, tolerance * 3)
+
+
+def layouts(x: torch.Tensor):
+    """The same shape in other strides."""
+    yield x
+    yield x.transpose(0, -1).contiguous().transpose(0, -1)
+    yield x.repeat_interleave(2, -1)[..., ::2]
+    yield x[..., :1].expand(x.shape)
+    if x.ndim == 4:
+        yield x.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_softmax_in_every_layout_and_axis(shape):
+    for dim in range(len(shape)):
+        for x in layouts(normal(*shape)):
+            same(mezzo.softmax(ours(x), dim), torch.softmax(x, dim))
+            same(mezzo.log_softmax(ours(x), dim), torch.log_softmax(x, dim))
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_gradients(name):
+    for shape, dim in [
+        ((3, 5), 1),
+        ((3, 5), 0),
+        ((2, 3, 4), -2),
+        ((2, 70, 3), 1),
+        ((), 0),
+        ((0, 3), 1),
+    ]:
+        compare(getattr(torch, name), getattr(mezzo, name), normal(*shape), dim)
+    compare(getattr(torch, name), getattr(mezzo, name), normal(4, 70).bfloat16(), 1, tolerance=8e-3)
+
+
+def test_softmax_of_extremes():
+    inf, nan = float("inf"), float("nan")
+    x = torch.tensor(
+        [[1.0, inf, 2.0], [-inf, -inf, -inf], [nan, 0.0, 1.0], [-inf, 0.0, 3e38], [1e4, 1e4, -1e4]]
+    )
+    same(mezzo.softmax(ours(x), 1), torch.softmax(x, 1))
+    same(mezzo.log_softmax(ours(x), 1), torch.log_softmax(x, 1))
+
+
+def test_results_do_not_depend_on_threads():
+    x, w = ours(normal(300, 4100)), ours(normal(4100))
+    threads = mezzo.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 3):
+            mezzo.set_num_threads(count)
+            leaf, weight = x.detach().requires_grad_(), w.detach().requires_grad_()
+            y = F.layer_norm(leaf, (4100,), weight)
+            y.backward(x)
+            found.append([t.detach().numpy().tobytes() for t in (y, leaf.grad, weight.grad)])
+    finally:
+        mezzo.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    "shape,axes",
+    [((3, 5), 1), ((4, 70), 1), ((2, 3, 4), 2), ((200, 33), 1), ((0, 3), 1), ((5, 2, 300), 1)],
+)
+def test_layer_and_rms_norm(shape, axes):
+    size = shape[-axes:]
+    for with_weight, with_bias in itertools.product((False, True), repeat=2):
+        weight = normal(*size) if with_weight else None
+        bias = normal(*size) + 1 if with_bias else None
+        compare(TF.layer_norm, F.layer_norm, normal(*shape), size, weight, bias)
+    compare(TF.rms_norm, F.rms_norm, normal(*shape), size, normal(*size))
+    compare(TF.rms_norm, F.rms_norm, normal(*shape), size, None, 0.1)
+
+
+def test_norms_in_bfloat16():
+    x, w = normal(6, 70).bfloat16(), normal(70).bfloat16()
+    compare(TF.layer_norm, F.layer_norm, x, (70,), w, w, tolerance=2e-2)
+    compare(TF.rms_norm, F.rms_norm, x, (70,), w, tolerance=2e-2)
+
+
+@pytest.mark.parametrize(
+    "shape,groups",
+    [((2, 6, 5), 3), ((2, 6, 3, 4), 2), ((2, 4), 2), ((2, 4, 3), 4), ((3, 8, 70), 2)],
+)
+def test_group_norm(shape, groups):
+    c = shape[1]
+    compare(TF.group_norm, F.group_norm, normal(*shape), groups, normal(c), normal(c) + 1)
+    compare(TF.group_norm, F.group_norm, normal(*shape), groups)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 2, 5), (2, 3, 4, 5), (4, 70), (20, 3, 9, 9)])
+def test_batch_and_instance_norm(shape):
+    c = shape[1]
+    compare(TF.batch_norm, F.batch_norm, normal(*shape), None, None, normal(c), normal(c) + 1, True)
+    compare(TF.batch_norm, F.batch_norm, normal(*shape), None, None, None, None, True)
+    if len(shape) > 2:
+        compare(
+            TF.instance_norm, F.instance_norm, normal(*shape), None, None, normal(c), normal(c) + 1
+        )
+
+
+def test_batch_norm_keeps_channels_last_and_updates_its_statistics():
+    x = normal(2, 20, 4, 5).to(memory_format=torch.channels_last)
+    got = F.batch_norm(ours(x), None, None, training=True)
+    same(got, TF.batch_norm(x, None, None, training=True))
+    assert tuple(got.layout.strides) == x.stride()
+    mean, var = torch.zeros(20), torch.ones(20)
+    my_mean, my_var = ours(mean.clone()), ours(var.clone())
+    TF.batch_norm(x, mean, var, training=True, momentum=0.3)
+    F.batch_norm(ours(x), my_mean, my_var, training=True, momentum=0.3)
+    same(my_mean, mean)
+    same(my_var, var)
