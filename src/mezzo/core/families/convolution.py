@@ -1,0 +1,339 @@
+"""Convolutions: three products over the same tables of patches (kernels/cpu/conv).
+
+    convolve              y[n, o, t]    = sum over c, k of w[o, c, k] x[n, c, t stride + k dilation - before]
+    convolve_input_grad   the same sum read backwards: x's gradient, and the transposed convolution
+    convolve_weight_grad  w's gradient
+
+Each is linear in both operands, so the derivatives of each are the other two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from mezzo import devices
+from mezzo.core import tape
+from mezzo.core.layout import Layout, dense, layout
+from mezzo.core.record import Primitive, registered
+from mezzo.core.storage import Storage
+from mezzo.core.tensor import Tensor, common_device, empty
+from mezzo.dtypes import FLOAT, dtype
+from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.kernels.cpu import conv, pool
+from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
+from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu.memory import allocate
+from mezzo.rules import shapes
+
+Ints = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """How windows slide: one number per spatial axis; `before` is the padding in front."""
+
+    stride: Ints
+    before: Ints
+    dilation: Ints
+    groups: int = 1
+
+
+class ConvPlan:
+    """The launches of one convolution."""
+
+    __slots__ = ("clears", "launch", "layout", "plans", "workspace")
+
+    def execute(self, args: tuple) -> Tensor:
+        """Run on new memory."""
+        out = empty(self.layout)
+        if self.clears:
+            out._array()[...] = 0
+        bias = args[2].ptr if isinstance(args[2], Tensor) else 0
+        if self.plans:
+            scratch = allocate(self.workspace, Storage)
+            for plan in self.plans:
+                self.launch(
+                    plan.plan.address,
+                    *plan.slots(args[0].ptr, args[1].ptr, out.ptr, bias, scratch.ptr),
+                )
+        return out
+
+
+class Geometry:
+    """Sizes and byte strides of image x, weight w and result y of one convolution."""
+
+    def __init__(self, x: Layout, w: Layout, y: Layout, window: Window):
+        self.x, self.w, self.y, self.window = x, w, y, window
+        self.image, self.kernel, self.result = (
+            tuple(x.shape[2:]),
+            tuple(w.shape[2:]),
+            tuple(y.shape[2:]),
+        )
+        self.channels, self.outs = w.shape[1], w.shape[0] // window.groups
+        self.last = all(is_channels_last(t) for t in (x, y))
+
+    def taps(self, of: Layout, axis: int, count: int, places: bool, last: bool) -> Axis:
+        """Channels (or outputs) of a tensor beside the window's taps in it."""
+        strides = of.byte_strides()
+        channel = Axis(np.arange(count) * strides[axis])
+        if places:
+            steps = [np.arange(k) * d for k, d in zip(self.kernel, self.window.dilation)]
+        else:
+            steps = [np.arange(k) for k in self.kernel]
+        offsets, at = grid(strides[2:], steps)
+        spots = Axis(offsets, at if places else ())
+        return beside(spots, channel) if last else beside(channel, spots)
+
+    def pixels(self, of: Layout) -> Axis:
+        """The pixels of all images of a tensor."""
+        strides = of.byte_strides()
+        offsets, _ = grid(strides[2:], [np.arange(n) for n in of.shape[2:]])
+        return Axis(offsets, (), of.shape[0], strides[0])
+
+    def patches(self) -> Axis:
+        """The windows of all images of x."""
+        strides = self.x.byte_strides()
+        starts = [
+            np.arange(n) * s - p
+            for n, s, p in zip(self.result, self.window.stride, self.window.before)
+        ]
+        offsets, places = grid(strides[2:], starts)
+        return Axis(offsets, places, self.x.shape[0], strides[0])
+
+    def line(self, of: Layout, axis: int, count: int) -> Axis:
+        """Neighbours along one axis of a tensor."""
+        return Axis(np.arange(count) * of.byte_strides()[axis])
+
+    def step(self, of: Layout, axis: int, count: int) -> list[int]:
+        """Byte offsets of the groups in a tensor."""
+        return [g * count * of.byte_strides()[axis] for g in range(self.window.groups)]
+
+
+def is_channels_last(x: Layout) -> bool:
+    """True if the channel is innermost in memory."""
+    return x.ndim >= 3 and x.shape[1] > 1 and x.strides[1] == 1 and any(n > 1 for n in x.shape[2:])
+
+
+def _operand(of: Layout, rows: Axis, k: Axis, limits: Ints = ()) -> Operand:
+    return Operand(of.dtype.ir, of.dtype.itemsize, rows, k, limits)
+
+
+def _planned(
+    left,
+    right,
+    out,
+    compute: dtype,
+    groups,
+    swap: bool,
+    bias: Layout | None = None,
+    weight_first: bool = True,
+):
+    """A plan with the contiguous axis of the output along columns. swap: left holds the columns.
+
+    weight_first: left is the record's second argument. Returns the plan and whether it takes the record's
+    operands in the other order.
+    """
+    storage, down, along = out
+    size = storage.dtype.itemsize
+    spec = (storage.dtype.ir, size, along, down) if swap else (storage.dtype.ir, size, down, along)
+    a, b = (right, left) if swap else (left, right)
+    columns = [groups[1], groups[0], *groups[2:]] if swap else groups
+    step = 0 if bias is None else bias.strides[0] * bias.dtype.itemsize
+    made = conv.plan(a, b, spec, compute.ir, bias=None if bias is None else bias.dtype.ir,
+                     bias_steps=(0, step) if swap else (step, 0), groups=tuple(zip(*columns)),
+                     threads=pool.get_num_threads())  # fmt: skip
+    return made, swap != weight_first
+
+
+def forward(g: Geometry, bias: Layout | None, compute: dtype) -> list:
+    """y: outputs by pixels."""
+    w = _operand(g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, g.last))
+    x = _operand(g.x, g.patches(), g.taps(g.x, 1, g.channels, True, g.last), g.image)
+    out = (g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
+    b = [0] * g.window.groups
+    if bias is not None:
+        b = [i * g.outs * bias.strides[0] * bias.dtype.itemsize for i in range(g.window.groups)]
+    groups = [g.step(g.w, 0, g.outs), g.step(g.x, 1, g.channels), g.step(g.y, 1, g.outs), b]
+    return [_planned(w, x, out, compute, groups, g.last, bias)]
+
+
+def weight_grad(g: Geometry, compute: dtype) -> list:
+    """w: outputs by taps, summed over pixels."""
+    last = is_channels_last(g.x)
+    y = _operand(g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
+    x = _operand(g.x, g.taps(g.x, 1, g.channels, True, last), g.patches(), g.image)
+    out = (g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, last))
+    groups = [
+        g.step(g.y, 1, g.outs),
+        g.step(g.x, 1, g.channels),
+        g.step(g.w, 0, g.outs),
+        [0] * g.window.groups,
+    ]
+    return [_planned(y, x, out, compute, groups, False, weight_first=False)]
+
+
+def input_grad(g: Geometry, compute: dtype) -> tuple[list, bool]:
+    """x: channels by pixels, one product for every phase of the stride; True if some pixels get nothing."""
+    if _tiles(g):
+        return [_tiled(g, compute)], False
+    plans, clears = [], False
+    phases = itertools.product(*[range(min(s, n)) for s, n in zip(g.window.stride, g.image)])
+    for phase in phases:
+        made = _phase(g, phase, compute)
+        plans += [] if made is None else [made]
+        clears |= made is None
+    return plans, clears
+
+
+def _phase(g: Geometry, phase: Ints, compute: dtype):
+    """The product for the pixels phase + stride j: the taps that meet them, and y around j."""
+    window, xs, ws, ys = g.window, g.x.byte_strides(), g.w.byte_strides(), g.y.byte_strides()
+    taps = []
+    for f, k, s, p, d in zip(phase, g.kernel, window.stride, window.before, window.dilation):
+        taps.append([i for i in range(k) if (f + p - i * d) % s == 0])
+    if not all(taps):
+        return None
+    shifts = [
+        np.array([(f + p - i * d) // s for i in t])
+        for t, f, s, p, d in zip(taps, phase, window.stride, window.before, window.dilation)
+    ]
+    counts = [-(-(n - f) // s) for n, f, s in zip(g.image, phase, window.stride)]
+    where = [np.arange(c) for c in counts]
+    w_taps, _ = grid(ws[2:], taps)
+    y_taps, y_places = grid(ys[2:], shifts)
+    at, places = grid(ys[2:], where)
+    to, _ = grid([st * s for st, s in zip(xs[2:], window.stride)], where)
+    to = to + sum(f * st for f, st in zip(phase, xs[2:]))
+
+    def k_axis(outs: Axis, spots: Axis) -> Axis:
+        return beside(spots, outs) if g.last else beside(outs, spots)
+
+    w = _operand(g.w, g.line(g.w, 1, g.channels), k_axis(g.line(g.w, 0, g.outs), Axis(w_taps)))
+    y = _operand(
+        g.y,
+        Axis(at, places, g.y.shape[0], ys[0]),
+        k_axis(g.line(g.y, 1, g.outs), Axis(y_taps, y_places)),
+        g.result,
+    )
+    out = (g.x, g.line(g.x, 1, g.channels), Axis(to, (), g.x.shape[0], xs[0]))
+    groups = [
+        g.step(g.w, 0, g.outs),
+        g.step(g.y, 1, g.outs),
+        g.step(g.x, 1, g.channels),
+        [0] * window.groups,
+    ]
+    return _planned(w, y, out, compute, groups, g.last)
+
+
+def _tiles(g: Geometry) -> bool:
+    """True if the windows cover the image without gap or overlap: every pixel has one tap."""
+    window = g.window
+    return (
+        window.stride == g.kernel and not any(window.before) and all(d == 1 or k == 1 for d, k in zip(window.dilation, g.kernel))
+        and all(n == t * s for n, t, s in zip(g.image, g.result, window.stride)) and np.prod(window.stride) > 1
+    )  # fmt: skip
+
+
+def _tiled(g: Geometry, compute: dtype):
+    """One product for windows that tile the image: pixels of y by channels and taps."""
+    xs = g.x.byte_strides()
+    w = _operand(g.w, g.taps(g.w, 1, g.channels, False, g.last), g.line(g.w, 0, g.outs))
+    y = _operand(g.y, g.pixels(g.y), g.line(g.y, 1, g.outs))
+    corners, _ = grid(
+        [st * s for st, s in zip(xs[2:], g.window.stride)], [np.arange(n) for n in g.result]
+    )
+    out = (g.x, g.taps(g.x, 1, g.channels, False, g.last), Axis(corners, (), g.x.shape[0], xs[0]))
+    groups = [
+        g.step(g.w, 0, g.outs),
+        g.step(g.y, 1, g.outs),
+        g.step(g.x, 1, g.channels),
+        [0] * g.window.groups,
+    ]
+    return _planned(w, y, out, compute, groups, True)
+
+
+class Swapped:
+    """A plan whose first two buffers change places."""
+
+    __slots__ = ("inner", "plan")
+
+    def __init__(self, inner):
+        self.inner, self.plan = inner, inner.plan
+
+    def slots(self, a: int, b: int, out: int, bias: int, workspace: int) -> tuple:
+        """The slots of a launch."""
+        return self.inner.slots(b, a, out, bias, workspace)
+
+
+class Convolution(Primitive):
+    """A record of one of the three products. rule(record, args) -> (out layout, plans, clears)."""
+
+    family = "convolution"
+
+    def __init__(self, fn, *, rule: Callable, **options):
+        super().__init__(fn, **options)
+        self.rule = rule
+
+    def key(self, args: tuple):
+        return (pool.get_num_threads(), *super().key(args))
+
+    def make(self, *args) -> ConvPlan:
+        tensors = [args[i] for i in self.operands if isinstance(args[i], Tensor)]
+        device = common_device(self.name, tensors)
+        compute = compute_dtype([t.layout for t in tensors], dict(zip(self.names, args))["compute"])
+        plan = ConvPlan()
+        plan.layout, build = self.rule(compute, *args)
+        plan.clears, plan.plans, plan.workspace = False, [], 0
+        work = plan.layout.numel * max(t.layout.numel for t in tensors)
+        plan.launch = launch_unlocked if work > 1 << 24 else launch
+        if device is devices.meta or not plan.layout.numel:
+            return plan
+        if not all(t.layout.numel for t in tensors[:2]):
+            plan.clears = True  # sums of nothing
+            if len(tensors) > 2:
+                raise Fact(
+                    ShapeError,
+                    "the input has no channels, and a bias to add",
+                    "Leave the bias away.",
+                )
+            return plan
+        found, plan.clears = build()
+        plan.plans = [Swapped(p) if swap else p for p, swap in found]
+        plan.workspace = max((p.plan.workspace_bytes for p in plan.plans), default=0)
+        return plan
+
+    def run(self, args: tuple) -> Tensor:
+        out = self.plan(args).execute(args)
+        tape.attach(self, args, out)
+        return out
+
+
+def compute_dtype(layouts: list[Layout], compute):
+    """What a convolution computes in; operands of several dtypes need `compute`."""
+    first = layouts[0].dtype
+    for have in layouts:
+        if have.dtype.category != FLOAT:
+            raise Fact(
+                DTypeError, f"is not implemented for {have.dtype.name}", "Convert with x.float()."
+            )
+        if compute is None and have.dtype is not first:
+            raise Fact(
+                DTypeError,
+                f"Input type ({first.name}) and weight or bias type ({have.dtype.name}) should be the same",
+                "Convert one with .to(other.dtype), or use autocast.",
+            )
+    return compute or first
+
+
+def image_layout(shape, to: dtype, device, last: bool) -> Layout:
+    """A new image, row-major or with channels innermost."""
+    if last and len(shape) in (3, 4):
+        return layout(shape, shapes.channels_last_strides(shape), to, device)
+    return dense(shape, to, device)
+
+
+convolution = registered(Convolution)

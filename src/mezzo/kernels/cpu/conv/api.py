@@ -1,0 +1,107 @@
+"""Plans of table-driven contractions: out[m, n] = sum over k of a[m, k] b[n, k] (+ bias)."""
+
+from __future__ import annotations
+
+import array
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.contract import drive, micro
+from mezzo.kernels.cpu.contract.api import Plan as ContractPlan
+from mezzo.kernels.cpu.contract.pack import Packer
+from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, blocks, lane_count
+from mezzo.kernels.cpu.contract.scheme import scheme
+from mezzo.kernels.cpu.contract.slots import CONSTANTS
+from mezzo.kernels.cpu.contract.writer import Program
+from mezzo.kernels.cpu.conv.axes import Axis, Operand
+from mezzo.kernels.cpu.conv.pack import pack
+from mezzo.kernels.cpu.conv.scatter import finish
+
+
+class Plan:
+    """One launch: a contract plan whose strides are addresses of tables, and those tables."""
+
+    __slots__ = ("alive", "offsets", "plan")
+
+    def slots(self, a: int, b: int, out: int, bias: int, workspace: int) -> tuple:
+        """The slots of a launch."""
+        return self.plan.slots(a, b, out, bias, workspace, **self.offsets)
+
+
+@functools.cache
+def _kernel(a: tuple, b: tuple, out: str, compute: str, bias: str | None) -> tuple:
+    """(scheme, address) for operands given as (storage, vector axis, checked dimensions)."""
+    chosen = scheme(a[0], b[0], out, compute, bias)
+    program = Program()
+    for name, given, panel, fields in (
+        ("pack_a", a, chosen.panel_a, ("a0", "a_m", "a_k")),
+        ("pack_b", b, chosen.panel_b, ("b0", "b_n", "b_k")),
+    ):
+        storage, vector, dims = given
+        pack(
+            program,
+            name,
+            Packer(program, panel, storage, compute, chosen.acc),
+            vector,
+            dims,
+            fields,
+        )
+    finish(program, chosen)
+    for write in (micro.micro, drive._pack_body, drive._tile_body, drive._product):
+        write(program, chosen)
+    name = "conv_" + chosen.name
+    drive.entry(program, name, ["product"])
+    return chosen, jit.load(program.text()).address(name)
+
+
+def plan(
+    a: Operand, b: Operand, out: tuple[str, int, Axis, Axis], compute: str, *, bias: str | None = None,
+    bias_steps: tuple[int, int] = (0, 0), groups: Sequence[tuple[int, int, int, int]] = ((0, 0, 0, 0),),
+    threads: int = 1,
+) -> Plan:  # fmt: skip
+    """The plan of a product. out: (storage, size, axis of m, axis of n); groups: byte offsets of a, b, out, bias."""
+    kinds = [(x.storage, x.vector(prefer), len(x.dims)) for x, prefer in ((a, "k"), (b, "rows"))]
+    chosen, address = _kernel(*kinds, out[0], compute, bias)
+    m, n, k, batch = a.rows.length, b.rows.length, a.k.length, len(groups)
+    made = Plan()
+    a_m, a_k, alive_a = a.tables()
+    b_n, b_k, alive_b = b.tables()
+    out_m, alive_m = out[2].table(out[1], (), ())
+    out_n, alive_n = out[3].table(out[1], (), ())
+    lanes = lane_count(m, n, k, batch, threads)
+    serial = threads <= 1 or lanes > 1 or m * n * max(k, 1) < SERIAL_WORK
+    cut = blocks(chosen, m, n, k, 1 if serial else threads)
+    given = {
+        "m": m,
+        "n": n,
+        "k": k,
+        "batch": batch if m and n else 0,
+        "path": 0,
+        "a_m": a_m,
+        "a_k": a_k,
+        "b_k": b_k,
+        "b_n": b_n,
+        "out_m": out_m.ctypes.data,
+        "out_n": out_n.ctypes.data,
+        "bias_m": bias_steps[0],
+        "bias_n": bias_steps[1],
+        "swap": 0,
+        "serial": int(serial),
+        "lanes": lanes,
+        **asdict(cut),
+    }
+    made.plan = ContractPlan(
+        address, cut.lane_bytes * lanes, tuple(given[name] for name in CONSTANTS)
+    )
+    made.alive = [alive_a, alive_b, alive_m, alive_n]
+    made.offsets = {}
+    if batch > 1:
+        for name, column in zip(
+            ("a_offsets", "b_offsets", "out_offsets", "bias_offsets"), zip(*groups)
+        ):
+            table = array.array("q", column)
+            made.alive.append(table)
+            made.offsets[name] = table.buffer_info()[0]
+    return made
