@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from typing import Any
 
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE
@@ -49,7 +50,7 @@ class _Mode:
 class no_grad(_Mode):
     """Nothing inside is recorded for differentiation. Source: torch.no_grad"""
 
-    def __new__(cls, function=None):
+    def __new__(cls, function=None) -> Any:
         made = super().__new__(cls)
         return made(function) if function is not None else made
 
@@ -63,7 +64,7 @@ class no_grad(_Mode):
 class enable_grad(_Mode):
     """Recording is on inside, also within no_grad. Source: torch.enable_grad"""
 
-    def __new__(cls, function=None):
+    def __new__(cls, function=None) -> Any:
         made = super().__new__(cls)
         return made(function) if function is not None else made
 
@@ -98,7 +99,7 @@ class set_grad_enabled(_Mode):
 class inference_mode(_Mode):
     """As no_grad, and tensors made inside never take part in differentiation. Source: torch.inference_mode"""
 
-    def __new__(cls, mode=True):
+    def __new__(cls, mode=True) -> Any:
         made = super().__new__(cls)
         if not isinstance(mode, bool):
             made.mode = True
