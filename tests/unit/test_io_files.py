@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
 import pickle
 import struct
 import warnings
+import weakref
 import zlib
 from collections import Counter, OrderedDict
 
@@ -350,3 +352,13 @@ def test_any_view(shape, order, step, start):
         warnings.simplefilter("error")
         same(again([view, base, view]), [view, base, view])
         same(again(view), view)
+
+
+def test_loaded_tensors_die_with_their_last_reference():
+    gc.collect()
+    gc.disable()
+    try:
+        held = weakref.ref(again({"x": [tensor(3)]})["x"][0])
+        assert held() is None
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ Tensors and arrays are numbers of entries in a table that the caller keeps.
 from __future__ import annotations
 
 import base64
+import functools
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -127,15 +128,14 @@ def decode(node, fetch: Callable):
     Raises: KeyError, TypeError or ValueError for what no Encoder writes.
     """
 
-    def inner(node):
-        if isinstance(node, list):
-            return [inner(part) for part in node]
-        if not isinstance(node, dict):
-            return node
-        if "$" not in node:
-            return {key: inner(part) for key, part in node.items()}
-        if node["$"] == "data":
-            return fetch(node["v"])
-        return DECODERS[node["$"]](node, inner)
-
-    return inner(node)
+    # No closure over itself: that would keep the tensors alive until the garbage collector runs.
+    inner = functools.partial(decode, fetch=fetch)
+    if isinstance(node, list):
+        return [inner(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if "$" not in node:
+        return {key: inner(part) for key, part in node.items()}
+    if node["$"] == "data":
+        return fetch(node["v"])
+    return DECODERS[node["$"]](node, inner)
