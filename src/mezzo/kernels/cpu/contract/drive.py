@@ -44,37 +44,33 @@ def _panel_bytes(f: Function, panel: Panel) -> str:
 
 
 def _pack_body(program: Program, scheme: Scheme) -> None:
+    """Panels that tasks share: those of a, shared_m of them, then those of b."""
     with program.function("pack_body", BODY) as f:
         space = pointer(f, "space")
         right = f.at(space, get(f, "at_b"))
         bytes_a, bytes_b = _panel_bytes(f, scheme.panel_a), _panel_bytes(f, scheme.panel_b)
-        panels_m, depth, k0 = get(f, "panels_m"), get(f, "depth"), get(f, "k0")
+        shared_m, depth, k0 = get(f, "shared_m"), get(f, "depth"), get(f, "k0")
         with f.loop("%begin", "%end") as task:
-            of_a = f.compare("slt", task, panels_m)
+            of_a = f.compare("slt", task, shared_m)
             with f.when(of_a):
-                inside = f.mul(task, scheme.tile_rows)
-                rows = f.min(f.sub(get(f, "rows"), inside), scheme.tile_rows)
-                to = f.at(space, f.mul(task, bytes_a))
-                _pack(f, "pack_a", f.add(get(f, "row"), inside), rows, k0, depth, to)
+                _pack_a(f, scheme, task, k0, depth, f.at(space, f.mul(task, bytes_a)))
             with f.unless(of_a):
-                panel = f.sub(task, panels_m)
-                inside = f.mul(panel, scheme.tile_columns)
-                rows = f.min(f.sub(get(f, "columns"), inside), scheme.tile_columns)
-                to = f.at(right, f.mul(panel, bytes_b))
-                _pack(f, "pack_b", f.add(get(f, "column"), inside), rows, k0, depth, to)
+                panel = f.sub(task, shared_m)
+                _pack_b(f, scheme, panel, k0, depth, f.at(right, f.mul(panel, bytes_b)))
 
 
-def _pack(f: Function, name: str, row: str, rows: str, k: str, depth: str, to: str) -> None:
-    f.call(
-        name,
-        "void",
-        "ptr %ctx",
-        f"i64 {row}",
-        f"i64 {rows}",
-        f"i64 {k}",
-        f"i64 {depth}",
-        f"ptr {to}",
-    )
+def _pack_a(f: Function, scheme: Scheme, panel: str, k: str, depth: str, to: str) -> None:
+    inside = f.mul(panel, scheme.tile_rows)
+    rows = f.min(f.sub(get(f, "rows"), inside), scheme.tile_rows)
+    place = (f"i64 {f.add(get(f, 'row'), inside)}", f"i64 {rows}", f"i64 {k}", f"i64 {depth}")
+    f.call("pack_a", "void", "ptr %ctx", *place, f"ptr {to}")
+
+
+def _pack_b(f: Function, scheme: Scheme, panel: str, k: str, depth: str, to: str) -> None:
+    inside = f.mul(panel, scheme.tile_columns)
+    rows = f.min(f.sub(get(f, "columns"), inside), scheme.tile_columns)
+    place = (f"i64 {f.add(get(f, 'column'), inside)}", f"i64 {rows}", f"i64 {k}", f"i64 {depth}")
+    f.call("pack_b", "void", "ptr %ctx", *place, f"ptr {to}")
 
 
 def _tile_body(program: Program, scheme: Scheme) -> None:
@@ -117,29 +113,47 @@ def _task(program: Program, scheme: Scheme) -> None:
                 f.compare("ne", get(f, "last"), 0), f.compare("sge", f.add(k1, slice_k), depth)
             )
             inside = f.min(f.sub(depth, k1), slice_k)
+            left = _side(f, scheme.panel_a, "1", pointer(f, "space"), i0, i1, k1, inside,
+                         lambda *at: _pack_a(f, scheme, *at))  # fmt: skip
+            right = _side(f, scheme.panel_b, "2", f.at(pointer(f, "space"), get(f, "at_b")), j0, j1, k1,
+                          inside, lambda *at: _pack_b(f, scheme, *at))  # fmt: skip
             with f.loop(j0, j1) as j, f.loop(i0, i1) as i:
                 near = f.add(f.mul(f.sub(j, j0), group_m), f.sub(i, i0))
                 far = f.add(f.mul(j, panels_m), i)
                 near = f.at("%scratch", f.mul(f.select(whole, 0, near), scheme.tile_bytes))
                 tile = f.select(several, f.at(sums, f.mul(far, scheme.tile_bytes)), near, "ptr")
                 start = f.select(begins, "null", tile, "ptr")
-                _tile(f, scheme, i, j, k1, inside, start, tile, ends)
+                a, b = (f.at(base, f.mul(at, step)) for (base, step), at in ((left, i), (right, j)))
+                panels = f"ptr {a}, ptr {b}, i64 {inside}, ptr {start}, ptr {tile}"
+                _tile(f, scheme, i, j, panels, tile, ends)
 
 
-def _tile(f: Function, scheme: Scheme, i, j, k1, depth, start, tile, ends) -> None:
+def _side(f: Function, panel: Panel, which, base, begin, end, k1, depth, pack) -> tuple[str, str]:
+    """Where panel 0 of an operand lies for the slice at k1, and the bytes between panels.
+
+    If the operand is private to the task, its panels begin to end are packed here.
+    """
+    own = f.mul(f.div(get(f, "slice_k"), panel.k_step), panel.nbytes(panel.k_step))
+    shared = f.at(base, f.mul(f.div(k1, panel.k_step), panel.nbytes(panel.k_step)))
+    near = f.at("%scratch", get(f, "at_private"))
+    private = f.compare("eq", get(f, "private"), which)
+    with f.when(private), f.loop(begin, end) as index:
+        to = f.at(near, f.mul(f.sub(index, begin), own))
+        pack(index, f.add(get(f, "k0"), k1), depth, to)
+    origin = f.at(near, f.sub(0, f.mul(begin, own)))
+    return (
+        f.select(private, origin, shared, "ptr"),
+        f.select(private, own, _panel_bytes(f, panel)),
+    )
+
+
+def _tile(f: Function, scheme: Scheme, i, j, panels: str, tile: str, ends: str) -> None:
     """One slice of one tile; after the last, its way out."""
-    space = pointer(f, "space")
-    right = f.at(space, get(f, "at_b"))
-    steps = f.div(k1, scheme.panel_a.k_step)
-    here = []
-    for panel, base, index in ((scheme.panel_a, space, i), (scheme.panel_b, right, j)):
-        start_of_panel = f.at(base, f.mul(index, _panel_bytes(f, panel)))
-        here.append(f.at(start_of_panel, f.mul(steps, panel.nbytes(panel.k_step))))
     down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
     rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
     columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
     kernel = micro.choose(f, scheme, rows, columns)
-    f.do(f"call void {kernel}(ptr {here[0]}, ptr {here[1]}, i64 {depth}, ptr {start}, ptr {tile})")
+    f.do(f"call void {kernel}({panels})")
     with f.when(ends):
         row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
         place = (f"i64 {row}", f"i64 {rows}", f"i64 {column}", f"i64 {columns}")
@@ -166,7 +180,11 @@ def _product(program: Program, scheme: Scheme) -> None:
                 put(f, name, value)
             # the columns packed for the block of rows above serve again if they span all of k
             keep = f.both(single, f.compare("ne", row, 0))
-            to_pack = f.add(panels_m, f.select(keep, 0, panels_n))
+            private = get(f, "private")
+            keep = f.either(keep, f.compare("eq", private, 2))
+            shared_m = f.select(f.compare("eq", private, 1), 0, panels_m)
+            put(f, "shared_m", shared_m)
+            to_pack = f.add(shared_m, f.select(keep, 0, panels_n))
             with f.loop(0, f.max(k, 1), step_k) as k0:
                 put(f, "k0", k0)
                 put(f, "depth", f.min(f.sub(k, k0), step_k))

@@ -198,37 +198,6 @@ def _pack_rows(program: Program, name: str, packer: Packer) -> None:
                     for line in range(0, panel.rows * size, LINE):
                         f.prefetch(ahead, line)
             for row in range(0, panel.rows, panel.width):
-                vectors = []
-                for i in range(panel.width):
-                    if row + i >= panel.rows:
-                        vectors.append("zeroinitializer")
-                        continue
-                    here = f.at(column, f.mul(f.min(row + i, last), "%row_stride"))
-                    f.prefetch(here, AHEAD_BYTES)
-                    count = f.select(f.compare("sle", row + i, last), remain, 0)
-                    vectors.append(packer.along_k(f, here, count))
-                packer.put_square(f, vectors, kk, row, along_k=True)
-
-
-def _pack_rows(program: Program, name: str, packer: Packer) -> None:
-    """The source is contiguous along rows."""
-    panel, size = packer.panel, SIZE[packer.storage]
-    with program.function(name, _INNER, attributes="noinline") as f:
-        step = panel.width if panel.k_fast else 1
-        with f.loop(0, _lane_count(f, panel), step) as kk:
-            starts = []
-            for i in range(step):
-                k = f.mul(f.add(kk, i), panel.group)
-                # beyond the end nothing is read; keep the pointer inside all the same
-                first = f.select(f.compare("slt", k, "%depth"), "%rows", 0)
-                second = f.select(f.compare("slt", f.add(k, 1), "%depth"), "%rows", 0)
-                inside = f.at("%src", f.mul(f.min(k, f.sub("%depth", 1)), "%k_stride"))
-                after = f.at("%src", f.mul(f.min(f.add(k, 1), f.sub("%depth", 1)), "%k_stride"))
-                starts.append((inside, after, first, second))
-                for row in range(0, panel.rows * size, LINE):
-                    ahead = f.at(inside, f.mul("%k_stride", AHEAD_ROWS))
-                    f.prefetch(ahead, row)
-            for row in range(0, panel.rows, panel.width):
                 vectors = [
                     packer.along_rows(
                         f, f.at(p, row * size), f.at(q, row * size), f.sub(n, row), f.sub(n2, row)

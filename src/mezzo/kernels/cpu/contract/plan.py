@@ -16,6 +16,7 @@ GROUP_BYTES = 1 << 20
 # Most rows for which b is better read where it lies, contiguous along n and along k.
 SKINNY_ROWS = (24, 64)
 SKINNY_ROWS_BF16 = (12, 12)  # where packing leads to dot products of bf16
+PRIVATE_A, PRIVATE_B = 1, 2  # values of the slot `private`
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
@@ -35,6 +36,8 @@ class Blocks:
     group_n: int
     at_b: int
     at_sums: int
+    private: int
+    at_private: int
 
 
 def up(a: int, b: int) -> int:
@@ -50,21 +53,33 @@ def parts(size: int, limit: int) -> int:
 
 def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
     """How a product of these sizes is cut. Only k's slices change the result; k alone decides them."""
-    step = scheme.panel_a.k_step
-    slice_k = up(parts(k, scheme.k_slice), step)
-    widest = max(BLOCK_ROWS, BLOCK_COLUMNS) * scheme.panel_a.lane_bytes // scheme.panel_a.group
-    block_k = up(parts(k, BLOCK_BYTES // widest), slice_k)
+    slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
+    bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
     block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
     block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
     group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks)
-    at_b = up(rows * scheme.panel_a.nbytes(block_k), 64)
-    at_sums = up(at_b + columns * scheme.panel_b.nbytes(block_k), 64)
-    scratch = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
-    sums = rows * columns * scheme.tile_bytes if block_k < k else chunks * scratch
-    total = up(at_sums + sums, 4096) + 64  # lanes must not fall on the same sets of a cache
+    private = 0
+    if group_n == columns and block_n >= n and group_m < rows:
+        private, widest = PRIVATE_A, columns * bytes_b
+    elif group_m == rows and block_m >= m and group_n < columns:
+        private, widest = PRIVATE_B, rows * bytes_a
+    else:
+        widest = max(rows * bytes_a, columns * bytes_b)
+    block_k = up(parts(k, max(1, BLOCK_BYTES // widest) * slice_k), slice_k)
+    if private and block_k >= k:  # nothing is kept for the whole block: let it be all
+        block_m, block_n = up(max(m, 1), scheme.tile_rows), up(max(n, 1), scheme.tile_columns)
+    rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
+    at_b = 0 if private == PRIVATE_A else up(rows * scheme.panel_a.nbytes(block_k), 64)
+    packed_b = 0 if private == PRIVATE_B else columns * scheme.panel_b.nbytes(block_k)
+    at_sums = up(at_b + packed_b, 64)
+    near = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
+    far = rows * columns * scheme.tile_bytes if block_k < k else 0
+    own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
+    scratch = up(near + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
+    total = up(at_sums + far + chunks * scratch, 64)
     return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n, at_b,
-                  at_sums)  # fmt: skip
+                  at_sums, private, near)  # fmt: skip
 
 
 def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> int:
@@ -96,7 +111,8 @@ def _groups(scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int) 
         size = group_m * a + group_n * b + group_m * group_n * scheme.tile_bytes
         if size <= GROUP_BYTES and fair:
             break
-        if group_m * scheme.tile_rows >= group_n * scheme.tile_columns:
+        taller = group_m * scheme.tile_rows >= group_n * scheme.tile_columns
+        if group_n == 1 or (taller and group_m > 1):
             group_m = parts(rows, group_m - 1)
         else:
             group_n = parts(columns, group_n - 1)
