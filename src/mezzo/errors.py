@@ -35,8 +35,8 @@ class DimensionError(MezzoError, IndexError):
     """A dimension is out of range."""
 
 
-class OutOfRangeError(MezzoError, IndexError):
-    """An index lies outside its axis."""
+class OutOfRangeError(MezzoError, IndexError, RuntimeError):
+    """An index lies outside its axis (PyTorch raises IndexError or RuntimeError, by operation)."""
 
 
 class ArgumentTypeError(MezzoError, TypeError):

@@ -23,7 +23,7 @@ from mezzo.core.tensor import Tensor, array_over, empty
 class RearrangePlan:
     """Output layout, how the source is read, and the launch."""
 
-    __slots__ = ("layout", "source", "offset", "plan", "runs")
+    __slots__ = ("layout", "offset", "plan", "runs", "source")
 
     def execute(self, args: tuple) -> Tensor:
         """Copy into new memory."""

@@ -36,7 +36,7 @@ def _kernel(build: Callable, ins: tuple, compute: str, outs: tuple, values: tupl
 class ReducePlan:
     """Layouts and launch of one reduction."""
 
-    __slots__ = ("layouts", "address", "block", "tensors", "launch", "runs", "first")
+    __slots__ = ("address", "block", "first", "launch", "layouts", "runs", "tensors")
 
     def execute(self, args: tuple):
         """Run on new memory."""

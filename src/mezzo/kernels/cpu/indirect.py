@@ -1,0 +1,177 @@
+"""Indirect access: a map in which index operands move the address of another operand.
+
+Reading through indices is a gather, writing through them a scatter; the kernel is one: for every point of an
+iteration space, address = base + sum_j wrap(index_j) * step_j for the operands that move. A bad index skips its
+element and leaves (1, value, j) in an error cell; nothing outside the buffers is touched.
+
+    rows   no index changes along the inner axis: addresses are computed once, rows go by vectors
+    each   indices change with every element
+
+    args  = [block, cell, out, ins..., indices..., scalars...]
+    block = i64 [units, serial, blocks per row, row length, block length, steps, steps per unit, unit columns, ds, dc,
+                 outer sizes[ds], step sizes[dc], then for out, ins and indices: inner stride, outer strides[ds],
+                 step strides[dc]; then for each index: size, what a negative one gains, step]  (bytes)
+
+A unit is (outer row, range of steps, block of the row). Steps run in order within a unit: a scatter puts the axes on
+which two points may meet there, so its sums have one order whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.emit import LLVM, Emitter
+from mezzo.kernels.cpu.maps import STRIDED, MapKernel, MapLoop, inner_loops
+from mezzo.kernels.cpu.nest import entry, offsets, slots, words
+from mezzo.kernels.ir import Expr
+
+WORDS = ("units", "serial", "per_row", "across", "chunk", "steps", "per_unit", "columns", "ds", "dc")
+
+
+class IndirectKernel:
+    """Expression, storage types, which operands (0: the output) move, and the types of the indices."""
+
+    def __init__(self, ins: Sequence[str], out: str, expr: Expr, scalars: Sequence[str], moved, indices: Sequence[str]):
+        self.map = MapKernel(ins, (out,), (expr,), scalars)
+        self.moved, self.indices = frozenset(moved), tuple(indices)
+        self._addresses: dict[tuple[str, str], int] = {}
+
+    def address(self, mode: str, pattern: str) -> int:
+        """The entry for mode "rows" (with an access letter for each operand, as in maps) or "each"."""
+        found = self._addresses.get((mode, pattern))
+        if found is None:
+            text = _Writer(self, mode, pattern).text()
+            found = self._addresses[mode, pattern] = jit.load(text).address("kernel")
+        return found
+
+
+class _Writer:
+    """Writes one kernel."""
+
+    def __init__(self, kernel: IndirectKernel, mode: str, pattern: str):
+        self.kernel, self.mode, self.pattern = kernel, mode, pattern
+        self.lines: list[str] = []
+        self.declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
+        self.operands = [f"base{i}" for i in range(len(kernel.map.storages))]
+        self.indices = [f"index{j}" for j in range(len(kernel.indices))]
+
+    def text(self) -> str:
+        """The module."""
+        L, names = self.lines, self.operands + self.indices
+        L += ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {",
+              "entry:", "  %block = load ptr, ptr %args",
+              *slots(["cell", *names], self.kernel.map.scalars), *words(WORDS)]  # fmt: skip
+        self._tables(names)
+        self._unit(names)
+        self._step(names)
+        (self._rows if self.mode == "rows" else self._each)()
+        L += ["stepend:", "  %c2 = add i64 %c, 1", "  %cmore = icmp slt i64 %c2, %cto",
+              "  br i1 %cmore, label %step, label %unitend",
+              "unitend:", "  %u2 = add i64 %u, 1", "  %umore = icmp slt i64 %u2, %end",
+              "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry()]  # fmt: skip
+        return "\n".join([*L, *sorted(self.declares), ""])
+
+    def _tables(self, names: list[str]) -> None:
+        L = self.lines
+        L += [f"  %osizes = getelementptr i64, ptr %block, i64 {len(WORDS)}",
+              "  %csizes = getelementptr i64, ptr %osizes, i64 %ds",
+              "  %tables = getelementptr i64, ptr %csizes, i64 %dc"]  # fmt: skip
+        at = "%tables"
+        for n in names:
+            L += [f"  %{n}_inner = load i64, ptr {at}",
+                  f"  %{n}_outer = getelementptr i64, ptr {at}, i64 1",
+                  f"  %{n}_steps = getelementptr i64, ptr %{n}_outer, i64 %ds",
+                  f"  %{n}_next = getelementptr i64, ptr %{n}_steps, i64 %dc",
+                  f"  %{n}_near = load i64, ptr %{n}_steps"]  # fmt: skip
+            at = f"%{n}_next"
+        for n in self.indices:
+            for i, word in enumerate(("size", "gain", "by")):
+                L += [f"  %{n}_{word}_at = getelementptr i64, ptr {at}, i64 {i}",
+                      f"  %{n}_{word} = load i64, ptr %{n}_{word}_at"]  # fmt: skip
+            L.append(f"  %{n}_after = getelementptr i64, ptr {at}, i64 3")
+            at = f"%{n}_after"
+
+    def _unit(self, names: list[str]) -> None:
+        L = self.lines
+        L += ["  br label %unit", "unit:", "  %u = phi i64 [%begin, %entry], [%u2, %unitend]",
+              "  %ub = sdiv i64 %u, %per_row", "  %ubm = mul i64 %ub, %per_row", "  %part = sub i64 %u, %ubm",
+              "  %row = sdiv i64 %ub, %columns", "  %rowm = mul i64 %row, %columns", "  %column = sub i64 %ub, %rowm",
+              "  %lo = mul i64 %part, %chunk", "  %far = add i64 %lo, %chunk", "  %cut = icmp slt i64 %far, %across",
+              "  %hi = select i1 %cut, i64 %far, i64 %across",
+              "  %cfrom = mul i64 %column, %per_unit", "  %cfar = add i64 %cfrom, %per_unit",
+              "  %ccut = icmp slt i64 %cfar, %steps", "  %cto = select i1 %ccut, i64 %cfar, i64 %steps"]  # fmt: skip
+        lines, moved, label = offsets("k", "unit", "%row", "%ds", "%osizes", {n: f"%{n}_outer" for n in names})
+        L += lines
+        L += [f"  %o_{n} = getelementptr i8, ptr %{n}, i64 {moved[n]}" for n in names]
+        L += ["  br label %step", "step:", f"  %c = phi i64 [%cfrom, %{label}], [%c2, %stepend]"]
+
+    def _step(self, names: list[str]) -> None:
+        """Pointers of this step: one multiplication where the steps run over one axis, divisions where over several."""
+        L = self.lines
+        L += ["  %simple = icmp sle i64 %dc, 1", "  br i1 %simple, label %near, label %wide", "near:"]
+        L += [f"  %n_{n} = mul i64 %c, %{n}_near" for n in names]
+        L += ["  br label %moved", "wide:"]
+        lines, moved, label = offsets("q", "wide", "%c", "%dc", "%csizes", {n: f"%{n}_steps" for n in names})
+        L += [*lines, "  br label %moved", "moved:"]
+        L += [f"  %m_{n} = phi i64 [%n_{n}, %near], [{moved[n]}, %{label}]" for n in names]
+        L += [f"  %q_{n} = getelementptr i8, ptr %o_{n}, i64 %m_{n}" for n in names]
+
+    def _wrapped(self, tag: str, pointers: list[str], good: str, bad: str) -> str:
+        """Read the indices, wrap and check them; branches to good or bad. Returns the byte offset (valid in good)."""
+        L, fine, values, total = self.lines, [], [], None
+        emitter = Emitter(L, self.declares, 1, f"{tag}x", lambda e: "")
+        for n, pointer, storage in zip(self.indices, pointers, self.kernel.indices):
+            raw = emitter.load(pointer, storage)
+            value = raw if storage == "i64" else emitter.put(f"sext {LLVM[storage]} {raw} to i64")
+            negative = emitter.put(f"icmp slt i64 {value}, 0")
+            gain = emitter.put(f"select i1 {negative}, i64 %{n}_gain, i64 0")
+            place = emitter.put(f"add i64 {value}, {gain}")
+            fine.append(emitter.put(f"icmp ult i64 {place}, %{n}_size"))
+            values.append(value)
+            moved = emitter.put(f"mul i64 {place}, %{n}_by")
+            total = moved if total is None else emitter.put(f"add i64 {total}, {moved}")
+        every = fine[0]
+        for one in fine[1:]:
+            every = emitter.put(f"and i1 {every}, {one}")
+        L += [f"  br i1 {every}, label %{tag}{good}, label %{tag}{bad}", f"{tag}{bad}:"]
+        worst, which = values[-1], str(len(values) - 1)
+        for j in range(len(values) - 2, -1, -1):
+            worst = emitter.put(f"select i1 {fine[j]}, i64 {worst}, i64 {values[j]}")
+            which = emitter.put(f"select i1 {fine[j]}, i64 {which}, i64 {j}")
+        for slot, value in enumerate(("1", worst, which)):
+            L.append(f"  %{tag}cell{slot} = getelementptr i64, ptr %cell, i64 {slot}")
+            L.append(f"  store i64 {value}, ptr %{tag}cell{slot}")
+        return total
+
+    def _rows(self) -> None:
+        L = self.lines
+        total = self._wrapped("r", [f"%q_{n}" for n in self.indices], "good", "bad")
+        L += ["  br label %stepend", "rgood:"]
+        for i, n in enumerate(self.operands):
+            by = total if i in self.kernel.moved else "0"
+            L += [f"  %p{i} = getelementptr i8, ptr %q_{n}, i64 {by}", f"  %inner{i} = add i64 %{n}_inner, 0"]
+        L += ["  br label %pre", "pre:"]
+        inner_loops(MapLoop(self.kernel.map, self.pattern, L, self.declares), vectorise=STRIDED not in self.pattern)
+        L += ["  br label %stepend"]
+
+    def _each(self) -> None:
+        L, kernel = self.lines, self.kernel
+        L += ["  br label %each", "each:", "  %e = phi i64 [%lo, %moved], [%e2, %enext]"]
+        for n in self.operands + self.indices:
+            L += [f"  %eo_{n} = mul i64 %e, %{n}_inner", f"  %e_{n} = getelementptr i8, ptr %q_{n}, i64 %eo_{n}"]
+        total = self._wrapped("e", [f"%e_{n}" for n in self.indices], "good", "bad")
+        L += ["  br label %enext", "egood:"]
+        for i, n in enumerate(self.operands):
+            by = total if i in kernel.moved else "0"
+            L.append(f"  %g_{n} = getelementptr i8, ptr %e_{n}, i64 {by}")
+
+        def leaf(e: Expr) -> str:
+            if e.op == "scalar":
+                return f"%s{e.attr}"
+            return emitter.load(f"%g_base{1 + e.attr}", kernel.map.ins[e.attr])
+
+        emitter = Emitter(L, self.declares, 1, "b", leaf)
+        emitter.store(emitter.value(kernel.map.exprs[0]), "%g_base0", kernel.map.outs[0])
+        L += ["  br label %enext", "enext:", "  %e2 = add i64 %e, 1", "  %emore = icmp slt i64 %e2, %hi",
+              "  br i1 %emore, label %each, label %stepend"]  # fmt: skip
