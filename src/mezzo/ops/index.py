@@ -53,7 +53,7 @@ def index_view(input: Tensor, items) -> Tensor:
     for item in items:
         if item is None:
             shape.append(1)
-            strides.append(0)
+            strides.append(input.shape[axis] * input.strides[axis] if axis < input.ndim else 1)
             continue
         stride = input.strides[axis]
         axis += 1
@@ -67,17 +67,7 @@ def index_view(input: Tensor, items) -> Tensor:
         offset += start * stride if count else 0
     shape += input.shape[axis:]
     strides += input.strides[axis:]
-    return tuple(shape), _with_new_axes(tuple(shape), strides, items), offset if 0 not in shape else 0
-
-
-def _with_new_axes(shape, strides, items):
-    """Strides in which a new axis has the stride that keeps a contiguous tensor contiguous."""
-    found, at = list(strides), 0
-    for item in items:
-        if item is None:
-            found[at] = found[at + 1] * shape[at + 1] if at + 1 < len(shape) else 1
-        at += not isinstance(item, int)
-    return tuple(found)
+    return tuple(shape), tuple(strides), offset if 0 not in shape else 0
 
 
 # ---- parsing
