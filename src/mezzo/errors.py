@@ -23,6 +23,10 @@ class UnsupportedDTypeError(DTypeError, NotImplementedError):
     """The operation does not exist for this dtype (PyTorch raises NotImplementedError)."""
 
 
+class ZeroDivisorError(MezzoError, RuntimeError, ZeroDivisionError):
+    """Integers were divided by zero (PyTorch raises RuntimeError: ZeroDivisionError)."""
+
+
 class DeviceError(MezzoError, RuntimeError):
     """A device is unknown, absent, or mixed with another one."""
 

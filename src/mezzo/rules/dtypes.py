@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mezzo import dtypes
 from mezzo.dtypes import BOOL, COMPLEX, FLOAT, INTEGER, dtype, promote_types
-from mezzo.errors import Fact, UnsupportedDTypeError
+from mezzo.errors import DTypeError, Fact, UnsupportedDTypeError
 
 Operand = tuple[dtype, str]
 
@@ -87,3 +87,30 @@ def integral(operands: Sequence[Operand]):
     if result.category > INTEGER:
         raise Fact(UnsupportedDTypeError, f"does not take {result.name}; it needs an integer or bool dtype")
     return result, result
+
+
+def integers(operands: Sequence[Operand]):
+    """Integers only, without bool (shifts)."""
+    result = result_type(operands)
+    if result.category != INTEGER:
+        raise Fact(UnsupportedDTypeError, f"does not take {result.name}; it needs an integer dtype")
+    return result, result
+
+
+def scaled(operands: Sequence[Operand], named: dict):
+    """As promote; a fractional alpha or value needs a floating result."""
+    result = result_type(operands)
+    for name in ("alpha", "value"):
+        factor = named.get(name, 1)
+        if isinstance(factor, float) and result.category < FLOAT:
+            raise Fact(
+                DTypeError,
+                f"argument {name} must not be a floating point number for integral input tensors, and is {factor}",
+                "Convert the tensors with x.float().",
+            )
+    return result, result
+
+
+def wide_float(operands: Sequence[Operand]):
+    """Compute and return in float64."""
+    return dtypes.float64, dtypes.float64

@@ -24,7 +24,7 @@ BITS = {"b1": 1, "u8": 8, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "f32": 32, "
 _SUFFIX = {"float": "f32", "double": "f64", "half": "f16", "bfloat": "bf16"}
 _COMPARE = {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
 _INTRINSIC1 = {"sqrt", "floor", "ceil", "trunc", "rint"}
-_EXPANDED = frozenset(MATH) | frozenset(MATH2)
+_EXPANDED = frozenset(MATH) | frozenset(MATH2) | {"rem"}
 
 
 def literal(value, type: str) -> str:
@@ -159,7 +159,7 @@ class Emitter:
             if waiting:
                 stack.extend(waiting)
                 continue
-            if node.op in _EXPANDED:
+            if node.op in _EXPANDED and node.is_float:
                 expanded = self.expanded.get(id(node))
                 if expanded is None:
                     expanded = self.expanded[id(node)] = vecmath.expand(node)
@@ -228,8 +228,6 @@ class Emitter:
         return self._integer_division(node, a, b, "div")
 
     def _rem(self, node, a, b):
-        if node.is_float:
-            return self._libm_call("fmod" if node.type == "f64" else "fmodf", node.type, a, b)
         return self._integer_division(node, a, b, "rem")
 
     def _integer_division(self, node, a, b, op):

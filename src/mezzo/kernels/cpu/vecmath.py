@@ -69,6 +69,7 @@ FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
 }
 FUNCTIONS2: dict[str, Callable[[Expr, Expr], Expr]] = {
     "pow": vecmath_pow.pow,
+    "rem": vecmath_pow.remainder,
     "atan2": vecmath_trig.atan2,
 }
 

@@ -1,4 +1,4 @@
-"""Powers: exp(b log |a|), the logarithm with 12 bits to spare, and C's special cases."""
+"""Powers: exp(b log |a|), the logarithm with 12 bits to spare, and C's special cases. Remainders."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from mezzo.kernels.cpu.vecmath_parts import (
     is_negative,
     number,
     polynomial,
+    rarely,
     two_product,
     two_sum,
 )
-from mezzo.kernels.ir import Expr, abs, cast, floor, fma, where
+from mezzo.kernels.ir import Expr, abs, cast, copysign, floor, fma, trunc, where
 
 TWO_THIRDS_LOW = 3.700743415417188e-17  # 2/3 less the double nearest to it
 
@@ -76,3 +77,13 @@ def pow(a: Expr, b: Expr) -> Expr:
     result = where((a < 0.0) & ~whole & (size < INF), number(NAN, a), result)
     result = where(a.ne(a) | b.ne(b), a + b, result)
     return where(a.eq(1.0) | b.eq(0.0), one, result)
+
+
+def remainder(a: Expr, b: Expr) -> Expr:
+    """What is left of a after taking b trunc(a / b) times, exactly (C's fmod)."""
+    quotient = a / b
+    # Rounding may take the quotient up to the next whole number: then what is left has the wrong sign.
+    rest = fma(-trunc(quotient), b, a)
+    rest = where(((rest < 0.0) ^ (a < 0.0)) & rest.ne(0.0), rest + copysign(b, a), rest)
+    far = ~(abs(quotient) < 2.0 ** (22 if a.type == "f32" else 51))
+    return rarely(far, Expr("libm", (a, b), a.type, "fmod"), copysign(rest, a), a, b)
