@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Number
-
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.families.fused import zero
 from mezzo.core.record import composite
@@ -223,11 +221,18 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     count = weight.numel()
     if weight.ndim > 1:
-        raise Fact(ShapeError, f"weight must have 0 or 1 axes, and has {weight.ndim}", "Flatten it with weight.reshape(-1).")
+        raise Fact(
+            ShapeError,
+            f"weight must have 0 or 1 axes, and has {weight.ndim}",
+            "Flatten it with weight.reshape(-1).",
+        )
     if count != 1:
         channels = input.shape[1] if input.ndim > 1 else 1
         if count != channels:
-            raise Fact(ShapeError, f"weight has {count} elements; it must have 1 or one per channel, {channels}")
+            raise Fact(
+                ShapeError,
+                f"weight has {count} elements; it must have 1 or one per channel, {channels}",
+            )
         weight = reshape(weight, (count, *(1,) * (input.ndim - 2)))
     return prelu_kernel(input, weight)
 
@@ -242,7 +247,9 @@ def glu(input: Tensor, dim=-1) -> Tensor:
     Source: torch.nn.functional.glu
     """
     if not input.ndim:
-        raise Fact(ShapeError, "does not take a 0-dimensional tensor: dim must be at least 1 to be halved")
+        raise Fact(
+            ShapeError, "does not take a 0-dimensional tensor: dim must be at least 1 to be halved"
+        )
     dim = shapes.axis(dim, input.ndim)
     size = input.shape[dim]
     if size % 2:

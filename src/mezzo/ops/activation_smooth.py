@@ -12,7 +12,6 @@ from mezzo.errors import ArgumentValueError, Fact
 from mezzo.kernels import ir as k
 from mezzo.ops.exponential import exp
 from mezzo.ops.select import where
-from mezzo.ops.special import ndtr
 from mezzo.ops.trigonometric import tanh, tanh_backward
 from mezzo.rules import dtypes as rules
 from mezzo.rules import samples
@@ -38,7 +37,9 @@ def sigmoid(input: Tensor) -> Tensor:
     """
 
 
-log_sigmoid_backward = slope("log_sigmoid_backward", lambda x: k.sigmoid(k.neg(x)), lambda x: -sigmoid(x) * sigmoid(-x))
+log_sigmoid_backward = slope(
+    "log_sigmoid_backward", lambda x: k.sigmoid(k.neg(x)), lambda x: -sigmoid(x) * sigmoid(-x)
+)
 
 
 @elementwise(kernel=k.log_sigmoid, dtype=rules.float_only, where=FUNCTIONAL,
@@ -164,7 +165,10 @@ def gelu_backward(grad: Tensor, input: Tensor, approximate="none") -> Tensor:
 
 def _gelu_dtype(operands, named):
     if named["approximate"] not in ("none", "tanh"):
-        raise Fact(ArgumentValueError, f"approximate is {named['approximate']!r}; it must be 'none' or 'tanh'")
+        raise Fact(
+            ArgumentValueError,
+            f"approximate is {named['approximate']!r}; it must be 'none' or 'tanh'",
+        )
     return rules.float_only(operands)
 
 
@@ -190,7 +194,11 @@ def _silu_again(g, _y, grad, x):
     return g * grad * (s * (1 - s) * (2 + x * (1 - 2 * s)))
 
 
-@elementwise(where="", kernel=_silu_slope, vjp={"grad": lambda g, _y, _g, x: silu_backward(g, x), "input": _silu_again})
+@elementwise(
+    where="",
+    kernel=_silu_slope,
+    vjp={"grad": lambda g, _y, _g, x: silu_backward(g, x), "input": _silu_again},
+)
 def silu_backward(grad: Tensor, input: Tensor) -> Tensor:
     """grad times the slope of silu."""
 
@@ -224,7 +232,11 @@ def _mish_again(g, _y, grad, x):
     return g * grad * (tanh_backward(s, t) * bend)
 
 
-@elementwise(where="", kernel=_mish_slope, vjp={"grad": lambda g, _y, _g, x: mish_backward(g, x), "input": _mish_again})
+@elementwise(
+    where="",
+    kernel=_mish_slope,
+    vjp={"grad": lambda g, _y, _g, x: mish_backward(g, x), "input": _mish_again},
+)
 def mish_backward(grad: Tensor, input: Tensor) -> Tensor:
     """grad times the slope of mish."""
 

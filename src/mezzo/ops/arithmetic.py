@@ -42,7 +42,9 @@ def _sub_dtype(operands, named):
     if any(have.category == BOOL for have, _ in operands):
         both = all(have.category == BOOL for have, _ in operands)
         text = f"subtraction, the `-` operator, with {'two bool tensors' if both else 'a bool tensor'} is not supported"
-        raise Fact(DTypeError, text, "Use the `^` or `logical_xor()` operator, or `~` to invert a mask.")
+        raise Fact(
+            DTypeError, text, "Use the `^` or `logical_xor()` operator, or `~` to invert a mask."
+        )
     return rules.scaled(operands, named)
 
 
@@ -131,7 +133,13 @@ def abs(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=_sign, inplace=True, vjp={"input": lambda g, _y, _x: zero(g)}, aliases="sgn", samples=samples.unary())
+@elementwise(
+    kernel=_sign,
+    inplace=True,
+    vjp={"input": lambda g, _y, _x: zero(g)},
+    aliases="sgn",
+    samples=samples.unary(),
+)
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1 by the sign of every element; 0 for NaN.
 
@@ -146,7 +154,9 @@ def _signbit(x: k.Expr) -> k.Expr:
     return (k.copysign(k.const(1.0, x.type), x) if x.is_float else x) < 0
 
 
-@elementwise(kernel=_signbit, dtype=rules.compare, vjp=none("a truth value"), samples=samples.unary())
+@elementwise(
+    kernel=_signbit, dtype=rules.compare, vjp=none("a truth value"), samples=samples.unary()
+)
 def signbit(input: Tensor) -> Tensor:
     """True where the sign is negative, -0.0 included.
 
@@ -161,7 +171,9 @@ def signbit(input: Tensor) -> Tensor:
                   "tensor1": lambda g, _y, _x, _a, b, value: g * b if value == 1 else g * b * value,
                   "tensor2": lambda g, _y, _x, a, _b, value: g * a if value == 1 else g * a * value},
              samples=[S(T(2, 3), T(2, 3), T(2, 3)), S(T(3), T(2, 1), T(3), value=0.5), S(T(0, 2), T(2), T())])  # fmt: skip
-def addcmul(input: Tensor, tensor1: Tensor | Number, tensor2: Tensor | Number, *, value=1) -> Tensor:
+def addcmul(
+    input: Tensor, tensor1: Tensor | Number, tensor2: Tensor | Number, *, value=1
+) -> Tensor:
     """input + value * tensor1 * tensor2.
 
     Math:   y[i] = input[i] + value * tensor1[i] * tensor2[i]
@@ -199,7 +211,11 @@ def _lerp_dtype(operands):
     tensors = {have for have, kind in operands if kind != "number"}
     if len(tensors) > 1:
         names = " and ".join(sorted(t.name for t in tensors))
-        raise Fact(DTypeError, f"expected tensors of one dtype, but got {names}", "Convert them with x.to(dtype).")
+        raise Fact(
+            DTypeError,
+            f"expected tensors of one dtype, but got {names}",
+            "Convert them with x.to(dtype).",
+        )
     (have,) = tensors
     if have.category <= INTEGER:
         raise Fact(UnsupportedDTypeError, f"does not take {have.name}; it needs a floating dtype")

@@ -32,7 +32,9 @@ def _inside(g: k.Expr, x: k.Expr, low, high) -> k.Expr:
              vjp={"grad": lambda g, _y, _g, x, low, high: clamp_backward(g, x, low, high),
                   "input": lambda g, _y, _g, _x, low, high: zero(g),
                   "min": lambda g, _y, _g, _x, low, high: zero(g), "max": lambda g, _y, _g, _x, low, high: zero(g)})  # fmt: skip
-def clamp_backward(grad: Tensor, input: Tensor, min: Tensor | Number | None, max: Tensor | Number | None) -> Tensor:
+def clamp_backward(
+    grad: Tensor, input: Tensor, min: Tensor | Number | None, max: Tensor | Number | None
+) -> Tensor:
     """grad where input lies between min and max, else zero."""
 
 
@@ -59,7 +61,9 @@ def _to_max(g, _y, x, low, high):
              samples=[S(T(2, 3), -0.5, 0.7), S(T(5), 0), S(T(5), max=0.3), S(T(2, 3), T(3, high=-0.5), T(2, 1, low=0.5)),
                       S(T(2, 3), min=T(3)), S(T(4), max=T()), S(T(0, 3), -1, 1), S(T(5, kind="int"), 0, 1)],
              errors=[(S(T(3)), DTypeError, "at least one of 'min' or 'max'")])  # fmt: skip
-def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
+def clamp(
+    input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None
+) -> Tensor:
     """input limited to the range from min to max; NaN stays NaN.
 
     Math:   y[i] = min(max(input[i], min), max)
@@ -69,7 +73,11 @@ def clamp(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Numbe
     """
 
 
-@composite(where="mezzo Tensor", inplace=True, samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)])
+@composite(
+    where="mezzo Tensor",
+    inplace=True,
+    samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)],
+)
 def clamp_min(input: Tensor, min) -> Tensor:
     """input, but at least min.
 
@@ -79,7 +87,11 @@ def clamp_min(input: Tensor, min) -> Tensor:
     return clamp(input, min)
 
 
-@composite(where="mezzo Tensor", inplace=True, samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)])
+@composite(
+    where="mezzo Tensor",
+    inplace=True,
+    samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)],
+)
 def clamp_max(input: Tensor, max) -> Tensor:
     """input, but at most max.
 

@@ -16,11 +16,23 @@ from mezzo.rules import samples
 from mezzo.rules.samples import S, T
 
 TRUTH = none("a truth value")
-_PAIRS = [*samples.binary(), S(T(4, kind="int"), T(4, kind="int")), S(T(4, kind="int"), 1), S(T(3), 0.5)]
+_PAIRS = [
+    *samples.binary(),
+    S(T(4, kind="int"), T(4, kind="int")),
+    S(T(4, kind="int"), 1),
+    S(T(3), 0.5),
+]
 _TESTS = [*samples.unary(), S(T(3, kind="int")), S(T(3, kind="bool"))]
 
 
-@elementwise(kernel=lambda a, b: a.eq(b), dtype=rules.compare, vjp=TRUTH, inplace=True, operators="__eq__", samples=_PAIRS)
+@elementwise(
+    kernel=lambda a, b: a.eq(b),
+    dtype=rules.compare,
+    vjp=TRUTH,
+    inplace=True,
+    operators="__eq__",
+    samples=_PAIRS,
+)
 def eq(input: Tensor, other: Tensor | Number) -> Tensor:
     """True where input == other.
 
@@ -103,7 +115,12 @@ def isnan(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=_of_float(lambda x: k.abs(x).eq(INF), False), dtype=rules.compare, vjp=TRUTH, samples=_TESTS)
+@elementwise(
+    kernel=_of_float(lambda x: k.abs(x).eq(INF), False),
+    dtype=rules.compare,
+    vjp=TRUTH,
+    samples=_TESTS,
+)
 def isinf(input: Tensor) -> Tensor:
     """True where input is infinite.
 
@@ -113,7 +130,9 @@ def isinf(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=_of_float(lambda x: k.abs(x) < INF, True), dtype=rules.compare, vjp=TRUTH, samples=_TESTS)
+@elementwise(
+    kernel=_of_float(lambda x: k.abs(x) < INF, True), dtype=rules.compare, vjp=TRUTH, samples=_TESTS
+)
 def isfinite(input: Tensor) -> Tensor:
     """True where input is neither infinite nor NaN.
 
@@ -123,7 +142,9 @@ def isfinite(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=_of_float(lambda x: x.eq(INF), False), dtype=rules.compare, vjp=TRUTH, samples=_TESTS)
+@elementwise(
+    kernel=_of_float(lambda x: x.eq(INF), False), dtype=rules.compare, vjp=TRUTH, samples=_TESTS
+)
 def isposinf(input: Tensor) -> Tensor:
     """True where input is +inf.
 
@@ -133,7 +154,9 @@ def isposinf(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=_of_float(lambda x: x.eq(-INF), False), dtype=rules.compare, vjp=TRUTH, samples=_TESTS)
+@elementwise(
+    kernel=_of_float(lambda x: x.eq(-INF), False), dtype=rules.compare, vjp=TRUTH, samples=_TESTS
+)
 def isneginf(input: Tensor) -> Tensor:
     """True where input is -inf.
 
@@ -146,9 +169,16 @@ def isneginf(input: Tensor) -> Tensor:
 def _isclose_dtype(operands, named):
     have = {d for d, _ in operands}
     if len(have) > 1:
-        raise Fact(DTypeError, f"{' did not match '.join(d.name for d, _ in operands)}", "Convert one with x.to(dtype).")
+        raise Fact(
+            DTypeError,
+            f"{' did not match '.join(d.name for d, _ in operands)}",
+            "Convert one with x.to(dtype).",
+        )
     if named["rtol"] < 0 or named["atol"] < 0:
-        raise Fact(ArgumentValueError, f"rtol and atol must not be negative, and are {named['rtol']} and {named['atol']}")
+        raise Fact(
+            ArgumentValueError,
+            f"rtol and atol must not be negative, and are {named['rtol']} and {named['atol']}",
+        )
     result = rules.result_type(operands)
     return result if result.category >= FLOAT else dtypes.float64, dtypes.bool_
 

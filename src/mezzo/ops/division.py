@@ -43,7 +43,9 @@ class Division(Elementwise):
         else:
             zero = divisor == 0
         if zero:
-            self.fail(Fact(ZeroDivisorError, "ZeroDivisionError: the integer divisor has a zero"), args)
+            self.fail(
+                Fact(ZeroDivisorError, "ZeroDivisionError: the integer divisor has a zero"), args
+            )
 
 
 def _has_fractions(value) -> bool:
@@ -87,7 +89,9 @@ def _quotient(a: k.Expr, b: k.Expr, rounding_mode) -> k.Expr:
 def _div_dtype(operands, named):
     mode = named["rounding_mode"]
     if mode not in (None, "floor", "trunc"):
-        raise Fact(ArgumentValueError, f"rounding_mode is {mode!r}; it must be None, 'trunc' or 'floor'")
+        raise Fact(
+            ArgumentValueError, f"rounding_mode is {mode!r}; it must be None, 'trunc' or 'floor'"
+        )
     return rules.int_to_float(operands) if mode is None else rules.no_bool(operands)
 
 

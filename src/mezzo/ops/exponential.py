@@ -75,7 +75,9 @@ def log(input: Tensor) -> Tensor:
 
 log2_backward = slope("log2_backward", lambda x: (1 / LN2) / x, lambda x: (-1 / LN2) / (x * x))
 log10_backward = slope("log10_backward", lambda x: (1 / LN10) / x, lambda x: (-1 / LN10) / (x * x))
-log1p_backward = slope("log1p_backward", lambda x: 1.0 / (x + 1.0), lambda x: -1 / ((x + 1) * (x + 1)))
+log1p_backward = slope(
+    "log1p_backward", lambda x: 1.0 / (x + 1.0), lambda x: -1 / ((x + 1) * (x + 1))
+)
 
 
 @elementwise(kernel=k.log2, dtype=rules.int_to_float, inplace=True, cast=FP32,

@@ -7,14 +7,26 @@ from numbers import Number
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.record import none
 from mezzo.core.tensor import Tensor
-from mezzo.kernels import ir as k
 from mezzo.rules import dtypes as rules
 from mezzo.rules.samples import S, T
 
 TRUTH, BITS = none("a truth value"), none("an integer result")
-_PAIRS = [S(T(2, 3), T(3)), S(T(3, kind="bool"), T(2, 1, kind="bool")), S(T(0, 3), T(3)), S(T(4, kind="int"), T())]
-_BITS = [S(T(2, 3, kind="int"), T(3, kind="int")), S(T(2, 3, kind="bool"), T(kind="bool")), S(T(5, kind="int"), 6)]
-_SHIFTS = [S(T(2, 3, kind="int"), T(3, kind="int", low=0, high=7)), S(T(5, kind="int"), 2), S(T(0, kind="int"), 1)]
+_PAIRS = [
+    S(T(2, 3), T(3)),
+    S(T(3, kind="bool"), T(2, 1, kind="bool")),
+    S(T(0, 3), T(3)),
+    S(T(4, kind="int"), T()),
+]
+_BITS = [
+    S(T(2, 3, kind="int"), T(3, kind="int")),
+    S(T(2, 3, kind="bool"), T(kind="bool")),
+    S(T(5, kind="int"), 6),
+]
+_SHIFTS = [
+    S(T(2, 3, kind="int"), T(3, kind="int", low=0, high=7)),
+    S(T(5, kind="int"), 2),
+    S(T(0, kind="int"), 1),
+]
 
 
 @elementwise(kernel=lambda a, b: a & b, dtype=rules.truth, inplace=True, vjp=TRUTH, samples=_PAIRS)
@@ -96,7 +108,6 @@ def bitwise_not(input: Tensor) -> Tensor:
     Shapes: input (...) -> (...)
     Source: torch.bitwise_not
     """
-
 
 
 @elementwise(kernel=lambda a, b: a << b, dtype=rules.integers, inplace=True, vjp=BITS, operators="__lshift__ __rlshift__",

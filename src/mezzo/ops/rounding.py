@@ -60,7 +60,10 @@ def _round(x: k.Expr, decimals: int) -> k.Expr:
 def _round_dtype(operands, named):
     result, _ = rules.no_bool(operands)
     if named["decimals"] and result.category <= INTEGER:
-        raise Fact(UnsupportedDTypeError, f"does not take decimals for {result.name}; it needs a floating dtype")
+        raise Fact(
+            UnsupportedDTypeError,
+            f"does not take decimals for {result.name}; it needs a floating dtype",
+        )
     return result, result
 
 

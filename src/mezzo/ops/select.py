@@ -20,7 +20,11 @@ from mezzo.rules.samples import S, T, truth
 def _where_dtype(operands, named):
     have = named["condition"].dtype
     if have not in (dtypes.bool_, dtypes.uint8):
-        raise Fact(DTypeError, f"expected condition to be a boolean tensor, but got {have.name}", "Write condition != 0.")
+        raise Fact(
+            DTypeError,
+            f"expected condition to be a boolean tensor, but got {have.name}",
+            "Write condition != 0.",
+        )
     return rules.promote(operands)
 
 
@@ -55,17 +59,28 @@ tensor_method(_where_method)
 def _masked_dtype(operands, named):
     have, value = named["input"].dtype, named["value"]
     if named["mask"].dtype is not dtypes.bool_:
-        raise Fact(DTypeError, f"only supports boolean masks, but got {named['mask'].dtype.name}", "Write mask != 0.")
+        raise Fact(
+            DTypeError,
+            f"only supports boolean masks, but got {named['mask'].dtype.name}",
+            "Write mask != 0.",
+        )
     if isinstance(value, Tensor):
         if value.ndim:
-            raise Fact(ShapeError, f"only supports a 0-dimensional value tensor, but got {value.ndim} dimensions")
+            raise Fact(
+                ShapeError,
+                f"only supports a 0-dimensional value tensor, but got {value.ndim} dimensions",
+            )
         _require_castable(value.dtype, have)
     return have, have
 
 
 def _require_castable(value: dtypes.dtype, have: dtypes.dtype) -> None:
     if value.category > have.category and value.category >= FLOAT:
-        raise Fact(DTypeError, f"value of type {value.name} cannot be converted to {have.name}", "Convert the tensor first.")
+        raise Fact(
+            DTypeError,
+            f"value of type {value.name} cannot be converted to {have.name}",
+            "Convert the tensor first.",
+        )
 
 
 @elementwise(kernel=lambda x, mask, value: k.where(mask, k.lift(value, x.type), x), dtype=_masked_dtype, raw=("mask",),
@@ -87,7 +102,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
 def _fill_dtype(operands, named):
     have, value = named["input"].dtype, named["value"]
     if isinstance(value, Tensor) and value.ndim:
-        raise Fact(ShapeError, f"only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions")
+        raise Fact(
+            ShapeError,
+            f"only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions",
+        )
     return have, have
 
 
@@ -160,7 +178,11 @@ def one_dtype(operands, named):
     """Operands of one dtype, which is kept."""
     have = {d for d, _ in operands}
     if len(have) > 1:
-        raise Fact(DTypeError, "is not there for tensors with different dtypes", "Convert one with x.to(dtype).")
+        raise Fact(
+            DTypeError,
+            "is not there for tensors with different dtypes",
+            "Convert one with x.to(dtype).",
+        )
     return rules.promote(operands)
 
 
@@ -207,7 +229,9 @@ def next_in(input: Tensor, other: Tensor, storage) -> Tensor:
     """The neighbour of input towards other among the numbers of a storage type."""
 
 
-@composite(where="mezzo Tensor", inplace=True, samples=[S(*s.args, grad=False) for s in samples.binary()])
+@composite(
+    where="mezzo Tensor", inplace=True, samples=[S(*s.args, grad=False) for s in samples.binary()]
+)
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
     """The floating number next to input in the direction of other.
 
@@ -216,5 +240,9 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     """
     kind = dtypes.promote_types(input.dtype, other.dtype)
     if kind.category <= BOOL + INTEGER:
-        raise Fact(DTypeError, f"does not take {kind.name}; it needs a floating dtype", "Convert with x.float().")
+        raise Fact(
+            DTypeError,
+            f"does not take {kind.name}; it needs a floating dtype",
+            "Convert with x.float().",
+        )
     return next_in(input, other, kind.ir)

@@ -25,18 +25,38 @@ def circular(**options) -> Elementwise:
 sin_backward = slope("sin_backward", k.cos, lambda x: -sin(x))
 cos_backward = slope("cos_backward", lambda x: k.neg(k.sin(x)), lambda x: -cos(x))
 tan_backward = slope("tan_backward", lambda y: k.fma(y, y, 1.0), lambda y: y + y)
-asin_backward = slope("asin_backward", lambda x: 1.0 / k.sqrt((1.0 - x) * (1.0 + x)), lambda x: x * pow(1 - x * x, -1.5))
-acos_backward = slope("acos_backward", lambda x: -1.0 / k.sqrt((1.0 - x) * (1.0 + x)), lambda x: -x * pow(1 - x * x, -1.5))
-atan_backward = slope("atan_backward", lambda x: 1.0 / k.fma(x, x, 1.0), lambda x: x * -2 * pow(x * x + 1, -2))
+asin_backward = slope(
+    "asin_backward",
+    lambda x: 1.0 / k.sqrt((1.0 - x) * (1.0 + x)),
+    lambda x: x * pow(1 - x * x, -1.5),
+)
+acos_backward = slope(
+    "acos_backward",
+    lambda x: -1.0 / k.sqrt((1.0 - x) * (1.0 + x)),
+    lambda x: -x * pow(1 - x * x, -1.5),
+)
+atan_backward = slope(
+    "atan_backward", lambda x: 1.0 / k.fma(x, x, 1.0), lambda x: x * -2 * pow(x * x + 1, -2)
+)
 sinh_backward = slope("sinh_backward", k.cosh, lambda x: sinh(x))
 cosh_backward = slope("cosh_backward", k.sinh, lambda x: cosh(x))
 tanh_backward = slope("tanh_backward", lambda y: (1.0 - y) * (1.0 + y), lambda y: y * -2)
-asinh_backward = slope("asinh_backward", lambda x: 1.0 / k.sqrt(k.fma(x, x, 1.0)), lambda x: -x * pow(x * x + 1, -1.5))
-acosh_backward = slope("acosh_backward", lambda x: 1.0 / k.sqrt((x - 1.0) * (x + 1.0)), lambda x: -x * pow(x * x - 1, -1.5))
-atanh_backward = slope("atanh_backward", lambda x: 1.0 / ((1.0 - x) * (1.0 + x)), lambda x: x * 2 * pow(1 - x * x, -2))
+asinh_backward = slope(
+    "asinh_backward", lambda x: 1.0 / k.sqrt(k.fma(x, x, 1.0)), lambda x: -x * pow(x * x + 1, -1.5)
+)
+acosh_backward = slope(
+    "acosh_backward",
+    lambda x: 1.0 / k.sqrt((x - 1.0) * (x + 1.0)),
+    lambda x: -x * pow(x * x - 1, -1.5),
+)
+atanh_backward = slope(
+    "atanh_backward", lambda x: 1.0 / ((1.0 - x) * (1.0 + x)), lambda x: x * 2 * pow(1 - x * x, -2)
+)
 
 
-@circular(kernel=k.sin, vjp={"input": lambda g, _y, x: sin_backward(g, x)}, samples=samples.unary(-10, 10))
+@circular(
+    kernel=k.sin, vjp={"input": lambda g, _y, x: sin_backward(g, x)}, samples=samples.unary(-10, 10)
+)
 def sin(input: Tensor) -> Tensor:
     """Sine of every element.
 
@@ -47,7 +67,9 @@ def sin(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=k.cos, vjp={"input": lambda g, _y, x: cos_backward(g, x)}, samples=samples.unary(-10, 10))
+@circular(
+    kernel=k.cos, vjp={"input": lambda g, _y, x: cos_backward(g, x)}, samples=samples.unary(-10, 10)
+)
 def cos(input: Tensor) -> Tensor:
     """Cosine of every element.
 
@@ -58,7 +80,12 @@ def cos(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=k.tan, cast=FP32, vjp={"input": lambda g, y, _x: tan_backward(g, y)}, samples=samples.unary(-1.4, 1.4))
+@circular(
+    kernel=k.tan,
+    cast=FP32,
+    vjp={"input": lambda g, y, _x: tan_backward(g, y)},
+    samples=samples.unary(-1.4, 1.4),
+)
 def tan(input: Tensor) -> Tensor:
     """Tangent of every element.
 
@@ -87,7 +114,12 @@ def acos(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=k.atan, aliases="arctan", vjp={"input": lambda g, _y, x: atan_backward(g, x)}, samples=samples.unary())
+@circular(
+    kernel=k.atan,
+    aliases="arctan",
+    vjp={"input": lambda g, _y, x: atan_backward(g, x)},
+    samples=samples.unary(),
+)
 def atan(input: Tensor) -> Tensor:
     """Inverse tangent of every element.
 
@@ -96,7 +128,12 @@ def atan(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=k.sinh, cast=FP32, vjp={"input": lambda g, _y, x: sinh_backward(g, x)}, samples=samples.unary())
+@circular(
+    kernel=k.sinh,
+    cast=FP32,
+    vjp={"input": lambda g, _y, x: sinh_backward(g, x)},
+    samples=samples.unary(),
+)
 def sinh(input: Tensor) -> Tensor:
     """Hyperbolic sine of every element.
 
@@ -105,7 +142,12 @@ def sinh(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=k.cosh, cast=FP32, vjp={"input": lambda g, _y, x: cosh_backward(g, x)}, samples=samples.unary())
+@circular(
+    kernel=k.cosh,
+    cast=FP32,
+    vjp={"input": lambda g, _y, x: cosh_backward(g, x)},
+    samples=samples.unary(),
+)
 def cosh(input: Tensor) -> Tensor:
     """Hyperbolic cosine of every element.
 
@@ -125,7 +167,12 @@ def tanh(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=k.asinh, aliases="arcsinh", vjp={"input": lambda g, _y, x: asinh_backward(g, x)}, samples=samples.unary())
+@circular(
+    kernel=k.asinh,
+    aliases="arcsinh",
+    vjp={"input": lambda g, _y, x: asinh_backward(g, x)},
+    samples=samples.unary(),
+)
 def asinh(input: Tensor) -> Tensor:
     """Inverse hyperbolic sine of every element.
 
@@ -184,7 +231,9 @@ def _sinc(x: k.Expr) -> k.Expr:
 
 def _sinc_slope(x: k.Expr) -> k.Expr:
     angle = x * math.pi
-    return k.where(x.eq(0.0), k.const(0.0, x.type), (angle * k.cos(angle) - k.sin(angle)) / (angle * x))
+    return k.where(
+        x.eq(0.0), k.const(0.0, x.type), (angle * k.cos(angle) - k.sin(angle)) / (angle * x)
+    )
 
 
 def _sinc_curve(x: Tensor) -> Tensor:

@@ -28,7 +28,9 @@ def _times_slope(grad: Tensor, input: Tensor) -> Tensor:
     """grad times the slope at input: what one operation passes back."""
 
 
-def slope(name: str, of: Callable[[Expr], Expr], curve: Callable | none | None = None) -> Elementwise:
+def slope(
+    name: str, of: Callable[[Expr], Expr], curve: Callable | none | None = None
+) -> Elementwise:
     """The record grad * of(input).
 
     of: the slope as an expression. curve: its derivative, a function of the input in public operations,
@@ -41,5 +43,7 @@ def slope(name: str, of: Callable[[Expr], Expr], curve: Callable | none | None =
     rules = {"grad": lambda g, _y, _grad, x: record(g, x)}
     if not isinstance(curve, none):
         rules["input"] = of_input if curve is not None else lambda g, _y, _grad, _x: zero(g)
-    record = Elementwise(_times_slope, name=name, where="", kernel=lambda g, x: g * of(x), vjp=rules)
+    record = Elementwise(
+        _times_slope, name=name, where="", kernel=lambda g, x: g * of(x), vjp=rules
+    )
     return record

@@ -69,14 +69,15 @@ FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
 }
 FUNCTIONS2: dict[str, Callable[[Expr, Expr], Expr]] = {
     "pow": vecmath_pow.pow,
-    "rem": vecmath_pow.remainder,
     "atan2": vecmath_trig.atan2,
 }
+# Exact, so without a bound.
+EXACT: dict[str, Callable[[Expr, Expr], Expr]] = {"rem": vecmath_pow.remainder}
 
 
 def expand(expr: Expr) -> Expr:
     """The same value without nodes of ir.MATH and ir.MATH2 (libm calls may stay)."""
-    function = FUNCTIONS.get(expr.op) or FUNCTIONS2.get(expr.op)
+    function = FUNCTIONS.get(expr.op) or FUNCTIONS2.get(expr.op) or EXACT.get(expr.op)
     if function is None:
         raise KernelError(f"vecmath: {expr.op!r} is not a function of ir.MATH or ir.MATH2.")
     if expr.type not in FLOATS:
