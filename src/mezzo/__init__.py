@@ -3,7 +3,7 @@
 # ruff: noqa: F401  (the public names; functions come from the records, see ops.namespace)
 from __future__ import annotations
 
-from mezzo import amp, autograd, compiler, cpu, cuda, dtypes, func, ops, optim, utils
+from mezzo import amp, autograd, compiler, cpu, cuda, dtypes, func, nn, ops, optim, utils
 from mezzo.amp.autocast import (
     autocast,
     get_autocast_dtype,
