@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from mezzo.errors import DTypeError
+from mezzo.kernels import ir
 from mezzo.kernels.cpu import contract, pool
+from mezzo.kernels.cpu.contract import pack, slots
 from mezzo.kernels.cpu.entry import launch
 
 NUMPY = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16,
@@ -214,6 +216,80 @@ def test_integers_wrap(kind):
     multiply(a, b, out, kind, (kind,) * 4, bias, alpha=3, beta=2)
     x, y, z = (v.array.astype(np.int64) for v in (a, b, bias))
     assert (out.array == (3 * (x @ y) + 2 * z).astype(NUMPY[kind])).all()
+
+
+@pytest.mark.parametrize("shape", [(50, 70, 90), (3, 100, 40)])
+def test_epilogue_before_rounding(shape):
+    m, n, k = shape
+    rng = np.random.default_rng(8)
+    epilogue = ir.maximum(ir.load(0, "f32"), 0.0)
+    a, b = Matrix(rng, 1, m, k, "bf16", "rows"), Matrix(rng, 1, k, n, "bf16", "rows")
+    out = Matrix(rng, 1, m, n, "bf16", "rows", fill=False)
+    plan = contract.kernel("bf16", "bf16", "bf16", "bf16", None, epilogue).plan(
+        m, n, k, a=a.strides, b=b.strides, out=out.strides
+    )
+    space = np.empty(plan.workspace_bytes + 64, np.uint8)
+    launch(
+        plan.address,
+        *plan.slots(
+            a.address, b.address, out.address, 0, space.ctypes.data + -space.ctypes.data % 64
+        ),
+    )
+    expected = np.maximum(a.array[0].astype(float) @ b.array[0].astype(float), 0)
+    assert np.allclose(out.array[0].astype(float), expected, rtol=2**-8, atol=1e-4)
+
+
+def test_reader_of_ones_own():
+    """A packer that finds rows of a through a table, as a patch reader would."""
+
+    def gather(program, name, packer):
+        panel = packer.panel
+        with program.function(name, pack.SIGNATURE, attributes="noinline") as f:
+            table, a = slots.pointer(f, "source"), slots.pointer(f, "a0")
+            padded = f.mul(f.ceil_div("%depth", panel.k_step), panel.width)
+            with f.loop(0, padded) as kk, f.loop(0, panel.rows) as row:
+                wanted = f.add("%row", f.min(row, f.sub("%rows", 1)))
+                start = f.load("i64", f.at(table, f.mul(wanted, 8)))
+                exists = f.both(f.compare("slt", row, "%rows"), f.compare("slt", kk, "%depth"))
+                here = f.at(a, f.add(start, f.mul(f.add("%k", kk), 4)))
+                value = packer.single(f, here, exists)
+                f.store(packer.lane, value, f.at("%panel", packer.place(f, kk, row)), 4)
+
+    rng = np.random.default_rng(9)
+    m, n, k = 75, 60, 700
+    a, b = Matrix(rng, 1, 40, k, "f32", "rows"), Matrix(rng, 1, k, n, "f32", "rows")
+    out = Matrix(rng, 1, m, n, "f32", "rows", fill=False)
+    rows = rng.integers(0, 40, m)
+    table = rows * k * 4
+    plan = contract.Contraction(
+        contract.scheme("f32", "f32", "f32", "f32", None), readers=(gather, None)
+    ).plan(m, n, k, a=(0, 0), b=b.strides, out=out.strides)
+    space = np.empty(plan.workspace_bytes + 64, np.uint8)
+    start = space.ctypes.data + -space.ctypes.data % 64
+    launch(
+        plan.address,
+        *plan.slots(a.address, b.address, out.address, 0, start, source=table.ctypes.data),
+    )
+    assert np.allclose(out.array[0], a.array[0].astype(float)[rows] @ b.array[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "m,n,k", [(3000, 40, 700), (40, 3000, 700), (30, 100, 30000), (2100, 60, 9)]
+)
+@pytest.mark.parametrize("compute", ["f32", "bf16"])
+def test_oblong(m, n, k, compute):
+    before = pool.get_num_threads()
+    results = set()
+    try:
+        for threads in (1, 3):
+            pool.set_num_threads(threads)
+            rng = np.random.default_rng(m)
+            kinds = (compute, compute, "f32", "f32")
+            done = check(rng, 1, m, n, k, kinds, compute, ("rows",) * 4, threads=threads)
+            results.add(done.tobytes())
+    finally:
+        pool.set_num_threads(before)
+    assert len(results) == 1
 
 
 def test_wrong_types_are_named():

@@ -7,6 +7,7 @@ import functools
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
+from mezzo.errors import DTypeError, message
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract import drive
 from mezzo.kernels.cpu.contract import skinny as skinny_paths
@@ -23,6 +24,7 @@ from mezzo.kernels.cpu.contract.plan import (
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
 from mezzo.kernels.cpu.contract.slots import CONSTANTS
 from mezzo.kernels.cpu.contract.writer import Program
+from mezzo.kernels.ir import Expr
 
 Strides = tuple[int, int]
 
@@ -43,11 +45,14 @@ class Plan:
     def slots(
         self, a: int, b: int, out: int, bias: int = 0, workspace: int = 0, *,
         a_offsets: int = 0, b_offsets: int = 0, out_offsets: int = 0, bias_offsets: int = 0,
-        alpha: float = 1.0, beta: float = 1.0,
+        alpha: float = 1.0, beta: float = 1.0, source: int = 0,
     ) -> tuple[int | float, ...]:  # fmt: skip
-        """The slots of a launch: addresses of buffers and of tables of byte offsets, factors."""
+        """The slots of a launch: addresses of buffers and of tables of byte offsets, factors.
+
+        source is for readers: what they want to know.
+        """
         return (a, b, out, bias, workspace, a_offsets, b_offsets, out_offsets, bias_offsets,
-                float(alpha), float(beta), self.constants)  # fmt: skip
+                float(alpha), float(beta), source, self.constants)  # fmt: skip
 
 
 class Problem(NamedTuple):
@@ -65,10 +70,15 @@ class Problem(NamedTuple):
 
 
 class Contraction:
-    """out[m, n] = alpha sum over k of a[m, k] b[k, n] + beta bias[m, n], for some storage types."""
+    """out[m, n] = epilogue(alpha sum over k of a[m, k] b[k, n] + beta bias[m, n]), for some types.
 
-    def __init__(self, chosen: Scheme) -> None:
-        self.scheme = chosen
+    readers pack operands that are not strided matrices (drive.py); their plans ignore those strides.
+    """
+
+    def __init__(
+        self, chosen: Scheme, epilogue: Expr | None = None, readers: drive.Readers = (None, None)
+    ) -> None:
+        self.scheme, self.epilogue, self.readers = chosen, epilogue, readers
         self._addresses: dict[bool, int] = {}
 
     def ir(self, few_rows: bool = False) -> str:
@@ -77,12 +87,12 @@ class Contraction:
         if self.scheme.method == "integer":
             integers(program, self.scheme)
         elif few_rows:
-            finish(program, self.scheme)
+            finish(program, self.scheme, self.epilogue)
             skinny_paths.skinny(program, self.scheme)
             paths = list(skinny_paths.PATHS)
         else:
-            finish(program, self.scheme)
-            drive.packed(program, self.scheme)
+            finish(program, self.scheme, self.epilogue)
+            drive.packed(program, self.scheme, self.readers)
         drive.entry(program, self.scheme.name, paths)
         return program.text()
 
@@ -103,11 +113,11 @@ class Contraction:
         `threads` is how many may run; results do not depend on it.
         """
         problem = Problem(m, n, k, a, b, out, bias, batch, threads)
-        if self.scheme.method == "integer":
+        if self.scheme.method == "integer" or any(self.readers):
             return self.plan_as(problem)
         turned = Problem(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads)
         s = self.scheme
-        other = functools.partial(kernel, s.b, s.a, s.out, s.compute, s.bias)
+        other = functools.partial(kernel, s.b, s.a, s.out, s.compute, s.bias, self.epilogue)
         if n < m and (path := skinny(s.turned, n, m, k, turned.b)):
             return other().plan_as(turned, path, swap=1)
         if m <= n and (path := skinny(s, m, n, k, b)):
@@ -143,6 +153,15 @@ class Contraction:
 
 
 @functools.cache
-def kernel(a: str, b: str, out: str, compute: str, bias: str | None = None) -> Contraction:
-    """The contraction for these storage types (bias: its type, or None) and this compute type."""
-    return Contraction(scheme(a, b, out, compute, bias))
+def kernel(
+    a: str, b: str, out: str, compute: str, bias: str | None = None, epilogue: Expr | None = None
+) -> Contraction:
+    """The contraction for these storage types (bias: its type, or None) and this compute type.
+
+    epilogue is an expression of load(0), an f32 (f64 if compute is), applied before the one rounding.
+    """
+    chosen = scheme(a, b, out, compute, bias)
+    if epilogue is not None and epilogue.type != chosen.acc:
+        problem = f"epilogue has type {epilogue.type}, and this product is summed in {chosen.acc}"
+        raise DTypeError(message("contract", problem, f"Build it on load(0, '{chosen.acc}')."))
+    return Contraction(chosen, epilogue)

@@ -11,26 +11,39 @@ Every element is summed over k in one order, by one thread, whatever the number 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mezzo.kernels.cpu.contract import micro, slots
 from mezzo.kernels.cpu.contract.pack import Packer, pack
 from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
 from mezzo.kernels.cpu.contract.slots import get, pointer, put, put_pointer
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
+# Writes a function `void @name(pack.SIGNATURE)` that fills a panel; None: the operand is strided.
+Reader = Callable[[Program, str, Packer], None]
+Readers = tuple[Reader | None, Reader | None]
 BODY = "ptr %ctx, i64 %begin, i64 %end, i64 %worker"
 
 
-def packed(program: Program, scheme: Scheme) -> None:
-    """Write @product and all it calls but @finish, with operands packed from strided memory."""
+def packed(program: Program, scheme: Scheme, readers: Readers = (None, None)) -> None:
+    """Write @product and all it calls but @finish.
+
+    readers write @pack_a and @pack_b (see pack.py) for operands that are not strided matrices.
+    """
 
     def strided(base: str, rows: str, k: str):
         return lambda f: (pointer(f, base), get(f, rows), get(f, k))
 
-    for name, storage, panel, fields in (
+    operands = (
         ("pack_a", scheme.a, scheme.panel_a, strided("a0", "a_m", "a_k")),
         ("pack_b", scheme.b, scheme.panel_b, strided("b0", "b_n", "b_k")),
-    ):
-        pack(program, name, Packer(program, panel, storage, scheme.compute, scheme.acc), fields)
+    )
+    for (name, storage, panel, fields), reader in zip(operands, readers):
+        packer = Packer(program, panel, storage, scheme.compute, scheme.acc)
+        if reader is None:
+            pack(program, name, packer, fields)
+        else:
+            reader(program, name, packer)
     micro.micro(program, scheme)
     _pack_body(program, scheme)
     _tile_body(program, scheme)

@@ -1,4 +1,4 @@
-"""The end of a tile: scale, add the bias, round once to the output type, store.
+"""The end of a tile: scale, add the bias, apply the epilogue, round once to the output type, store.
 
 `void @finish(ptr ctx, ptr tile, i64 row, i64 rows, i64 column, i64 columns)` stores the valid part of
 a tile of accumulators whose first element is out[row, column].
@@ -10,6 +10,8 @@ from mezzo.kernels.cpu.contract import lanes, slots
 from mezzo.kernels.cpu.contract.lanes import FLOAT, MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+from mezzo.kernels.cpu.emit import Emitter
+from mezzo.kernels.ir import Expr
 
 SIGNATURE = "ptr %ctx, ptr %tile, i64 %row, i64 %rows, i64 %column, i64 %columns"
 
@@ -17,8 +19,8 @@ SIGNATURE = "ptr %ctx, ptr %tile, i64 %row, i64 %rows, i64 %column, i64 %columns
 class Scale:
     """alpha and beta as accumulators, read once per call."""
 
-    def __init__(self, f: Function, scheme: Scheme) -> None:
-        self.scheme = scheme
+    def __init__(self, f: Function, scheme: Scheme, epilogue: Expr | None) -> None:
+        self.scheme, self.epilogue = scheme, epilogue
         self.alpha, self.beta = (self._read(f, name) for name in ("alpha", "beta"))
 
     def _read(self, f: Function, name: str) -> str:
@@ -26,20 +28,28 @@ class Scale:
         return value if self.scheme.acc == "f64" else f.let(f"fptrunc double {value} to float")
 
     def apply(self, f: Function, value: str, bias: str | None, width: int) -> str:
-        """alpha value + beta bias, as stored."""
+        """epilogue(alpha value + beta bias), as stored."""
         acc, kind = self.scheme.acc, wide(FLOAT[self.scheme.acc], width)
         element = FLOAT[acc]
         value = f.let(f"fmul {kind} {value}, {lanes.splat(f, element, self.alpha, width)}")
         if bias is not None:
             term = f.let(f"fmul {kind} {bias}, {lanes.splat(f, element, self.beta, width)}")
             value = f.let(f"fadd {kind} {value}, {term}")
+        if self.epilogue is not None:
+            value = _apply(f, self.epilogue, value, width)
         return lanes.narrow(f, value, acc, self.scheme.out, width)
 
 
-def finish(program: Program, scheme: Scheme) -> None:
+def _apply(f: Function, epilogue: Expr, value: str, width: int) -> str:
+    """The expression of one operand (load 0, an accumulator), written here."""
+    prefix = f.name("e").replace(".", "_") + "_"
+    return Emitter(f.lines, f.program.declares, width, prefix, lambda leaf: value).value(epilogue)
+
+
+def finish(program: Program, scheme: Scheme, epilogue: Expr | None = None) -> None:
     """Write @finish."""
-    _rows(program, scheme)
-    _any(program, scheme)
+    _rows(program, scheme, epilogue)
+    _any(program, scheme, epilogue)
     with program.function("finish", SIGNATURE, attributes="noinline") as f:
         easy = f.compare("eq", slots.get(f, "out_n"), SIZE[scheme.out])
         if scheme.bias:
@@ -60,11 +70,11 @@ def _origin(f: Function, base: str, along_m: str, along_n: str) -> str:
     return f.at(slots.pointer(f, base), f.add(down, f.mul("%column", slots.get(f, along_n))))
 
 
-def _rows(program: Program, scheme: Scheme) -> None:
+def _rows(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
     """Rows of the output are contiguous; the bias is contiguous or one value along a row."""
     width, element = scheme.width, FLOAT[scheme.acc]
     with program.function("finish_rows", SIGNATURE, attributes="noinline") as f:
-        scale = Scale(f, scheme)
+        scale = Scale(f, scheme, epilogue)
         out = _origin(f, "out0", "out_m", "out_n")
         out_m = slots.get(f, "out_m")
         bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
@@ -106,11 +116,11 @@ def _bias(f: Function, scheme: Scheme, line: str, column: int, count: Value) -> 
     return lanes.widen(f, f.load(vector, slot), bias, scheme.acc, width)
 
 
-def _any(program: Program, scheme: Scheme) -> None:
+def _any(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
     """Any strides, one element at a time."""
     size, element = SIZE[scheme.acc], FLOAT[scheme.acc]
     with program.function("finish_any", SIGNATURE, attributes="noinline") as f:
-        scale = Scale(f, scheme)
+        scale = Scale(f, scheme, epilogue)
         out = _origin(f, "out0", "out_m", "out_n")
         bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
         used = f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0")

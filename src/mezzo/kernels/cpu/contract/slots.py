@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from mezzo.kernels.cpu.contract.writer import Function, Value
 
-# Given anew with each call. Offsets are tables of one i64 (bytes) per batch entry, or 0 for none.
+# Given anew with each call. Offsets are tables of one i64 (bytes) per batch entry, or 0 for none;
+# source points to what a packer of one's own needs to know.
 ARGUMENTS = (
     "a", "b", "out", "bias", "workspace",
     "a_offsets", "b_offsets", "out_offsets", "bias_offsets",
-    "alpha", "beta", "constants",
+    "alpha", "beta", "source", "constants",
 )  # fmt: skip
 # Found once for sizes and strides. Strides are in bytes. Lanes are parts of the batch that run side by
 # side, each with its own workspace; chunks are parts of one product, each with its own scratch.
