@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mezzo import dtypes
 from mezzo.core.families import convolution as family
+from mezzo.core.families.contraction import absorbing
 from mezzo.core.families.convolution import Geometry, Window, convolution
 from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
@@ -337,17 +337,6 @@ def _transposed(
     return squeeze_dims(y, (0,)) if input.ndim == axes + 1 else y
 
 
-def _absorbing(body):
-    """Autocast: operands that nobody else keeps are cast while packing (see ops/linalg.py)."""
-
-    def absorb(region, args):
-        if any(isinstance(a, Tensor) and a.dtype is dtypes.float64 for a in args[:3]):
-            return body(*region.cast_all(args, region.dtype))
-        return body(*[region.absorbable(a) for a in args], compute=region.dtype)
-
-    return absorb
-
-
 def _conv1d(*args, compute=None):
     return _convolution(1, *args, compute)
 
@@ -398,7 +387,7 @@ def conv1d(
     return _conv1d(input, weight, bias, stride, padding, dilation, groups)
 
 
-conv1d.absorb = _absorbing(_conv1d)
+conv1d.absorb = absorbing(_conv1d)
 
 
 @composite(where="mezzo nn.functional", cast="low", samples=[
@@ -427,7 +416,7 @@ def conv2d(
     return _conv2d(input, weight, bias, stride, padding, dilation, groups)
 
 
-conv2d.absorb = _absorbing(_conv2d)
+conv2d.absorb = absorbing(_conv2d)
 
 
 @composite(where="mezzo nn.functional", cast="low", samples=[
@@ -449,7 +438,7 @@ def conv3d(
     return _conv3d(input, weight, bias, stride, padding, dilation, groups)
 
 
-conv3d.absorb = _absorbing(_conv3d)
+conv3d.absorb = absorbing(_conv3d)
 
 
 @composite(where="mezzo nn.functional", cast="low", samples=[
@@ -464,7 +453,7 @@ def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     return _conv_transpose1d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-conv_transpose1d.absorb = _absorbing(_conv_transpose1d)
+conv_transpose1d.absorb = absorbing(_conv_transpose1d)
 
 
 @composite(where="mezzo nn.functional", cast="low", samples=[
@@ -480,7 +469,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     return _conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-conv_transpose2d.absorb = _absorbing(_conv_transpose2d)
+conv_transpose2d.absorb = absorbing(_conv_transpose2d)
 
 
 @composite(
@@ -498,4 +487,4 @@ def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     return _conv_transpose3d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-conv_transpose3d.absorb = _absorbing(_conv_transpose3d)
+conv_transpose3d.absorb = absorbing(_conv_transpose3d)

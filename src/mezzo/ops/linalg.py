@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Number
 
-from mezzo.core.families.contraction import contraction
+from mezzo.core.families.contraction import absorbing, contraction
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact, ShapeError
@@ -55,19 +55,6 @@ def contract(input: Tensor, other: Tensor, compute=None) -> Tensor:
     return squeeze_dims(y, gone) if gone else y
 
 
-def _absorbing(body):
-    """Autocast for a product: operands that nobody else keeps are cast while packing.
-
-    Leaves and constants stay as they are (no copy is made). What an earlier operation computed is cast
-    first: the cast copy is what the tape keeps, at half the size.
-    """
-
-    def absorb(region, args):
-        return body(*[region.absorbable(a) for a in args], compute=region.dtype)
-
-    return absorb
-
-
 @composite(where="mezzo Tensor linalg", operators="__matmul__", cast="low",
            samples=[S(T(3), T(3)), S(T(2, 3), T(3)), S(T(3), T(3, 2)), S(T(2, 3), T(3, 4)), S(T(5, 2, 3), T(3, 4)),
                     S(T(5, 1, 2, 3), T(4, 3, 2)), S(T(0, 3), T(3, 2)), S(T(2, 0), T(0, 3)), S(T(2, 3), T(5, 3, 4))])  # fmt: skip
@@ -83,7 +70,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return contract(input, other)
 
 
-matmul.absorb = _absorbing(contract)
+matmul.absorb = absorbing(contract)
 
 
 def _need(name: str, tensor: Tensor, rank: int) -> None:
@@ -107,7 +94,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return _mm(input, mat2)
 
 
-mm.absorb = _absorbing(_mm)
+mm.absorb = absorbing(_mm)
 
 
 def _bmm(input: Tensor, mat2: Tensor, compute=None) -> Tensor:
@@ -128,7 +115,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return _bmm(input, mat2)
 
 
-bmm.absorb = _absorbing(_bmm)
+bmm.absorb = absorbing(_bmm)
 
 
 @composite(cast=Cast(cuda="low"), samples=[S(T(2, 3), T(3))])
@@ -175,7 +162,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _linear(input, weight, bias)
 
 
-linear.absorb = _absorbing(_linear)
+linear.absorb = absorbing(_linear)
 
 
 def _affine(input: Tensor, a: Tensor, b: Tensor, beta, alpha, compute, rank: int) -> Tensor:
@@ -207,7 +194,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha:
     return _addmm(input, mat1, mat2, beta, alpha)
 
 
-addmm.absorb = _absorbing(_addmm)
+addmm.absorb = absorbing(_addmm)
 
 
 def _baddbmm(input, batch1, batch2, beta=1, alpha=1, compute=None):
@@ -225,7 +212,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, 
     return _baddbmm(input, batch1, batch2, beta, alpha)
 
 
-baddbmm.absorb = _absorbing(_baddbmm)
+baddbmm.absorb = absorbing(_baddbmm)
 
 
 @composite(where="mezzo Tensor", cast=Cast(cuda="low"), inplace=True,

@@ -21,7 +21,7 @@ from mezzo.rules import shapes
 class ProductPlan:
     """One planned product: sizes, offsets of the batch, workspace."""
 
-    __slots__ = ("layout", "plan", "tables", "offsets", "runs", "launch")
+    __slots__ = ("launch", "layout", "offsets", "plan", "runs", "tables")
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
@@ -157,3 +157,18 @@ def _text(layout: Layout) -> str:
 
 
 contraction = registered(Contraction)
+
+
+def absorbing(body):
+    """Autocast for a product: operands that nobody else keeps are cast while packing.
+
+    Leaves and constants stay as they are (no copy is made). What an earlier operation computed is cast
+    first: the cast copy is what the tape keeps, at half the size.
+    """
+
+    def absorb(region, args):
+        if any(isinstance(a, Tensor) and not region.eligible(a) for a in args):  # float64 and integers
+            return body(*region.cast_all(args, region.dtype))
+        return body(*[region.absorbable(a) for a in args], compute=region.dtype)
+
+    return absorb
