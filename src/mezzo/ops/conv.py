@@ -13,45 +13,30 @@ from mezzo.rules import windows
 from mezzo.rules.samples import S, T
 
 
-def _window(stride, before, dilation, groups) -> Window:
-    return Window(tuple(stride), tuple(before), tuple(dilation), groups)
-
-
 def _forward(compute, input, weight, bias, size, stride, before, dilation, groups, _compute):
     x, w = input.layout, weight.layout
-    shape = (x.shape[0], w.shape[0], *size)
-    y = family.image_layout(
-        shape,
-        compute,
-        x.device,
-        family.is_channels_last(x) or (family.is_channels_last(w) and x.ndim == 4),
-    )
-    window = _window(stride, before, dilation, groups)
-    return y, lambda: (
-        family.forward(Geometry(x, w, y, window), None if bias is None else bias.layout, compute),
-        False,
-    )
+    last = family.is_channels_last(x) or (family.is_channels_last(w) and x.ndim == 4)
+    y = family.image_layout((x.shape[0], w.shape[0], *size), compute, x.device, last)
+    geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
+    return y, lambda: family.forward(geometry, None if bias is None else bias.layout, compute)
 
 
-def _input_grad(compute, grad, weight, size, stride, before, dilation, groups, _compute, dtype):
+def _input_grad(
+    compute, grad, weight, bias, size, stride, before, dilation, groups, _compute, dtype
+):
     y, w = grad.layout, weight.layout
-    x = family.image_layout(
-        (y.shape[0], w.shape[1] * groups, *size),
-        dtype or compute,
-        y.device,
-        family.is_channels_last(y),
-    )
-    window = _window(stride, before, dilation, groups)
-    return x, lambda: family.input_grad(Geometry(x, w, y, window), compute)
+    shape = (y.shape[0], w.shape[1] * groups, *size)
+    x = family.image_layout(shape, dtype or compute, y.device, family.is_channels_last(y))
+    geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
+    return x, lambda: family.input_grad(geometry, None if bias is None else bias.layout, compute)
 
 
 def _weight_grad(compute, grad, input, size, stride, before, dilation, groups, _compute, dtype):
     y, x = grad.layout, input.layout
-    w = family.image_layout(
-        (y.shape[1], x.shape[1] // groups, *size), dtype or compute, y.device, False
-    )
-    window = _window(stride, before, dilation, groups)
-    return w, lambda: (family.weight_grad(Geometry(x, w, y, window), compute), False)
+    shape = (y.shape[1], x.shape[1] // groups, *size)
+    w = family.image_layout(shape, dtype or compute, y.device, False)
+    geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
+    return w, lambda: family.weight_grad(geometry, compute)
 
 
 # ---- batching: examples join the batch axis, or, where weights differ, the groups
@@ -70,47 +55,33 @@ def _split(x: Tensor, axis: int, size: int) -> Tensor:
     return x.movedim(axis, 0)
 
 
-def _batch_images(record, size, args, batched, second_axis: int, joins_groups: bool):
-    """Rule for (image, other, ..., groups, ...): see the callers."""
-    at = record.names.index("groups")
-    args = list(args)
-    image, other = args[0], args[1]
-    if not joins_groups and 1 not in batched:
-        out = record.apply((_merge(image, True, 0, size), other, *args[2:]))
-        return _split(out, 0, size)
+def _batch_groups(record, size, args, batched, axis: int) -> Tensor:
+    """Every example a group of its own; axis: where the second operand's groups lie."""
+    args, at = list(args), record.names.index("groups")
     args[0], args[1] = (
-        _merge(image, 0 in batched, 1, size),
-        _merge(other, 1 in batched, second_axis, size),
+        _merge(args[0], 0 in batched, 1, size),
+        _merge(args[1], 1 in batched, axis, size),
     )
     args[at] *= size
-    return args
+    return record.apply(tuple(args))
 
 
-def _batch_forward(record, size, args, batched):
+def _batch(record, size, args, batched) -> Tensor:
+    """For an image, a weight and a bias."""
     bias = args[2]
-    if bias is not None and (1 in batched or 2 in batched):
-        plain = record.apply  # the bias is added outside: it may differ from example to example
-        y = (
-            _batch_forward(record, size, (*args[:2], None, *args[3:]), batched - {2})
-            if batched - {2}
-            else None
-        )
-        if y is None:
-            y = unsqueeze(plain((*args[:2], None, *args[3:])), 0)
-        tail = (1,) * (y.ndim - 3)
-        shape = (size, 1, -1, *tail) if 2 in batched else (1, 1, -1, *tail)
+    if bias is not None and (1 in batched or 2 in batched):  # it may differ: added outside
+        without = (*args[:2], None, *args[3:])
+        rest = batched - {2}
+        y = _batch(record, size, without, rest) if rest else unsqueeze(record.apply(without), 0)
+        shape = (size if 2 in batched else 1, 1, -1, *(1,) * (y.ndim - 3))
         return y + reshape(bias, shape)
-    out = _batch_images(record, size, args, batched, 0, False)
-    return out if isinstance(out, Tensor) else _split(record.apply(tuple(out)), 1, size)
+    if 1 in batched:
+        return _split(_batch_groups(record, size, args, batched, 0), 1, size)
+    return _split(record.apply((_merge(args[0], True, 0, size), *args[1:])), 0, size)
 
 
-def _batch_input_grad(record, size, args, batched):
-    out = _batch_images(record, size, args, batched, 0, False)
-    return out if isinstance(out, Tensor) else _split(record.apply(tuple(out)), 1, size)
-
-
-def _batch_weight_grad(record, size, args, batched):
-    return _split(record.apply(tuple(_batch_images(record, size, args, batched, 1, True))), 0, size)
+def _batch_weight_grad(record, size, args, batched) -> Tensor:
+    return _split(_batch_groups(record, size, args, batched, 1), 0, size)
 
 
 # ---- the three products
@@ -118,7 +89,16 @@ def _batch_weight_grad(record, size, args, batched):
 
 def _vjp_forward_x(g, _y, _input, weight, _b, size, stride, before, dilation, groups, compute):
     return convolve_input_grad(
-        g, weight, tuple(_input.shape[2:]), stride, before, dilation, groups, compute, _input.dtype
+        g,
+        weight,
+        None,
+        tuple(_input.shape[2:]),
+        stride,
+        before,
+        dilation,
+        groups,
+        compute,
+        _input.dtype,
     )
 
 
@@ -132,7 +112,7 @@ def _vjp_forward_b(g, _y, _x, _w, _b, size, stride, before, dilation, groups, co
     return g.sum((0, *range(2, g.ndim)), dtype=_b.dtype)
 
 
-@convolution(rule=_forward, where="", batch=_batch_forward, samples=[],
+@convolution(rule=_forward, where="", batch=_batch, samples=[],
              vjp={"input": _vjp_forward_x, "weight": _vjp_forward_w, "bias": _vjp_forward_b})  # fmt: skip
 def convolve(
     input: Tensor,
@@ -152,42 +132,29 @@ def convolve(
     """
 
 
-def _vjp_input_g(g, _y, _grad, weight, size, stride, before, dilation, groups, compute, dtype):
-    return convolve(
-        g,
-        weight,
-        None,
-        tuple(_grad.shape[2:]),
-        stride,
-        before,
-        dilation,
-        groups,
-        compute or weight.dtype,
-    )
+def _vjp_input_g(g, _y, _grad, weight, _b, size, stride, before, dilation, groups, compute, dtype):
+    to = tuple(_grad.shape[2:])
+    return convolve(g, weight, None, to, stride, before, dilation, groups, compute or weight.dtype)
 
 
-def _vjp_input_w(g, _y, grad, _w, size, stride, before, dilation, groups, compute, dtype):
+def _vjp_input_w(g, _y, grad, _w, _b, size, stride, before, dilation, groups, compute, dtype):
+    to = tuple(_w.shape[2:])
     return convolve_weight_grad(
-        grad,
-        g,
-        tuple(_w.shape[2:]),
-        stride,
-        before,
-        dilation,
-        groups,
-        compute or grad.dtype,
-        _w.dtype,
+        grad, g, to, stride, before, dilation, groups, compute or grad.dtype, _w.dtype
     )
 
 
-@convolution(rule=_input_grad, where="", batch=_batch_input_grad, samples=[],
-             vjp={"grad": _vjp_input_g, "weight": _vjp_input_w})  # fmt: skip
-def convolve_input_grad(
-    grad: Tensor, weight: Tensor, size, stride, before, dilation, groups, compute=None, dtype=None
-) -> Tensor:
-    """The gradient of convolve by its input, an image of `size`; also the transposed convolution.
+def _vjp_input_b(g, _y, _g, _w, _b, size, stride, before, dilation, groups, compute, dtype):
+    return g.sum((0, *range(2, g.ndim)), dtype=_b.dtype)
 
-    Math: x[n, c, i] = sum_{o, k, t : stride t + dilation k - before = i} weight[o, c, k] grad[n, o, t]
+
+@convolution(rule=_input_grad, where="", batch=_batch, samples=[],
+             vjp={"grad": _vjp_input_g, "weight": _vjp_input_w, "bias": _vjp_input_b})  # fmt: skip
+def convolve_input_grad(grad: Tensor, weight: Tensor, bias: Tensor | None, size, stride, before, dilation, groups,
+                        compute=None, dtype=None) -> Tensor:  # fmt: skip
+    """The gradient of convolve by its input, an image of `size`; with a bias the transposed convolution.
+
+    Math: x[n, c, i] = sum_{o, k, t : stride t + dilation k - before = i} weight[o, c, k] grad[n, o, t] + bias[c]
     """
 
 
@@ -209,6 +176,7 @@ def _vjp_weight_x(g, _y, grad, _x, size, stride, before, dilation, groups, compu
     return convolve_input_grad(
         grad,
         g,
+        None,
         tuple(_x.shape[2:]),
         stride,
         before,
@@ -331,9 +299,7 @@ def _transposed(
                  for n, s, p, d, k, e in zip(x.shape[2:], stride, padding, dilation, kernel, extra))  # fmt: skip
     if any(n < 1 for n in size):
         raise Fact(ShapeError, f"calculated output size per channel {size} is too small")
-    y = convolve_input_grad(x, weight, size, stride, padding, dilation, groups, compute, None)
-    if bias is not None:
-        y = y + reshape(bias if bias.dtype is y.dtype else bias.to(y.dtype), (-1, *(1,) * axes))
+    y = convolve_input_grad(x, weight, bias, size, stride, padding, dilation, groups, compute)
     return squeeze_dims(y, (0,)) if input.ndim == axes + 1 else y
 
 
@@ -361,12 +327,13 @@ def _conv_transpose3d(*args, compute=None):
     return _transposed(3, *args, compute)
 
 
+FLOATS = (dtypes.float32, dtypes.float64, dtypes.bfloat16, dtypes.float16)
 _TOO_MANY = (S(T(1, 3, 5, 5), T(4, 2, 3, 3)), RuntimeError, "channels")
 
 
 @composite(where="mezzo nn.functional", cast="low", samples=[
     S(T(2, 3, 9), T(4, 3, 3), T(4)), S(T(3, 9), T(4, 3, 3)), S(T(2, 4, 12), T(6, 2, 3), T(6), 2, 1, 2, 2),
-    S(T(2, 3, 9), T(4, 3, 4), padding="same"), S(T(2, 3, 9), T(3, 1, 3), groups=3, padding=1), S(T(0, 3, 9), T(4, 3, 3))],
+    S(T(2, 3, 9), T(4, 3, 4), padding="same"), S(T(2, 3, 9), T(3, 1, 3), groups=3, padding=1), S(T(0, 3, 9), T(4, 3, 3), only=FLOATS)],
     errors=[(S(T(1, 3, 5), T(4, 2, 3)), RuntimeError, "channels"), (S(T(1, 3, 2), T(4, 3, 3)), RuntimeError, "Kernel size")])  # fmt: skip
 def conv1d(
     input: Tensor,
@@ -394,7 +361,7 @@ conv1d.absorb = absorbing(_conv1d)
     S(T(2, 3, 6, 7), T(4, 3, 3, 3), T(4)), S(T(2, 3, 6, 7), T(4, 3, 3, 3), T(4), padding=1), S(T(3, 6, 7), T(4, 3, 2, 3)),
     S(T(2, 4, 9, 8), T(6, 2, 3, 2), T(6), (2, 1), (1, 0), (1, 2), 2), S(T(2, 3, 6, 7), T(4, 3, 4, 3), padding="same", dilation=2),
     S(T(2, 4, 5, 5), T(4, 1, 3, 3), padding=1, groups=4), S(T(2, 3, 6, 6), T(4, 3, 2, 2), stride=2),
-    S(T(2, 3, 7, 7), T(4, 3, 1, 1), stride=3), S(T(0, 3, 6, 7), T(4, 3, 3, 3))],
+    S(T(2, 3, 7, 7), T(4, 3, 1, 1), stride=3), S(T(0, 3, 6, 7), T(4, 3, 3, 3), only=FLOATS)],
     errors=[_TOO_MANY, (S(T(1, 3, 2, 2), T(4, 3, 3, 3)), RuntimeError, "Kernel size"),
             (S(T(1, 3, 5, 5), T(4, 3, 3, 3), stride=0), RuntimeError, "stride")])  # fmt: skip
 def conv2d(

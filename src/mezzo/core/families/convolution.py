@@ -22,7 +22,7 @@ from mezzo.core.record import Primitive, registered
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, dtype
-from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.errors import DTypeError, Fact
 from mezzo.kernels.cpu import conv, pool
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
 from mezzo.kernels.cpu.entry import launch, launch_unlocked
@@ -45,13 +45,11 @@ class Window:
 class ConvPlan:
     """The launches of one convolution."""
 
-    __slots__ = ("clears", "launch", "layout", "plans", "workspace")
+    __slots__ = ("launch", "layout", "plans", "workspace")
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
         out = empty(self.layout)
-        if self.clears:
-            out._array()[...] = 0
         bias = args[2].ptr if isinstance(args[2], Tensor) else 0
         if self.plans:
             scratch = allocate(self.workspace, Storage)
@@ -108,6 +106,11 @@ class Geometry:
         """Neighbours along one axis of a tensor."""
         return Axis(np.arange(count) * of.byte_strides()[axis])
 
+    def bias_steps(self, bias: Layout | None, count: int) -> list[int]:
+        """Byte offsets of the groups in a bias with `count` elements for each."""
+        size = 0 if bias is None else bias.strides[0] * bias.dtype.itemsize
+        return [g * count * size for g in range(self.window.groups)]
+
     def step(self, of: Layout, axis: int, count: int) -> list[int]:
         """Byte offsets of the groups in a tensor."""
         return [g * count * of.byte_strides()[axis] for g in range(self.window.groups)]
@@ -154,10 +157,12 @@ def forward(g: Geometry, bias: Layout | None, compute: dtype) -> list:
     w = _operand(g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, g.last))
     x = _operand(g.x, g.patches(), g.taps(g.x, 1, g.channels, True, g.last), g.image)
     out = (g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
-    b = [0] * g.window.groups
-    if bias is not None:
-        b = [i * g.outs * bias.strides[0] * bias.dtype.itemsize for i in range(g.window.groups)]
-    groups = [g.step(g.w, 0, g.outs), g.step(g.x, 1, g.channels), g.step(g.y, 1, g.outs), b]
+    groups = [
+        g.step(g.w, 0, g.outs),
+        g.step(g.x, 1, g.channels),
+        g.step(g.y, 1, g.outs),
+        g.bias_steps(bias, g.outs),
+    ]
     return [_planned(w, x, out, compute, groups, g.last, bias)]
 
 
@@ -176,29 +181,22 @@ def weight_grad(g: Geometry, compute: dtype) -> list:
     return [_planned(y, x, out, compute, groups, False, weight_first=False)]
 
 
-def input_grad(g: Geometry, compute: dtype) -> tuple[list, bool]:
-    """x: channels by pixels, one product for every phase of the stride; True if some pixels get nothing."""
-    if _tiles(g):
-        return [_tiled(g, compute)], False
-    plans, clears = [], False
+def input_grad(g: Geometry, bias: Layout | None, compute: dtype) -> list:
+    """x: channels by pixels, one product for every phase of the stride."""
+    if bias is None and _tiles(g):
+        return [_tiled(g, compute)]
     phases = itertools.product(*[range(min(s, n)) for s, n in zip(g.window.stride, g.image)])
-    for phase in phases:
-        made = _phase(g, phase, compute)
-        plans += [] if made is None else [made]
-        clears |= made is None
-    return plans, clears
+    return [_phase(g, phase, bias, compute) for phase in phases]
 
 
-def _phase(g: Geometry, phase: Ints, compute: dtype):
-    """The product for the pixels phase + stride j: the taps that meet them, and y around j."""
+def _phase(g: Geometry, phase: Ints, bias: Layout | None, compute: dtype):
+    """The product for the pixels phase + stride j: the taps that meet them (or none), and y around j."""
     window, xs, ws, ys = g.window, g.x.byte_strides(), g.w.byte_strides(), g.y.byte_strides()
     taps = []
     for f, k, s, p, d in zip(phase, g.kernel, window.stride, window.before, window.dilation):
         taps.append([i for i in range(k) if (f + p - i * d) % s == 0])
-    if not all(taps):
-        return None
     shifts = [
-        np.array([(f + p - i * d) // s for i in t])
+        np.array([(f + p - i * d) // s for i in t], np.int64)
         for t, f, s, p, d in zip(taps, phase, window.stride, window.before, window.dilation)
     ]
     counts = [-(-(n - f) // s) for n, f, s in zip(g.image, phase, window.stride)]
@@ -224,9 +222,9 @@ def _phase(g: Geometry, phase: Ints, compute: dtype):
         g.step(g.w, 0, g.outs),
         g.step(g.y, 1, g.outs),
         g.step(g.x, 1, g.channels),
-        [0] * window.groups,
+        g.bias_steps(bias, g.channels),
     ]
-    return _planned(w, y, out, compute, groups, g.last)
+    return _planned(w, y, out, compute, groups, g.last, bias)
 
 
 def _tiles(g: Geometry) -> bool:
@@ -270,7 +268,7 @@ class Swapped:
 
 
 class Convolution(Primitive):
-    """A record of one of the three products. rule(record, args) -> (out layout, plans, clears)."""
+    """A record of one of the three products. rule(compute, *args) -> (out layout, build), build() -> plans."""
 
     family = "convolution"
 
@@ -287,22 +285,12 @@ class Convolution(Primitive):
         compute = compute_dtype([t.layout for t in tensors], dict(zip(self.names, args))["compute"])
         plan = ConvPlan()
         plan.layout, build = self.rule(compute, *args)
-        plan.clears, plan.plans, plan.workspace = False, [], 0
+        plan.plans, plan.workspace = [], 0
         work = plan.layout.numel * max(t.layout.numel for t in tensors)
         plan.launch = launch_unlocked if work > 1 << 24 else launch
         if device is devices.meta or not plan.layout.numel:
             return plan
-        if not all(t.layout.numel for t in tensors[:2]):
-            plan.clears = True  # sums of nothing
-            if len(tensors) > 2:
-                raise Fact(
-                    ShapeError,
-                    "the input has no channels, and a bias to add",
-                    "Leave the bias away.",
-                )
-            return plan
-        found, plan.clears = build()
-        plan.plans = [Swapped(p) if swap else p for p, swap in found]
+        plan.plans = [Swapped(p) if swap else p for p, swap in build()]
         plan.workspace = max((p.plan.workspace_bytes for p in plan.plans), default=0)
         return plan
 

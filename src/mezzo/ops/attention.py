@@ -1,0 +1,159 @@
+"""Attention."""
+
+from __future__ import annotations
+
+import math
+
+from mezzo import dtypes
+from mezzo.core.families.elementwise import elementwise
+from mezzo.core.families.rows import rows
+from mezzo.core.record import composite
+from mezzo.core.tensor import Tensor
+from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
+from mezzo.kernels import ir as k
+from mezzo.kernels.cpu.rows import Rows
+from mezzo.ops.create import arange
+from mezzo.ops.linalg import product
+from mezzo.ops.random import dropout
+from mezzo.ops.shape import reshape, transpose
+from mezzo.ops.softmax import ordered_max, row_frame, softmax_backward
+from mezzo.rules import batching
+from mezzo.rules.samples import S, T, truth
+
+_LOWEST = -math.inf
+
+
+@elementwise(where="", raw=("row", "column"), kernel=lambda x, row, column, fill: k.where(column <= row, x, fill),
+             vjp={"input": lambda g, _y, _x, row, column, fill: hide_after(g, row, column, 0.0)},
+             samples=[S(T(2, 3), T(2, 1, kind="index", high=2), T(3, kind="index", high=3))],
+             reference=lambda x, row, column: x.masked_fill(column > row, _LOWEST))  # fmt: skip
+def hide_after(input: Tensor, row: Tensor, column: Tensor, fill=_LOWEST) -> Tensor:
+    """input where column <= row, else fill."""
+
+
+@elementwise(where="", raw=("keep",), kernel=lambda x, keep, fill: k.where(keep, x, fill),
+             vjp={"input": lambda g, _y, _x, keep, fill: hide_where_not(g, keep, 0.0)},
+             samples=[S(T(2, 3), truth(2, 3)), S(T(2, 2, 3), truth(2, 3))],
+             reference=lambda x, keep: x.masked_fill(~keep, _LOWEST))  # fmt: skip
+def hide_where_not(input: Tensor, keep: Tensor, fill=_LOWEST) -> Tensor:
+    """input where keep is true, else fill."""
+
+
+def _weights(x: k.Expr) -> Rows:
+    largest = ordered_max(x)
+    e = k.exp(x - largest)
+    return Rows(each=(k.where(largest.eq(_LOWEST), 0.0, e * (1.0 / k.row_sum(e))),))
+
+
+@rows(kernel=_weights, where="", batch=batching.elementwise,
+      vjp={"input": lambda g, y, _x: softmax_backward(g, y, -1)},
+      samples=[S(T(3, 5))], reference=lambda x: x.softmax(-1))  # fmt: skip
+def attention_weights(input: Tensor) -> Tensor:
+    """softmax along the last axis; zeros where all of a row is -inf."""
+    return row_frame(input, -1, [])
+
+
+def _checked(query: Tensor, key: Tensor, value: Tensor, mask, is_causal: bool) -> None:
+    for name, tensor in (("query", query), ("key", key), ("value", value)):
+        if tensor.ndim < 2:
+            raise Fact(
+                ShapeError, f"{name} must have at least 2 axes, and has shape {list(tensor.shape)}"
+            )
+        if tensor.dtype is not query.dtype:
+            raise Fact(DTypeError, f"Expected query, key, and value to have the same dtype, but {name} is {tensor.dtype.name} "
+                                   f"and query {query.dtype.name}", "Convert with .to(query.dtype).")  # fmt: skip
+    if query.dtype.category != dtypes.FLOAT:
+        raise Fact(
+            DTypeError,
+            f"is not implemented for {query.dtype.name}; it needs a floating dtype",
+            "Convert with x.float().",
+        )
+    if query.shape[-1] != key.shape[-1]:
+        raise Fact(
+            ShapeError,
+            f"query has {query.shape[-1]} features and key {key.shape[-1]}; they must be equal",
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise Fact(
+            ShapeError,
+            f"key has length {key.shape[-2]} and value {value.shape[-2]}; they must be equal",
+        )
+    if mask is None:
+        return
+    if is_causal:
+        raise Fact(
+            ShapeError,
+            "Explicit attn_mask should not be set when is_causal=True",
+            "Pass one of them.",
+        )
+    if (
+        mask.dtype is not dtypes.bool_
+        and mask.dtype is not query.dtype
+        and mask.dtype is not dtypes.float32
+    ):
+        raise Fact(DTypeError, f"Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
+                               f"{mask.dtype.name} and query.dtype: {query.dtype.name}")  # fmt: skip
+
+
+def _shared_heads(query: Tensor, tensor: Tensor, name: str) -> Tensor:
+    """The heads of key or value repeated such that each group of query heads has its own."""
+    if query.ndim < 3 or tensor.ndim < 3:
+        raise Fact(
+            ShapeError, f"enable_gqa needs a head axis, and {name} has shape {list(tensor.shape)}"
+        )
+    have, want = tensor.shape[-3], query.shape[-3]
+    if have == want:
+        return tensor
+    if have == 0 or want % have:
+        raise Fact(
+            ShapeError, f"query has {want} heads, which is no multiple of the {have} of {name}"
+        )
+    lead, tail = tuple(tensor.shape[:-2]), tuple(tensor.shape[-2:])
+    spread = tensor.unsqueeze(-3).expand((*lead, want // have, *tail))
+    return reshape(spread, (*lead[:-1], want, *tail))
+
+
+def _composed(query, key, value, mask, dropout_p, is_causal, scale) -> Tensor:
+    """Attention by whole matrices of scores, in float32 or wider."""
+    low = query.dtype
+    wide = dtypes.float64 if low is dtypes.float64 else dtypes.float32
+    scores = product(query, transpose(key, -2, -1), None, low, wide) * scale
+    if is_causal:
+        rows_at = arange(query.shape[-2], device=query.device)
+        scores = hide_after(
+            scores, reshape(rows_at, (-1, 1)), arange(key.shape[-2], device=query.device)
+        )
+    elif mask is not None:
+        if mask.dtype is dtypes.bool_:
+            scores = hide_where_not(scores, mask)
+        else:
+            scores = scores + mask
+    weights = attention_weights(scores)
+    if dropout_p > 0.0:
+        weights = dropout(weights, dropout_p)
+    return product(weights, value, None, wide, low)
+
+
+@composite(where="nn.functional", cast="low", samples=[
+    S(T(2, 3, 5, 4), T(2, 3, 6, 4), T(2, 3, 6, 7)), S(T(2, 3, 5, 4), T(2, 3, 5, 4), T(2, 3, 5, 4), is_causal=True),
+    S(T(2, 3, 5, 4), T(2, 3, 6, 4), T(2, 3, 6, 4), truth(5, 6)), S(T(2, 3, 5, 4), T(2, 3, 6, 4), T(2, 3, 6, 4), T(2, 1, 5, 6)),
+    S(T(5, 4), T(6, 4), T(6, 4), scale=0.3), S(T(2, 4, 5, 4), T(2, 2, 6, 4), T(2, 2, 6, 4), enable_gqa=True),
+    S(T(3, 5, 4), T(3, 2, 4), T(3, 2, 4), is_causal=True)],
+    errors=[(S(T(2, 5, 4), T(2, 6, 3), T(2, 6, 4)), RuntimeError, "features"),
+            (S(T(2, 5, 4), T(2, 6, 4), T(2, 6, 4), T(5, 6), is_causal=True), RuntimeError, "is_causal")])  # fmt: skip
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p=0.0,
+                                 is_causal=False, *, scale=None, enable_gqa=False) -> Tensor:  # fmt: skip
+    """Values averaged with weights softmax(query key^T scale), for each position of the query.
+
+    Math:   y = softmax(query @ key.T * scale + mask) @ value; scale: 1 / sqrt(features) unless given
+    Shapes: (..., l, e), (..., s, e), (..., s, v), mask broadcastable to (..., l, s) -> (..., l, v)
+    Dtypes: all the same; scores and their softmax are float32 or wider
+    Source: torch.nn.functional.scaled_dot_product_attention
+    """
+    _checked(query, key, value, attn_mask, is_causal)
+    if not 0.0 <= dropout_p <= 1.0:
+        raise Fact(ArgumentValueError, f"dropout_p is {dropout_p}; it must lie between 0 and 1")
+    if enable_gqa:
+        key, value = _shared_heads(query, key, "key"), _shared_heads(query, value, "value")
+    scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    return _composed(query, key, value, attn_mask, dropout_p, is_causal, scale)
