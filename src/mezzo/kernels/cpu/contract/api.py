@@ -72,7 +72,7 @@ class Problem(NamedTuple):
 class Contraction:
     """out[m, n] = epilogue(alpha sum over k of a[m, k] b[k, n] + beta bias[m, n]), for some types.
 
-    readers pack operands that are not strided matrices (drive.py); their plans ignore those strides.
+    readers pack operands that are not strided matrices (drive.py); plans ignore their strides.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Contraction:
         return self.plan_as(problem)
 
     def plan_as(self, of: Problem, path: int = 0, swap: int = 0) -> Plan:
-        """The plan for one path (0: packed, then those of skinny.PATHS); swap: a and b trade places."""
+        """The plan for a path (0: packed, then those of skinny.PATHS); swap: a, b trade places."""
         work = of.m * of.n * max(of.k, 1)
         lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
         serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
@@ -158,7 +158,7 @@ def kernel(
 ) -> Contraction:
     """The contraction for these storage types (bias: its type, or None) and this compute type.
 
-    epilogue is an expression of load(0), an f32 (f64 if compute is), applied before the one rounding.
+    epilogue is an expression of load(0), an f32 (f64 if compute is), applied before rounding.
     """
     chosen = scheme(a, b, out, compute, bias)
     if epilogue is not None and epilogue.type != chosen.acc:

@@ -128,8 +128,9 @@ def _task(program: Program, scheme: Scheme) -> None:
             inside = f.min(f.sub(depth, k1), slice_k)
             left = _side(f, scheme.panel_a, "1", pointer(f, "space"), i0, i1, k1, inside,
                          lambda *at: _pack_a(f, scheme, *at))  # fmt: skip
-            right = _side(f, scheme.panel_b, "2", f.at(pointer(f, "space"), get(f, "at_b")), j0, j1, k1,
-                          inside, lambda *at: _pack_b(f, scheme, *at))  # fmt: skip
+            at_b = f.at(pointer(f, "space"), get(f, "at_b"))
+            right = _side(f, scheme.panel_b, "2", at_b, j0, j1, k1, inside,
+                          lambda *at: _pack_b(f, scheme, *at))  # fmt: skip
             with f.loop(j0, j1) as j, f.loop(i0, i1) as i:
                 near = f.add(f.mul(f.sub(j, j0), group_m), f.sub(i, i0))
                 far = f.add(f.mul(j, panels_m), i)
@@ -188,7 +189,8 @@ def _product(program: Program, scheme: Scheme) -> None:
             rows, columns = f.min(f.sub(m, row), step_m), f.min(f.sub(n, column), step_n)
             panels_m = f.ceil_div(rows, scheme.tile_rows)
             panels_n = f.ceil_div(columns, scheme.tile_columns)
-            for name, value in (("row", row), ("rows", rows), ("column", column), ("columns", columns),
+            for name, value in (("row", row), ("rows", rows), ("column", column),
+                                ("columns", columns),
                                 ("panels_m", panels_m), ("panels_n", panels_n)):  # fmt: skip
                 put(f, name, value)
             # the columns packed for the block of rows above serve again if they span all of k

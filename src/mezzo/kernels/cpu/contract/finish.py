@@ -1,7 +1,7 @@
 """The end of a tile: scale, add the bias, apply the epilogue, round once to the output type, store.
 
-`void @finish(ptr ctx, ptr tile, i64 row, i64 rows, i64 column, i64 columns)` stores the valid part of
-a tile of accumulators whose first element is out[row, column].
+`void @finish(ptr ctx, ptr tile, i64 row, i64 rows, i64 column, i64 columns)` stores the valid part
+of a tile of accumulators whose first element is out[row, column].
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def store_some(f: Function, raw: str, pointer: str, storage: str, width: int, co
         f.program.declares.add(f"declare void @{name}({vector}, ptr, <{width} x i1>)")
         lanes = mask(f, count, width)
         f.do(
-            f"call void @{name}({vector} {value}, ptr align {size} {pointer}, <{width} x i1> {lanes})"
+            f"call void @{name}({vector} {value}, ptr align {size} {pointer}, "
+            f"<{width} x i1> {lanes})"
         )
     else:
         f.call(
@@ -184,7 +185,10 @@ def to_bf16(f: Function, value: str, width: int) -> str:
 
 
 def operand(f: Function, raw: str, storage: str, compute: str, acc: str, width: int) -> str:
-    """A stored float rounded to the compute type, as f32 or f64. f64 passes through f32, as PyTorch's does."""
+    """A stored float rounded to the compute type, as f32 or f64.
+
+    f64 reaches bf16 and f16 through f32, as in PyTorch.
+    """
     value = widen(f, raw, storage, acc, width)
     if compute not in ("bf16", "f16") or storage == compute:
         return value

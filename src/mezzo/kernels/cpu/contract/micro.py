@@ -49,7 +49,7 @@ def choose(f: Function, scheme: Scheme, rows: str, columns: str) -> str:
 
 
 def _vectors(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
-    """Accumulators in vector registers; each step multiplies broadcast rows by vectors of columns."""
+    """Accumulators in vector registers; a step multiplies broadcast rows by vectors of columns."""
     size = SIZE[scheme.acc]
     kind, element = wide(FLOAT[scheme.acc], scheme.width), FLOAT[scheme.acc]
     cells = [(i, j) for i in range(rows) for j in range(vectors)]

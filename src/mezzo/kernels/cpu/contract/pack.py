@@ -113,7 +113,7 @@ class Packer:
         return f.mul(lane, panel.lane_bytes)
 
     def put_square(self, f: Function, vectors: list[str], kk: str, row: int, along_k: bool) -> None:
-        """Store width x width lanes; vectors lie along k (one per row), or along rows (one per k)."""
+        """Store width x width lanes; vectors lie along k (one per row) or rows (one per k)."""
         panel = self.panel
         if along_k != panel.k_fast:
             vectors = self.transpose(f, vectors)

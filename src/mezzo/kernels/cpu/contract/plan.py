@@ -52,7 +52,7 @@ def parts(size: int, limit: int) -> int:
 
 
 def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
-    """How a product of these sizes is cut. Only k's slices change the result; k alone decides them."""
+    """How a product of these sizes is cut. Of all this only slice_k matters to the result."""
     slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
     block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
@@ -78,12 +78,12 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
     own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
     scratch = up(near + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + chunks * scratch, 64)
-    return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n, at_b,
-                  at_sums, private, near)  # fmt: skip
+    return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
+                  at_b, at_sums, private, near)  # fmt: skip
 
 
 def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> int:
-    """The path of a product of few rows: 1 where b is contiguous along n, 2 along k; 0 if not one."""
+    """The path of a product of few rows: 1 for b contiguous along n, 2 along k; 0 if not one."""
     if m == 0 or n == 0:
         return 0
     along_k, along_n = strides

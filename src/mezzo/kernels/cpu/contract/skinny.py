@@ -78,7 +78,7 @@ def _prepare(program: Program, scheme: Scheme) -> None:
 
 
 def _body(program: Program, scheme: Scheme, path: str, kernel: str) -> None:
-    """Tasks of columns; within one, groups of rows, so that b comes from the caches after the first."""
+    """Tasks of columns; within one, groups of rows: after the first, b comes from the caches."""
     with program.function(path + "_body", BODY) as f:
         m, n, line = get(f, "m"), get(f, "n"), _line_bytes(f, scheme)
         b, b_n, space = pointer(f, "b0"), get(f, "b_n"), pointer(f, "space")

@@ -1,7 +1,7 @@
 """What a contraction is called with, and the context that its functions share.
 
-A kernel receives ARGUMENTS, one 8-byte slot each; the last points to a block of CONSTANTS. The entry
-copies both to a context on its stack; LOCALS follow there. Every function finds a field by name.
+A kernel receives ARGUMENTS, one 8-byte slot each; the last points to a block of CONSTANTS. The
+entry copies both to a context on its stack; LOCALS follow there. A field is found by its name.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ ARGUMENTS = (
     "a_offsets", "b_offsets", "out_offsets", "bias_offsets",
     "alpha", "beta", "source", "constants",
 )  # fmt: skip
-# Found once for sizes and strides. Strides are in bytes. Lanes are parts of the batch that run side by
-# side, each with its own workspace; chunks are parts of one product, each with its own scratch.
-# Blocks and slices are in elements, groups in panels. private: 1 or 2 if a task packs its own panels of
-# a or of b, because no other task needs them.
+# Found once for sizes and strides. Strides are in bytes. Lanes are parts of the batch that run side
+# by side, each with its own workspace; chunks are parts of one product, each with its own scratch.
+# Blocks and slices are in elements, groups in panels. private: 1 or 2 if a task packs its own
+# panels of a or of b, because no other task needs them.
 CONSTANTS = (
     "m", "n", "k", "batch",
     "a_m", "a_k", "b_k", "b_n", "out_m", "out_n", "bias_m", "bias_n",
@@ -28,7 +28,8 @@ CONSTANTS = (
 )  # fmt: skip
 LOCALS = (
     "a0", "b0", "out0", "bias0", "space",
-    "row", "rows", "column", "columns", "k0", "depth", "first", "last", "panels_m", "panels_n", "shared_m",
+    "row", "rows", "column", "columns", "k0", "depth", "first", "last",
+    "panels_m", "panels_n", "shared_m",
 )  # fmt: skip
 FIELDS = ARGUMENTS + CONSTANTS + LOCALS
 PASSED = len(ARGUMENTS) + len(CONSTANTS)
