@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mezzo import dtypes
 from mezzo.core.families import convolution as family
 from mezzo.core.families.contraction import absorbing
 from mezzo.core.families.convolution import Geometry, Window, convolution
