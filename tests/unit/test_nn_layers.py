@@ -27,11 +27,16 @@ BatchNorm2d(4) BatchNorm2d(4,momentum=None) BatchNorm2d(4,affine=False) BatchNor
 InstanceNorm2d(4) InstanceNorm2d(4,affine=True,track_running_stats=True) GroupNorm(2,4) GroupNorm(4,4,affine=False)
 LayerNorm(8) LayerNorm((6,8),bias=False) LayerNorm(8,elementwise_affine=False) RMSNorm(8) RMSNorm((6,8),eps=1e-3)
 Linear(8,3) Linear(8,3,bias=False)
+ConvTranspose2d(4,3,3) ConvTranspose2d(4,6,3,stride=2,padding=1,output_padding=1,groups=2) ConvTranspose2d(4,2,(2,3),dilation=2,bias=False)
 """.split()
 SEQUENCES = """
 Conv1d(4,6,3) Conv1d(4,6,3,stride=2,padding=1,groups=2) Conv1d(4,2,4,padding='same')
-Conv1d(4,2,3,padding=2,padding_mode='replicate') MaxPool1d(2) AvgPool1d(3,2) AdaptiveAvgPool1d(3)
+ConvTranspose1d(4,3,3,2) Conv1d(4,2,3,padding=2,padding_mode='replicate') MaxPool1d(2) AvgPool1d(3,2) AdaptiveAvgPool1d(3)
 BatchNorm1d(4) InstanceNorm1d(4) ReflectionPad1d((1,2)) ReplicationPad1d(1)
+""".split()
+VOLUMES = """
+Conv3d(2,3,2) Conv3d(2,4,(1,2,3),stride=2,groups=2) ConvTranspose3d(2,3,2,stride=2) BatchNorm3d(2)
+InstanceNorm3d(2,affine=True) ReplicationPad3d(1)
 """.split()
 LOSSES = """
 MSELoss() MSELoss(reduction='sum') L1Loss() L1Loss(reduction='none') SmoothL1Loss(beta=0.5)
@@ -56,6 +61,7 @@ SIGNS = np.where(rng.random(4) > 0.5, 1.0, -1.0).astype(np.float32)
 CASES = (
     [(text, floats(2, 4, 6, 8)) for text in ACTIVATIONS]
     + [(text, floats(2, 4, 10)) for text in SEQUENCES]
+    + [(text, floats(2, 2, 4, 5, 3)) for text in VOLUMES]
     + [(text, floats(5, 3), floats(5, 3)) for text in LOSSES]
     + [(text, floats(5, 3), np.array([0, 2, 1, 1, 0])) for text in CLASSES]
     + [
@@ -208,6 +214,18 @@ def test_transformer_encoder():
     )
 
 
+def test_output_size_of_transposed_convolutions():
+    theirs, ours = torch.nn.ConvTranspose2d(1, 2, 3, 2), nn.ConvTranspose2d(1, 2, 3, 2)
+    load(ours, theirs)
+    x = floats(2, 1, 4, 5)
+    for size in ((9, 11), (10, 12), (2, 2, 9, 12)):
+        close(
+            ours(mezzo.tensor(x), output_size=size),
+            theirs(torch.tensor(x), output_size=size),
+            f"output size {size}",
+        )
+
+
 def test_every_function_layer_has_its_function():
     for name in nn.__all__:
         layer = getattr(nn, name)
@@ -222,6 +240,12 @@ def test_every_function_layer_has_its_function():
         (lambda: nn.Conv2d(2, 4, 3, padding="some"), ValueError, "padding string"),
         (lambda: nn.Conv2d(2, 4, 3, 2, padding="same"), ValueError, "strided"),
         (lambda: nn.Conv2d(2, 4, 3, padding_mode="mirror"), ValueError, "padding_mode"),
+        (lambda: nn.ConvTranspose2d(2, 4, 3, padding_mode="reflect"), ValueError, "Only .zeros."),
+        (
+            lambda: nn.ConvTranspose2d(2, 4, 3, 2)(mezzo.zeros(1, 2, 3, 3), output_size=(7, 9)),
+            ValueError,
+            "valid sizes range from",
+        ),
         (lambda: nn.Embedding(3, 2, padding_idx=5), ValueError, "within num_embeddings"),
         (lambda: nn.MultiheadAttention(5, 2), ValueError, "divisible by num_heads"),
         (lambda: nn.GroupNorm(3, 4), ValueError, "divisible by num_groups"),

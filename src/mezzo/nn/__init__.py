@@ -48,6 +48,10 @@ from mezzo.nn.containers import (
 from mezzo.nn.conv import (
     Conv1d,
     Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
 )
 from mezzo.nn.dropout import (
     AlphaDropout,
@@ -87,9 +91,11 @@ from mezzo.nn.module import (
 from mezzo.nn.normalization import (
     BatchNorm1d,
     BatchNorm2d,
+    BatchNorm3d,
     GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
+    InstanceNorm3d,
     LayerNorm,
     RMSNorm,
 )

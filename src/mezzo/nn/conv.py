@@ -42,13 +42,16 @@ class _Conv(Module):
         self.groups, self.padding_mode = groups, padding_mode
         self._check()
         made = {"device": device, "dtype": dtype}
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        shape = (*self._channel_axes(), *self.kernel_size)
         self.weight = Parameter(ops.empty(shape, **made))
         self.register_parameter(
             "bias", Parameter(ops.empty((out_channels,), **made)) if bias else None
         )
         self._sides = self._padding_by_side()
         self.reset_parameters()
+
+    def _channel_axes(self) -> tuple[int, int]:
+        return self.out_channels, self.in_channels // self.groups
 
     def _check(self) -> None:
         name = type(self).__name__
@@ -113,9 +116,10 @@ class _Conv(Module):
         for name, usual in (
             ("padding", (0,) * self.axes),
             ("dilation", (1,) * self.axes),
+            ("output_padding", (0,) * self.axes),
             ("groups", 1),
         ):
-            if getattr(self, name) != usual:
+            if getattr(self, name, usual) != usual:
                 text += f", {name}={getattr(self, name)}"
         if self.bias is None:
             text += ", bias=False"
@@ -134,3 +138,101 @@ class Conv2d(_Conv):
     """Cross-correlation of (N, C, H, W) with learned windows."""
 
     axes, calls = 2, "conv2d"
+
+
+class Conv3d(_Conv):
+    """Cross-correlation of (N, C, D, H, W) with learned windows."""
+
+    axes, calls = 3, "conv3d"
+
+
+class _ConvTranspose(_Conv):
+    """The gradient of a convolution as a layer; weight (in_channels, out_channels / groups, *window)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation=1,
+        padding_mode: str = "zeros",
+        device=None,
+        dtype=None,
+    ):
+        if padding_mode != "zeros" or isinstance(padding, str):
+            raise ValueError(
+                f'{type(self).__name__}: Only "zeros" padding mode is supported, with numbers for '
+                f"padding; got padding={padding!r}, padding_mode={padding_mode!r}."
+            )
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self.output_padding = repeated(output_padding, self.axes)
+
+    def _channel_axes(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels // self.groups
+
+    def forward(self, input, output_size=None):
+        convolve = getattr(F, self.calls)
+        extra = self.output_padding if output_size is None else self._extra(input, output_size)
+        return convolve(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            extra,
+            self.groups,
+            self.dilation,
+        )
+
+    def _extra(self, input, output_size) -> tuple[int, ...]:
+        """The output padding that gives the output its size; several sizes fit one input."""
+        wanted = tuple(output_size)[-self.axes :]
+        sizes = zip(
+            input.shape[-self.axes :], self.stride, self.padding, self.dilation, self.kernel_size
+        )
+        least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in sizes]
+        extra = tuple(w - n for w, n in zip(wanted, least))
+        if len(wanted) != self.axes or any(
+            not 0 <= e < max(s, d) for e, s, d in zip(extra, self.stride, self.dilation)
+        ):
+            most = [n + s - 1 for n, s in zip(least, self.stride)]
+            raise ValueError(
+                f"requested an output size of {list(wanted)}, but valid sizes range from {least} to "
+                f"{most} (for an input of {list(input.shape[2:])})"
+            )
+        return extra
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """Transposed convolution of (N, C, L)."""
+
+    axes, calls = 1, "conv_transpose1d"
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """Transposed convolution of (N, C, H, W)."""
+
+    axes, calls = 2, "conv_transpose2d"
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """Transposed convolution of (N, C, D, H, W)."""
+
+    axes, calls = 3, "conv_transpose3d"

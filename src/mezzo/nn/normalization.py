@@ -116,6 +116,12 @@ class BatchNorm2d(_BatchNorm):
     ranks = (4,)
 
 
+class BatchNorm3d(_BatchNorm):
+    """Zero mean and unit variance per channel over the batch, of (N, C, D, H, W)."""
+
+    ranks = (5,)
+
+
 class _InstanceNorm(_Channels):
     def __init__(
         self,
@@ -165,6 +171,12 @@ class InstanceNorm2d(_InstanceNorm):
     """Zero mean and unit variance per sample and channel, of (N, C, H, W) or (C, H, W)."""
 
     ranks = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Zero mean and unit variance per sample and channel, of (N, C, D, H, W) or (C, D, H, W)."""
+
+    ranks = (4, 5)
 
 
 class LayerNorm(Module):
