@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 
 from mezzo import dtypes
-from mezzo.core.families.rows import Frame, Out, rows
+from mezzo.core.families.rows import Frame, Out, per_row, rows
 from mezzo.core.layout import Layout, dense
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels import ir as k
 from mezzo.kernels.cpu.rows import Rows
+from mezzo.ops.reduce import spread
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T
 
@@ -112,6 +113,39 @@ def _log_softmax_backward_vjp_g(u, _r, _g, y, dim):
 def log_softmax_backward(grad_output: Tensor, output: Tensor, dim) -> Tensor:
     """The gradient of log_softmax from its result."""
     return row_frame(grad_output, dim, [output])
+
+
+def _logsumexp(x: k.Expr, dim, keepdim) -> Rows:
+    top = ordered_max(x)
+    base = k.where(k.abs(top) < float("inf"), top, 0.0)
+    return Rows(row=(base + k.log(k.row_sum(k.exp(x - base))),))
+
+
+def _logsumexp_vjp(g, y, input, dim, keepdim):
+    g, y = (spread(t, input.shape, dim, keepdim) for t in (g, y))
+    return g * (input - y).exp()
+
+
+@rows(kernel=_logsumexp, cast=Cast(cuda="fp32"), vjp={"input": _logsumexp_vjp}, where="mezzo Tensor special",
+      batch=batching.reduction,
+      samples=[S(T(3, 5), 1), S(T(3, 5), 0, True), S(T(2, 3, 4), (0, 2)), S(T(), 0), S(T(0, 3), 1), S(T(3, 70), (0, 1))])  # fmt: skip
+def logsumexp(input: Tensor, dim, keepdim=False) -> Tensor:
+    """The logarithm of the sum of exponentials over the given axes, without overflow.
+
+    Math:   y = log(sum_i exp(x[i]))
+    Shapes: input (..., n, ...) -> (..., ...), or (..., 1, ...) with keepdim
+    Dtypes: float kept; low precision is computed in float32; int and bool become the default float
+    Source: torch.logsumexp
+    """
+    at = shapes.axes(dim, input.ndim)
+    result = input.dtype if input.dtype.category == dtypes.FLOAT else dtypes.Defaults.float_dtype
+    out = dense(shapes.reduced(tuple(input.shape), at, bool(keepdim)), result, input.device)
+    if not input.ndim:
+        return Frame((1,), (0,), [(0,)], [Out(out, (0,))], compute=result)
+    strides = list(per_row(input.shape, at, result, input.device).strides)
+    return Frame(
+        tuple(input.shape), at, [input.strides], [Out(out, tuple(strides))], compute=result
+    )
 
 
 def _old_arguments(name: str, input: Tensor, dim, dtype, stacklevel):
