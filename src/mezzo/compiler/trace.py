@@ -84,7 +84,8 @@ class Tracing(Level):
         """A tensor of this level for a meta tensor, under a new name."""
         have = value.layout
         made = wrap(self, value, False, layout(have.shape, have.strides, have.dtype, devices.cpu))
-        self.names[id(made)] = Name(text or f"t{len(self.names)}")
+        # By the meta tensor, which a detached copy (a saved result) shares.
+        self.names[id(value)] = Name(text or f"t{len(self.names)}")
         self.keep.append(made)
         return made
 
@@ -98,8 +99,8 @@ class Tracing(Level):
 
     def written(self, value):
         """An argument as it stands in the program."""
-        if isinstance(value, Wrapped) and id(value) in self.names:
-            return self.names[id(value)]
+        if isinstance(value, Wrapped) and id(value.value) in self.names:
+            return self.names[id(value.value)]
         return tuple(self.written(v) for v in value) if isinstance(value, (tuple, list)) else value
 
     def handles(self, record: Record, args: tuple) -> bool:
@@ -113,7 +114,7 @@ class Tracing(Level):
         many = outs if isinstance(outs, tuple) else (outs,)
         made = tuple(self.new(o) for o in many)
         comment = ", ".join(f"{m.dtype.name}{list(m.shape)}" for m in made)
-        self.lines.append(Line([self.names[id(m)] for m in made], record, self.written(args), comment))
+        self.lines.append(Line([self.names[id(m.value)] for m in made], record, self.written(args), comment))
         return made if isinstance(outs, tuple) else made[0]
 
     def process_update(self, record: Record, target: Tensor, args: tuple):
@@ -121,7 +122,6 @@ class Tracing(Level):
         if not self.owns(target):
             return update_bound(record, args)
         result = self.process(record, args)
-        self.names[id(target)] = self.names[id(result)]
         target.auto, target.value = result.auto, result.value
         return target
 
@@ -135,6 +135,6 @@ def trace(func: Callable, *examples: Tensor) -> Program:
             made = level.new(level.lower(example), f"x{i}")
             made.requires_grad = example.requires_grad
             inputs.append(made)
-        names = [level.names[id(t)] for t in inputs]
+        names = [level.names[id(t.value)] for t in inputs]
         outs = func(*inputs)
     return Program(names, level.lines, level.written(outs))
