@@ -180,7 +180,7 @@ def deviation_and_mean(type: str, correction) -> Fold:
 
 def norm(type: str, order: float) -> Fold:
     """(sum |x|^order)^(1/order), with its limits at 0 and at both infinities."""
-    plus = lambda a, b: [a[0] + b[0]]  # noqa: E731
+    plus = lambda a, b: [a[0] + b[0]]
 
     def fold(start, step, merge=plus, finish=_finish_one):
         return Fold(((start, type),), lambda a, x, i: [step(a[0], k.abs(k.cast(x[0], type)))], merge, finish)
@@ -197,3 +197,75 @@ def norm(type: str, order: float) -> Fold:
         return fold(0, lambda a, x: k.fma(x, x, a), finish=lambda a, count: [k.sqrt(a[0])])
     return fold(0, lambda a, x: a + k.pow(x, k.lift(order, type)),
                 finish=lambda a, count: [k.pow(a[0], k.lift(1 / order, type))])  # fmt: skip
+
+
+# ---- scans: the finish is what is written at each step
+
+
+def _wide(type: str) -> str:
+    # Long sums of f32 are kept in f64, as PyTorch keeps them.
+    return "f64" if type == "f32" else type
+
+
+def running_sum(type: str) -> Fold:
+    """The sum so far."""
+    wide = _wide(type)
+    return Fold(((0, wide),), lambda a, x, i: [a[0] + k.cast(k.cast(x[0], type), wide)], None, _finish_one)
+
+
+def running_product(type: str) -> Fold:
+    """The product so far."""
+    wide = _wide(type)
+    return Fold(((1, wide),), lambda a, x, i: [a[0] * k.cast(k.cast(x[0], type), wide)], None, _finish_one)
+
+
+def recurrence(type: str) -> Fold:
+    """y = a * y + b, from y = 0."""
+    wide = _wide(type)
+
+    def step(y, x, i):
+        a, b = (k.cast(k.cast(v, type), wide) for v in x)
+        return [k.fma(y[0], a, b)]
+
+    return Fold(((0, wide),), step, None, _finish_one)
+
+
+def _running_extreme(type: str, start, better) -> Fold:
+    def step(a, x, i):
+        value = k.cast(x[0], type)
+        takes = better(value, a[0]) | a[1].eq(-1)
+        if type in k.FLOATS:
+            takes = k.is_nan(value) | (takes & ~k.is_nan(a[0]))
+        return [k.where(takes, value, a[0]), k.where(takes, i, a[1])]
+
+    return Fold(((start, type), (-1, "i64")), step, None, _finish_one)
+
+
+def running_largest(type: str) -> Fold:
+    """The maximum so far and where it last stood."""
+    type = "u8" if type == "b1" else type
+    return _running_extreme(type, _LOWEST[type], lambda b, a: b >= a)
+
+
+def running_smallest(type: str) -> Fold:
+    """The minimum so far and where it last stood."""
+    type = "u8" if type == "b1" else type
+    return _running_extreme(type, _HIGHEST[type], lambda b, a: b <= a)
+
+
+def running_log_sum(type: str) -> Fold:
+    """log(sum exp x) so far: the largest, and the sum relative to it."""
+
+    def step(a, x, i):
+        value = k.cast(x[0], type)
+        top = k.maximum(a[0], value)
+        # Relative to an infinity the difference is NaN where it should be zero.
+        still = k.abs(top).eq(math.inf)
+        old = k.where(still & a[0].eq(top), a[1], a[1] * k.exp(a[0] - top))
+        new = k.where(still & value.eq(top), 1, k.exp(value - top))
+        return [top, old + new]
+
+    def finish(a, count):
+        return [a[0] + k.log(a[1])]
+
+    return Fold(((-math.inf, type), (0, type)), step, None, finish)

@@ -73,12 +73,15 @@ class ReduceKernel:
         """The entry; pattern holds for each input "c" (advances by one along the lanes) or "s" (stays)."""
         found = self._addresses.get((mode, pattern))
         if found is None:
-            text = _Writer(self, mode, pattern).text()
-            found = self._addresses[mode, pattern] = jit.load(text).address("kernel")
+            found = self._addresses[mode, pattern] = jit.load(self.write(mode, pattern)).address("kernel")
         return found
 
+    def write(self, mode: str, pattern: str) -> str:
+        """The module's text."""
+        return FoldWriter(self, mode, pattern).text()
 
-class _Writer:
+
+class FoldWriter:
     """Writes one reduction kernel."""
 
     def __init__(self, kernel: ReduceKernel, mode: str, pattern: str):
@@ -202,7 +205,8 @@ class _Writer:
         for name in ins:
             add(f"  %{name}_block = mul i64 %{name}_step, {BLOCK}")
 
-    def _finish(self, tag: str, lanes: int, accs: list[str], pointers: list[str]) -> None:
+    def finish(self, tag: str, lanes: int, accs: list[str], pointers: list[str]) -> None:
+        """Store what the accumulators amount to."""
         emitter = Emitter(self.lines, self.declares, lanes, tag, lambda x: "")
         emitter.leaf = lambda x: accs[x.attr] if x.op == "acc" else (
             emitter.splat("%count", "i64") if x.op == "count" else emitter.splat(f"%s{x.attr}", LLVM[x.type]))  # fmt: skip
@@ -317,7 +321,7 @@ class _Writer:
         L.append("tails:")
         rest, label = self._tail_rows("t", "tails", ins, base)
         final = self.merge("x", 1, folded, rest)
-        self._finish("y", 1, final, [base[n] for n in outs])
+        self.finish("y", 1, final, [base[n] for n in outs])
         L += ["  br label %unitend", "unitend:", "  %u2 = add i64 %u, 1",
               "  %umore = icmp slt i64 %u2, %end", "  br i1 %umore, label %unit, label %done"]  # fmt: skip
 
@@ -360,7 +364,7 @@ class _Writer:
         if vector:
             L += ["  %full = icmp sle i64 %lanefar, %lanes", "  br i1 %full, label %wide, label %single", "wide:"]
             accs, label = self._reduced_loop("v", "wide", width, ins, base)
-            self._finish("y", width, accs, [base[n] for n in outs])
+            self.finish("y", width, accs, [base[n] for n in outs])
             L += ["  br label %unitend"]
         else:
             L += ["  br label %single"]
@@ -369,7 +373,7 @@ class _Writer:
             L.append(f"  %co_{n} = mul i64 %cd, %{n}_lane")
         one = {n: self.gep(f"%cp_{n}", base[n], f"%co_{n}") for n in outs + ins}
         accs, label = self._reduced_loop("s", "single", 1, ins, one)
-        self._finish("w", 1, accs, [one[n] for n in outs])
+        self.finish("w", 1, accs, [one[n] for n in outs])
         L += ["  br label %singleend", "singleend:", "  %c2 = add i64 %c, 1",
               "  %cmore = icmp slt i64 %c2, %lane1", "  br i1 %cmore, label %single, label %unitend",
               "unitend:", "  %u2 = add i64 %u, 1",

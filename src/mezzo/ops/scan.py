@@ -1,0 +1,202 @@
+"""Running sums, products and extremes along an axis."""
+
+from __future__ import annotations
+
+from mezzo import dtypes
+from mezzo.core.families.scans import scan
+from mezzo.core.record import Cast, composite
+from mezzo.core.tensor import Tensor
+from mezzo.errors import DTypeError, Fact
+from mezzo.ops.extremes import ValuesIndices
+from mezzo.ops.indirect import scatter_add
+from mezzo.ops.join import cat
+from mezzo.ops.reduce import _sum_dtype
+from mezzo.ops.shape import reshape, slice_dim, unsqueeze, zeros_of
+from mezzo.rules import batching, folds, shapes
+from mezzo.rules.samples import S, T
+
+_LINES = [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(7), 0), S(T(0, 3), 0), S(T(), 0), S(T(5, 40), 0), S(T(2, 40, 3), 1)]
+
+
+def _own_dtype(have, _wanted):
+    return have, (have,)
+
+
+def _found(have, _wanted):
+    return have, (have, dtypes.int64)
+
+
+def _float_dtype(have, _wanted):
+    if not have.is_floating_point:
+        raise Fact(DTypeError, f"does not take {have.name}; it needs a floating dtype", "Convert with x.float().")
+    return have, (have,)
+
+
+def _batched(record, size, args, batched):
+    """The batch in front; a 0-d tensor becomes a line of one."""
+    full = batching.every(args, batched, size, record.operands)
+    at = record.names.index("dim")
+    rank = full[0].ndim - 1
+    full[at] = shapes.axis(args[at], rank) + 1
+    if rank:
+        return record.apply(tuple(full))
+    grown = [unsqueeze(a, 1) if i in record.operands else a for i, a in enumerate(full)]
+    outs = record.apply(tuple(grown))
+    return tuple(reshape(o, (size,)) for o in outs) if isinstance(outs, tuple) else reshape(outs, (size,))
+
+
+def _shifted(x: Tensor, dim: int, back: bool, fill: int) -> Tensor:
+    """x one step later along dim (or earlier, with back); `fill` comes in."""
+    if not x.ndim:
+        return x * 0 + fill
+    axis = shapes.axis(dim, x.ndim)
+    n = x.shape[axis]
+    if not n:
+        return x
+    edge = slice_dim(x, axis, 0, 1, 1)
+    edge = edge.new_full(tuple(edge.shape), fill)
+    if back:
+        return cat((slice_dim(x, axis, 1, n, 1), edge), axis)
+    return cat((edge, slice_dim(x, axis, 0, n - 1, 1)), axis)
+
+
+@scan(where="", fold=folds.running_sum, dtype=_sum_dtype, batch=_batched, samples=[],
+      vjp={"input": lambda g, _y, _x, dim, dtype, reverse: scan_sum(g, dim, None, not reverse)})  # fmt: skip
+def scan_sum(input: Tensor, dim, dtype, reverse) -> Tensor:
+    """The sum of all up to each element, from either end."""
+
+
+def _recurrence_vjp(g, y, a, _b, dim, reverse):
+    carried = scan_recurrence(_shifted(a, dim, not reverse, 0), g, dim, not reverse)
+    return carried * _shifted(y, dim, reverse, 0)
+
+
+@scan(where="", fold=folds.recurrence, dtype=_own_dtype, batch=_batched, samples=[],
+      vjp={"a": _recurrence_vjp,
+           "b": lambda g, _y, a, _b, dim, reverse:
+           scan_recurrence(_shifted(a, dim, not reverse, 0), g, dim, not reverse)})  # fmt: skip
+def scan_recurrence(a: Tensor, b: Tensor, dim, reverse) -> Tensor:
+    """y[i] = a[i] * y[i - 1] + b[i] along an axis, from either end."""
+
+
+def _product_vjp(g, y, x, dim, dtype):
+    """Exact where elements are zero: the product before an element times a recurrence over those behind it."""
+    x = x if dtype is None else x.to(dtype)
+    before = _shifted(y, dim, False, 1)
+    return before * scan_recurrence(_shifted(x, dim, True, 0), g, dim, True)
+
+
+@scan(where="", fold=folds.running_product, dtype=_sum_dtype, batch=_batched, samples=[], vjp={"input": _product_vjp})
+def scan_product(input: Tensor, dim, dtype) -> Tensor:
+    """The product of all up to each element."""
+
+
+@composite(inplace=True, cast=Cast(cuda="set_dtype"), samples=[*_LINES, S(T(3, 4), 1, dtype=dtypes.float64)])
+def cumsum(input: Tensor, dim, *, dtype=None) -> Tensor:
+    """The sum of all elements up to each one along an axis.
+
+    Math:   y[i] = input[0] + ... + input[i]
+    Shapes: input (...) -> (...)
+    Dtypes: float kept; int and bool become int64
+    Source: torch.cumsum
+    """
+    return scan_sum(input, dim, dtype, False)
+
+
+@composite(inplace=True, cast=Cast(cuda="set_dtype"), samples=_LINES)
+def cumprod(input: Tensor, dim, *, dtype=None) -> Tensor:
+    """The product of all elements up to each one along an axis.
+
+    Math:   y[i] = input[0] * ... * input[i]
+    Shapes: input (...) -> (...)
+    Dtypes: float kept; int and bool become int64
+    Source: torch.cumprod
+    """
+    return scan_product(input, dim, dtype)
+
+
+def _picked_vjp(g, y, _x, dim):
+    if not _x.ndim:
+        return reshape(g[0], ())
+    return scatter_add(zeros_of(g[0], _x.shape), dim, y[1], g[0])
+
+
+@scan(where="", fold=folds.running_largest, dtype=_found, batch=_batched, no_gradient_outputs=(1,), samples=[],
+      vjp={"input": _picked_vjp})  # fmt: skip
+def scan_max(input: Tensor, dim) -> tuple[Tensor, Tensor]:
+    """The largest so far and where it last stood."""
+
+
+@scan(where="", fold=folds.running_smallest, dtype=_found, batch=_batched, no_gradient_outputs=(1,), samples=[],
+      vjp={"input": _picked_vjp})  # fmt: skip
+def scan_min(input: Tensor, dim) -> tuple[Tensor, Tensor]:
+    """The smallest so far and where it last stood."""
+
+
+_RANKED = [S(T(3, 4, distinct=True), 1), S(T(3, 4, distinct=True), 0), S(T(7, distinct=True), 0), S(T(), 0), S(T(5, 40, distinct=True), 0)]
+
+
+@composite(samples=_RANKED)
+def cummax(input: Tensor, dim) -> ValuesIndices:
+    """(values, indices) of the largest element up to each one along an axis.
+
+    Shapes: input (...) -> two of (...)
+    Source: torch.cummax
+    """
+    return ValuesIndices(*scan_max(input, dim))
+
+
+@composite(samples=_RANKED)
+def cummin(input: Tensor, dim) -> ValuesIndices:
+    """(values, indices) of the smallest element up to each one along an axis.
+
+    Shapes: input (...) -> two of (...)
+    Source: torch.cummin
+    """
+    return ValuesIndices(*scan_min(input, dim))
+
+
+def _log_sum_vjp(g, y, x, dim, reverse):
+    """In logarithms, gradients above and below zero apart: exp(x) alone would overflow."""
+    above = (scan_log_sum(g.clamp(min=0).log() - y, dim, not reverse) + x).exp()
+    below = (scan_log_sum((-g).clamp(min=0).log() - y, dim, not reverse) + x).exp()
+    return above - below
+
+
+@scan(where="", fold=folds.running_log_sum, dtype=_float_dtype, batch=_batched, samples=[], vjp={"input": _log_sum_vjp})
+def scan_log_sum(input: Tensor, dim, reverse) -> Tensor:
+    """log(sum exp) of all up to each element, from either end."""
+
+
+@composite(samples=_LINES)
+def logcumsumexp(input: Tensor, dim) -> Tensor:
+    """The logarithm of the running sum of exponentials along an axis.
+
+    Math:   y[i] = log(exp(input[0]) + ... + exp(input[i]))
+    Shapes: input (...) -> (...)
+    Dtypes: float kept
+    Source: torch.logcumsumexp
+    """
+    return scan_log_sum(input, dim, False)
+
+
+@composite(samples=[S(T(5)), S(T(3, 5), 2), S(T(3, 5), 1, 0), S(T(3, 5), prepend=T(3, 1), append=T(3, 2)), S(T(3, 1), 2)])
+def diff(input: Tensor, n=1, dim=-1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """The differences of neighbours along an axis, n times.
+
+    Math:   y[i] = input[i + 1] - input[i]
+    Shapes: input (..., m, ...) -> (..., m - n, ...)
+    Source: torch.diff
+    """
+    if not input.ndim:
+        raise Fact(DTypeError, "expects input to be at least one-dimensional")
+    axis = shapes.axis(dim, input.ndim)
+    parts = tuple(t for t in (prepend, input, append) if t is not None)
+    x = cat(parts, axis) if len(parts) > 1 else input
+    for _ in range(n):
+        size = x.shape[axis]
+        if not size:
+            break
+        later, earlier = slice_dim(x, axis, 1, size, 1), slice_dim(x, axis, 0, size - 1, 1)
+        x = later.logical_xor(earlier) if x.dtype is dtypes.bool_ else later - earlier
+    return x if n else x.clone()
