@@ -288,7 +288,7 @@ def meshgrid(tensors: Sequence[Tensor], *, indexing=None) -> tuple[Tensor, ...]:
         lined = reshape(t, (1,) * i + (shape[i],) + (1,) * (len(shape) - i - 1))
         grids.append(lined.expand(tuple(shape)))
     if swap:
-        grids = [g.transpose(0, 1) for g in (grids[1], grids[0], *grids[2:])]
+        grids = [grids[1], grids[0], *grids[2:]]
     return tuple(grids)
 
 

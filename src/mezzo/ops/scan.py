@@ -158,9 +158,15 @@ def cummin(input: Tensor, dim) -> ValuesIndices:
 
 def _log_sum_vjp(g, y, x, dim, reverse):
     """In logarithms, gradients above and below zero apart: exp(x) alone would overflow."""
-    above = (scan_log_sum(g.clamp(min=0).log() - y, dim, not reverse) + x).exp()
-    below = (scan_log_sum((-g).clamp(min=0).log() - y, dim, not reverse) + x).exp()
-    return above - below
+    above = scan_log_sum(_log_above_zero(g) - y, dim, not reverse) + x
+    below = scan_log_sum(_log_above_zero(-g) - y, dim, not reverse) + x
+    return above.exp() - below.exp()
+
+
+def _log_above_zero(g: Tensor) -> Tensor:
+    """log(g) where g > 0, else the lowest finite number, which vanishes in a sum of exponentials."""
+    nothing = g <= 0
+    return g.masked_fill(nothing, 1).log().masked_fill(nothing, dtypes.finfo(g.dtype).min)
 
 
 @scan(where="", fold=folds.running_log_sum, dtype=_float_dtype, batch=_batched, samples=[], vjp={"input": _log_sum_vjp})
