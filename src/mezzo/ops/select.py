@@ -5,13 +5,14 @@ from __future__ import annotations
 from numbers import Number
 
 from mezzo import dtypes
-from mezzo.core.families.elementwise import elementwise
+from mezzo.core.families.elementwise import Elementwise, elementwise
 from mezzo.core.families.fused import zero
-from mezzo.core.record import composite, update
+from mezzo.core.record import composite, registered, update
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.dtypes import BOOL, FLOAT, INTEGER
 from mezzo.errors import DTypeError, Fact, ShapeError
 from mezzo.kernels import ir as k
+from mezzo.ops.index import nonzero
 from mezzo.rules import dtypes as rules
 from mezzo.rules import samples
 from mezzo.rules.samples import S, T, truth
@@ -28,13 +29,22 @@ def _where_dtype(operands, named):
     return rules.promote(operands)
 
 
-@elementwise(kernel=lambda c, a, b: k.where(k.cast(c, "b1"), *_typed(a, b)), dtype=_where_dtype, raw=("condition",),
+class Where(Elementwise):
+    """where(condition) alone asks for indices."""
+
+    def __call__(self, *args, **kwargs):
+        if len(args) + len(kwargs) == 1:
+            return nonzero(*args, *kwargs.values(), as_tuple=True)
+        return super().__call__(*args, **kwargs)
+
+
+@registered(Where)(kernel=lambda c, a, b: k.where(k.cast(c, "b1"), *_typed(a, b)), dtype=_where_dtype, raw=("condition",),
              where="mezzo",
              vjp={"input": lambda g, _y, c, _a, _b: where(c, g, 0), "other": lambda g, _y, c, _a, _b: where(c, 0, g)},
              samples=[S(truth(2, 3), T(2, 3), T(2, 3)), S(truth(3), T(2, 1), T()), S(truth(2, 3), T(3), 1.5),
                       S(truth(2, 3), -1.0, T(2, 3)), S(truth(0, 3), T(3), 0.0)])  # fmt: skip
 def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number) -> Tensor:
-    """input where the condition holds, else other.
+    """input where the condition holds, else other; where(condition) alone is nonzero(condition, as_tuple=True).
 
     Math:   y[i] = condition[i] ? input[i] : other[i]
     Shapes: broadcast
