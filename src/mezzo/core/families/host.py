@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mezzo import devices
+from mezzo import devices, dtypes
 from mezzo.core import tape
 from mezzo.core.layout import dense
 from mezzo.core.record import Primitive, registered
@@ -52,7 +52,7 @@ class Host(Primitive):
 
     def make(self, *args) -> HostPlan:
         found = self.results(*[a.layout if isinstance(a, Tensor) else a for a in args])
-        single = not isinstance(found[0][0], tuple)
+        single = len(found) == 2 and isinstance(found[1], dtypes.dtype)
         device = common_device(self.name, [args[i] for i in self.operands if isinstance(args[i], Tensor)])
         layouts = [dense(shape, dtype, device) for shape, dtype in ([found] if single else found)]
         return HostPlan(layouts, self.fill, device is not devices.meta, single)

@@ -1,0 +1,260 @@
+"""Distinct values, counts, bins, membership and comparison of whole tensors. NumPy runs them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mezzo import dtypes
+from mezzo.core.families.dynamic import dynamic
+from mezzo.core.families.host import host
+from mezzo.core.record import composite, none
+from mezzo.core.tensor import Tensor
+from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
+from mezzo.ops.create import tensor
+from mezzo.ops.sort import comparable
+from mezzo.rules import shapes
+from mezzo.rules.samples import S, T, index
+
+_NO = none("its results are positions or counts, which have no derivative")
+
+
+def _back(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return values.astype(like.dtype, copy=False)
+
+
+@dynamic(where="")
+def distinct(input: Tensor, dim) -> tuple[Tensor, ...]:
+    """(sorted distinct values or slices, where each element went, how often each occurs)."""
+    keys = comparable(input)
+    found = np.unique(keys, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
+    inverse = found[1].reshape(input.shape if dim is None else input.shape[dim])
+    return _back(found[0], input), inverse.astype(np.int64), found[2].astype(np.int64)
+
+
+@dynamic(where="")
+def distinct_runs(input: Tensor, dim) -> tuple[Tensor, ...]:
+    """(values or slices without repeats of their predecessor, where each element went, run lengths)."""
+    lines = input.reshape(-1) if dim is None else np.moveaxis(input, dim, 0)
+    n = len(lines)
+    changes = np.ones(n, np.bool_)
+    if n:
+        differs = lines[1:] != lines[:-1]
+        changes[1:] = differs.reshape(n - 1, -1).any(1) if n > 1 else differs.reshape(0)
+    starts = np.flatnonzero(changes)
+    inverse = np.cumsum(changes) - 1
+    values = lines[starts]
+    values = values if dim is None else np.moveaxis(values, 0, dim)
+    inverse = inverse.reshape(input.shape) if dim is None else inverse
+    return values.copy(), inverse.astype(np.int64), np.diff(np.append(starts, n)).astype(np.int64)
+
+
+def _chosen(found, return_inverse: bool, return_counts: bool):
+    parts = [found[0]]
+    if return_inverse:
+        parts.append(found[1])
+    if return_counts:
+        parts.append(found[2])
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+@composite(samples=[S(index(7, below=4)), S(index(3, 4, below=3), return_inverse=True, return_counts=True),
+                    S(index(6, 2, below=2), dim=0, return_counts=True)])  # fmt: skip
+def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor:
+    """The distinct elements (or slices along dim) in order; with where each went and how often it occurs.
+
+    Shapes: input (...) -> (count,)
+    Source: torch.unique
+    """
+    axis = None if dim is None else shapes.axis(dim, input.ndim)
+    return _chosen(distinct(input, axis), return_inverse, return_counts)
+
+
+@composite(samples=[S(index(9, below=3)), S(index(9, below=2), return_inverse=True, return_counts=True),
+                    S(index(6, 2, below=2), dim=0)])  # fmt: skip
+def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False, dim=None) -> Tensor:
+    """The elements (or slices along dim) without those equal to their predecessor.
+
+    Shapes: input (...) -> (count,)
+    Source: torch.unique_consecutive
+    """
+    axis = None if dim is None else shapes.axis(dim, input.ndim)
+    return _chosen(distinct_runs(input, axis), return_inverse, return_counts)
+
+
+@dynamic(where="Tensor")
+def repetitions(input: Tensor) -> Tensor:
+    """Each index as often as input says: the index that repeat_interleave selects with."""
+    if input.dtype.kind not in "iu" or (input < 0).any():
+        raise Fact(DTypeError, "repeats must be integers and not negative")
+    return np.repeat(np.arange(len(input), dtype=np.int64), input)
+
+
+@dynamic(samples=[S(index(9, below=5)), S(index(9, below=5), minlength=8), S(index(4, below=3), T(4))])
+def bincount(input: Tensor, weights: Tensor | None = None, minlength=0) -> Tensor:
+    """How often each non-negative integer occurs, or the sum of its weights.
+
+    Shapes: input (n,) -> (max(input) + 1,)
+    Dtypes: int64; with weights their dtype, at least float64 for integers
+    Source: torch.bincount
+    """
+    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.size and input.min() < 0):
+        raise Fact(DTypeError, "bincount only supports 1-d non-negative integral inputs", "Use x.flatten().")
+    counted = np.bincount(input, weights, minlength)
+    if weights is None:
+        return counted.astype(np.int64)
+    return counted.astype(weights.dtype if weights.dtype == np.float32 else np.float64)
+
+
+def _search(outs, sorted_sequence, values, right):
+    edges, values = comparable(sorted_sequence), comparable(np.asarray(values))
+    side = "right" if right else "left"
+    if edges.ndim == 1:
+        outs[0][...] = np.searchsorted(edges, values, side)
+        return
+    flat, rows = edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1])
+    found = [np.searchsorted(e, v, side) for e, v in zip(flat, rows)]
+    if found:
+        outs[0][...] = np.stack(found).reshape(values.shape)
+
+
+def _search_results(edges, values, right, dtype=dtypes.int64):
+    if edges.ndim > 1 and tuple(edges.shape[:-1]) != tuple(values.shape[:-1]):
+        raise Fact(ShapeError, f"boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries {list(edges.shape)} "
+                               f"and input value {list(values.shape)} must match")  # fmt: skip
+    return (tuple(values.shape), dtypes.int64)
+
+
+@host(where="", results=_search_results, fill=_search, vjp=_NO, batch=none("use it outside vmap, or give it batches"), samples=[])
+def places_in(edges: Tensor, values: Tensor, right) -> Tensor:
+    """Where values would be put into sorted lines."""
+
+
+def _as_values(values, like: Tensor) -> Tensor:
+    return values if isinstance(values, Tensor) else tensor(values, dtype=like.dtype, device=like.device)
+
+
+@composite(where="mezzo", samples=[S(T(6, low=0, high=0), T(4)), S(T(2, 3, low=1, high=1), T(2, 4), right=True)])
+def searchsorted(sorted_sequence: Tensor, input: Tensor, *, out_int32=False, right=False, side=None,
+                 sorter: Tensor | None = None) -> Tensor:  # fmt: skip
+    """Where values would be put into sorted lines so that they stay sorted.
+
+    Shapes: sorted_sequence (..., n), input (..., m) -> (..., m)
+    Dtypes: int64, or int32 with out_int32
+    Source: torch.searchsorted
+    """
+    if side not in (None, "left", "right"):
+        raise Fact(DTypeError, f"side can only be 'left' or 'right' but got {side!r}")
+    edges = sorted_sequence if sorter is None else sorted_sequence.gather(-1, sorter)
+    found = places_in(edges, _as_values(input, edges), right or side == "right")
+    return found.to(dtypes.int32) if out_int32 else found
+
+
+@composite(samples=[S(T(4), T(6, low=0, high=0)), S(T(2, 3), T(6, low=0, high=0), right=True)])
+def bucketize(input: Tensor, boundaries: Tensor, *, out_int32=False, right=False) -> Tensor:
+    """The bin of each value between sorted boundaries.
+
+    Shapes: input (...), boundaries (n,) -> (...)
+    Dtypes: int64, or int32 with out_int32
+    Source: torch.bucketize
+    """
+    if boundaries.ndim != 1:
+        raise Fact(ShapeError, f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+    found = places_in(boundaries, _as_values(input, boundaries), right)
+    return found.to(dtypes.int32) if out_int32 else found
+
+
+def _histogram(outs, x, bins, low, high):
+    x = comparable(x).reshape(-1)
+    if low == 0 and high == 0 and x.size:
+        low, high = float(x.min()), float(x.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    kept = x[(x >= low) & (x <= high)]
+    at = np.minimum(((kept.astype(np.float64) - low) / (high - low) * bins).astype(np.int64), bins - 1)
+    outs[0][...] = np.bincount(at, minlength=bins)
+
+
+def _histogram_results(x, bins, low, high):
+    if bins <= 0:
+        raise Fact(ArgumentValueError, f"bins is {bins}; it must be > 0")
+    if low > high:
+        raise Fact(ArgumentValueError, f"max ({high}) must be larger than min ({low})")
+    if not x.dtype.is_floating_point:
+        raise Fact(DTypeError, f"histc needs a floating dtype, got {x.dtype.name}", "Use bincount, or x.float().")
+    return ((bins,), x.dtype)
+
+
+@host(results=_histogram_results, fill=_histogram, vjp=_NO, batch=none("bins cover the whole tensor"),
+      samples=[S(T(20), 5, -2, 2, grad=False), S(T(3, 5), 4, grad=False)])  # fmt: skip
+def histc(input: Tensor, bins=100, min=0, max=0) -> Tensor:
+    """How many elements fall into each of equal bins between min and max (of the data if both are zero).
+
+    Shapes: input (...) -> (bins,)
+    Source: torch.histc
+    """
+
+
+def _member(outs, elements, test_elements, invert):
+    outs[0][...] = np.isin(comparable(elements), comparable(test_elements), invert=invert)
+
+
+@host(where="", results=lambda e, t, invert: (tuple(e.shape), dtypes.bool_), fill=_member, vjp=_NO,
+      batch=none("the set is one for all"), samples=[])  # fmt: skip
+def member_of(elements: Tensor, test_elements: Tensor, invert) -> Tensor:
+    """Whether each element is among others."""
+
+
+@composite(where="mezzo", samples=[S(index(3, 4, below=9), index(5, below=9)), S(index(6, below=9), index(2, below=9), invert=True)])
+def isin(elements: Tensor | float, test_elements: Tensor | float, *, assume_unique=False, invert=False) -> Tensor:
+    """Whether each element is among test_elements.
+
+    Shapes: elements (...) -> (...)
+    Dtypes: bool
+    Source: torch.isin
+    """
+    if not isinstance(elements, Tensor):
+        elements = _as_values(elements, test_elements)
+    return member_of(elements, _as_values(test_elements, elements), bool(invert))
+
+
+# ---- whole tensors
+
+
+@composite(samples=[])
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements.
+
+    Source: torch.equal
+    """
+    if tuple(input.shape) != tuple(other.shape):
+        return False
+    return bool(input.eq(other).all())
+
+
+@composite(samples=[])
+def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
+    """Whether all elements are close: |input - other| <= atol + rtol * |other|.
+
+    Source: torch.allclose
+    """
+    return bool(input.isclose(other, rtol, atol, equal_nan).all())
+
+
+@composite(where="mezzo", samples=[S(T(5), T(5)), S(T(3, 4), T(3, 4), dim=1), S(T(3, 4), dx=0.5), S(T(3, 4), T(4))])
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1, dim=-1) -> Tensor:
+    """The integral along an axis by the trapezoidal rule.
+
+    Math:   sum_i (y[i] + y[i + 1]) / 2 * (x[i + 1] - x[i])
+    Shapes: y (..., n, ...) -> (..., ...)
+    Source: torch.trapezoid
+    """
+    axis = shapes.axis(dim, y.ndim)
+    n = y.shape[axis]
+    pairs = y.narrow(axis, 1, n - 1) + y.narrow(axis, 0, n - 1) if n else y
+    if x is None:
+        return pairs.sum(axis) * (dx / 2)
+    if x.ndim == 1 and y.ndim > 1:
+        steps = x.diff().reshape((-1,) + (1,) * (y.ndim - axis - 1))
+    else:
+        steps = x.diff(dim=axis)
+    return (pairs * steps).sum(axis) / 2

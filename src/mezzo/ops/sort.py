@@ -1,0 +1,332 @@
+"""Sorting, ranking and what follows from it. NumPy finds the order; values are gathered, so gradients flow."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mezzo import dtypes
+from mezzo.core.families.host import host
+from mezzo.core.record import Cast, composite, none
+from mezzo.core.tensor import Tensor
+from mezzo.errors import DimensionError, DTypeError, Fact, ShapeError
+from mezzo.ops.extremes import ValuesIndices
+from mezzo.ops.indirect import gather
+from mezzo.ops.shape import reshape, slice_dim, squeeze, unsqueeze
+from mezzo.rules import batching, shapes
+from mezzo.rules.samples import S, T, index
+
+_NO = none("an index has no derivative")
+
+
+def comparable(array: np.ndarray) -> np.ndarray:
+    """Half precision as float32: NumPy orders that natively, and NaN last."""
+    return array.astype(np.float32) if array.dtype.itemsize == 2 and array.dtype.kind not in "iu" else array
+
+
+def ordered(array: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    """Stable argsort; NaN counts as the largest."""
+    array = comparable(array)
+    if not descending:
+        return np.argsort(array, axis=axis, kind="stable")
+    # Backwards from the back: equal elements keep their order.
+    last = array.shape[axis] - 1
+    return np.flip(last - np.argsort(np.flip(array, axis), axis=axis, kind="stable"), axis)
+
+
+def _order(outs, x, dim, descending):
+    outs[0][...] = ordered(x, dim, descending) if x.ndim else 0
+
+
+def _line(x, dim):
+    if not x.ndim:
+        shapes.axis(dim, 0)
+    return shapes.axis(dim, x.ndim)
+
+
+@host(where="", results=lambda x, dim, descending: (tuple(x.shape), dtypes.int64) if _line(x, dim) >= 0 else None,
+      fill=_order, vjp=_NO, batch=batching.dims("dim"), samples=[])  # fmt: skip
+def order_of(input: Tensor, dim, descending) -> Tensor:
+    """The indices that sort along an axis, equal elements in their order."""
+
+
+def _picked(input: Tensor, order: Tensor, dim: int) -> Tensor:
+    return gather(input, dim, order)
+
+
+_LINES = [S(T(3, 4, distinct=True)), S(T(3, 4, distinct=True), 0), S(T(5, distinct=True), -1, True), S(T()), S(T(2, 0)),
+          S(T(3, 4, distinct=True), 0, True)]  # fmt: skip
+
+
+@composite(samples=_LINES)
+def sort(input: Tensor, dim=-1, descending=False, stable=False) -> ValuesIndices:
+    """(values, indices) in ascending or descending order along an axis; NaN counts as the largest.
+
+    Shapes: input (...) -> two of (...)
+    Source: torch.sort
+    """
+    order = order_of(input, dim, bool(descending))
+    return ValuesIndices(_picked(input, order, dim), order)
+
+
+@composite(samples=_LINES)
+def argsort(input: Tensor, dim=-1, descending=False, stable=False) -> Tensor:
+    """The indices that sort along an axis.
+
+    Shapes: input (...) -> (...)
+    Dtypes: int64
+    Source: torch.argsort
+    """
+    return order_of(input, dim, bool(descending))
+
+
+@composite(samples=[S(T(4, 3, distinct=True)), S(T(5, distinct=True))])
+def msort(input: Tensor) -> Tensor:
+    """Sorted along axis 0.
+
+    Source: torch.msort
+    """
+    return sort(input, 0)[0]
+
+
+def _best(outs, x, k, dim, largest, in_order):
+    """The first k in order: a partition first, then only the k are sorted."""
+    if not x.ndim:
+        outs[0][...] = 0
+        return
+    x = comparable(x)
+    n = x.shape[dim]
+    if k == 0:
+        return
+    if k * 4 >= n:
+        found = np.take(ordered(x, dim, largest), range(k), axis=dim)
+    else:
+        part = np.argpartition(x, n - k if largest else k - 1, axis=dim)
+        part = np.take(part, range(n - k, n) if largest else range(k), axis=dim)
+        part = np.sort(part, axis=dim)
+        found = np.take_along_axis(part, ordered(np.take_along_axis(x, part, dim), dim, largest), dim)
+    outs[0][...] = found
+
+
+def _best_results(x, k, dim, largest, in_order):
+    axis = shapes.axis(dim, x.ndim)
+    size = x.shape[axis] if x.ndim else 1
+    if not 0 <= k <= size:
+        raise Fact(ShapeError, f"selected index k out of range: k is {k} and the axis has {size} elements")
+    return (tuple(k if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
+
+
+@host(where="", results=_best_results, fill=_best, vjp=_NO, batch=batching.dims("dim"), samples=[])
+def best_of(input: Tensor, k, dim, largest, in_order) -> Tensor:
+    """The indices of the k first in order along an axis."""
+
+
+@composite(samples=[S(T(3, 6, distinct=True), 2), S(T(3, 6, distinct=True), 3, 0), S(T(30, distinct=True), 4, largest=False),
+                    S(T(), 1), S(T(5, distinct=True), 5), S(T(3, 4), 0)],
+           errors=[(S(T(3), 4), ShapeError, "out of range")])  # fmt: skip
+def topk(input: Tensor, k, dim=-1, largest=True, sorted=True) -> ValuesIndices:
+    """(values, indices) of the k largest (or smallest) elements along an axis, in order.
+
+    Shapes: input (..., n, ...) -> two of (..., k, ...)
+    Source: torch.topk
+    """
+    found = best_of(input, int(k), dim, bool(largest), True)
+    return ValuesIndices(_picked(input, found, dim), found)
+
+
+@composite(samples=[S(T(3, 6, distinct=True), 2), S(T(3, 6, distinct=True), 3, 0), S(T(5, distinct=True), 5, 0, True)],
+           errors=[(S(T(3), 0), ShapeError, "out of range")])  # fmt: skip
+def kthvalue(input: Tensor, k, dim=-1, keepdim=False) -> ValuesIndices:
+    """(value, index) of the k-th smallest element along an axis.
+
+    Shapes: input (..., n, ...) -> two of (..., ...), or (..., 1, ...) with keepdim
+    Source: torch.kthvalue
+    """
+    size = input.shape[shapes.axis(dim, input.ndim)] if input.ndim else 1
+    if not 1 <= k <= size:
+        raise Fact(ShapeError, f"selected index k out of range: k is {k}; it must lie between 1 and {size}")
+    values, found = sort(input, dim)
+    return _at_rank(values, found, k - 1, dim, keepdim)
+
+
+def _at_rank(values: Tensor, found: Tensor, rank: int, dim: int, keepdim: bool) -> ValuesIndices:
+    if not values.ndim:
+        return ValuesIndices(values, found)
+    axis = shapes.axis(dim, values.ndim)
+    parts = [slice_dim(t, axis, rank, rank + 1, 1) for t in (values, found)]
+    return ValuesIndices(*(p if keepdim else squeeze(p, axis) for p in parts))
+
+
+# ---- medians and quantiles
+
+
+def _middle(outs, x, dim, ignore_nan):
+    x = comparable(x)
+    if not x.ndim:
+        outs[0][...] = 0
+        return
+    order = np.argsort(x, axis=dim, kind="stable")
+    numbers = (~np.isnan(x)).sum(dim, keepdims=True) if x.dtype.kind == "f" else np.full_like(order[:1], 0)
+    n = x.shape[dim]
+    if x.dtype.kind != "f":
+        place = (n - 1) // 2
+        outs[0][...] = np.take(order, [place], axis=dim)
+        return
+    # With a NaN the median is the first of them; leaving NaN out, the middle of the rest.
+    place = np.maximum(numbers - 1, 0) // 2 if ignore_nan else np.where(numbers < n, numbers, (n - 1) // 2)
+    outs[0][...] = np.take_along_axis(order, place, dim)
+
+
+def _middle_results(x, dim, ignore_nan):
+    axis = shapes.axis(dim, x.ndim)
+    if x.ndim and not x.shape[axis]:
+        raise Fact(DimensionError, f"expected reduction dim {axis} to have non-zero size")
+    return (tuple(1 if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
+
+
+@host(where="", results=_middle_results, fill=_middle, vjp=_NO, batch=batching.dims("dim"), samples=[])
+def middle_of(input: Tensor, dim, ignore_nan) -> Tensor:
+    """The index of the lower median along an axis, which keeps size one."""
+
+
+def _median(input: Tensor, dim, keepdim, ignore_nan):
+    if dim is None:
+        if not input.layout.numel:
+            return input.new_full((), math.nan)
+        flat = reshape(input, (-1,))
+        return reshape(gather(flat, 0, middle_of(flat, 0, ignore_nan)), ())
+    found = middle_of(input, dim, ignore_nan)
+    values = gather(input, dim, found)
+    if keepdim or not input.ndim:
+        return ValuesIndices(values, found)
+    return ValuesIndices(squeeze(values, dim), squeeze(found, dim))
+
+
+_MEDIANS = [S(T(3, 5, distinct=True)), S(T(3, 4, distinct=True), 1), S(T(3, 4, distinct=True), 0, True), S(T()), S(T(6, distinct=True), 0)]
+
+
+@composite(samples=_MEDIANS)
+def median(input: Tensor, dim=None, keepdim=False) -> Tensor:
+    """The lower median of all; with dim (values, indices) along it; NaN if any is.
+
+    Shapes: input (..., n, ...) -> (..., ...), or (..., 1, ...) with keepdim
+    Source: torch.median
+    """
+    return _median(input, dim, keepdim, False)
+
+
+@composite(samples=_MEDIANS)
+def nanmedian(input: Tensor, dim=None, keepdim=False) -> Tensor:
+    """The lower median of what is not NaN.
+
+    Shapes: input (..., n, ...) -> (..., ...), or (..., 1, ...) with keepdim
+    Source: torch.nanmedian
+    """
+    return _median(input, dim, keepdim, True)
+
+
+def _commonest(outs, x, dim):
+    x = comparable(np.moveaxis(x, dim, -1)) if x.ndim else x.reshape(1)
+    flat = x.reshape(-1, x.shape[-1])
+    found = np.empty(len(flat), np.int64)
+    for i, row in enumerate(flat):
+        values, counts = np.unique(row, return_counts=True)
+        found[i] = np.flatnonzero(row == values[np.argmax(counts)])[-1]
+    outs[0][...] = np.expand_dims(found.reshape(x.shape[:-1]), dim) if outs[0].ndim else found[0]
+
+
+@host(where="", results=lambda x, dim: _middle_results(x, dim, False), fill=_commonest, vjp=_NO,
+      batch=batching.dims("dim"), samples=[])  # fmt: skip
+def commonest_of(input: Tensor, dim) -> Tensor:
+    """The index of the commonest element along an axis."""
+
+
+@composite(samples=[S(index(3, 5, below=3), grad=False), S(index(3, 5, below=3), 0, True, grad=False), S(T(3, 4, distinct=True), 1)])
+def mode(input: Tensor, dim=-1, keepdim=False) -> ValuesIndices:
+    """(value, index) of the commonest element along an axis; the smallest of several.
+
+    Shapes: input (..., n, ...) -> two of (..., ...), or (..., 1, ...) with keepdim
+    Source: torch.mode
+    """
+    found = commonest_of(input, dim)
+    values = gather(input, dim, found)
+    if keepdim or not input.ndim:
+        return ValuesIndices(values, found)
+    return ValuesIndices(squeeze(values, dim), squeeze(found, dim))
+
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(input: Tensor, q, dim, keepdim, interpolation, ignore_nan):
+    if interpolation not in _INTERPOLATIONS:
+        raise Fact(DTypeError, f"interpolation is {interpolation!r}; it must be one of {', '.join(_INTERPOLATIONS)}")
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise Fact(DTypeError, f"input tensor must be either float or double dtype, got {input.dtype.name}", "Use x.float().")
+    if not input.layout.numel:
+        raise Fact(DTypeError, "input tensor must be non-empty")
+    q = q if isinstance(q, Tensor) else input.new_full((), q)
+    if q.ndim > 1:
+        raise Fact(DTypeError, f"q must be a scalar or 1D tensor, got {q.ndim} axes")
+    keep = (1,) * input.ndim if dim is None else None
+    x, axis = (reshape(input, (-1,)), 0) if dim is None else (input, shapes.axis(dim, input.ndim))
+    x = x.movedim(axis, -1) if x.ndim else reshape(x, (1,))
+    values = sort(x, -1)[0]
+    n, missing = x.shape[-1], x.ne(x)
+    if ignore_nan:
+        last = (n - 1 - missing.sum(-1, True)).clamp(min=0).to(x.dtype)
+    else:
+        last = x.new_full((*x.shape[:-1], 1), n - 1)
+    found = _between(values, last * reshape(q, (-1,)), interpolation)
+    if not ignore_nan:
+        found = found.masked_fill(missing.any(-1, True), math.nan)
+    if q.ndim:
+        found = found.movedim(-1, 0)
+        if not keepdim:
+            return found
+        return unsqueeze(found, axis + 1) if keep is None else reshape(found, (*found.shape, *keep))
+    found = squeeze(found, -1)
+    if not keepdim:
+        return found
+    return unsqueeze(found, axis) if keep is None else reshape(found, keep)
+
+
+def _between(values: Tensor, rank: Tensor, interpolation: str) -> Tensor:
+    if interpolation == "nearest":
+        return gather(values, -1, rank.round().long())
+    low, high = rank.floor(), rank.ceil()
+    if interpolation == "lower":
+        return gather(values, -1, low.long())
+    above = gather(values, -1, high.long())
+    if interpolation == "higher":
+        return above
+    below = gather(values, -1, low.long())
+    weight = (rank - low) if interpolation == "linear" else (rank - low) * 0 + 0.5
+    return below.lerp(above, weight)
+
+
+_QUANTILES = [S(T(7, distinct=True), 0.3), S(T(3, 5, distinct=True), 0.5, 1), S(T(3, 5, distinct=True), 0.6, 0, True),
+              *(S(T(3, 5, distinct=True), 0.4, 1, interpolation=i) for i in _INTERPOLATIONS[1:])]  # fmt: skip
+
+
+@composite(cast=Cast(cpu="fp32"), samples=_QUANTILES)
+def quantile(input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
+    """The q-th quantile over an axis or over all; NaN if any is.
+
+    Shapes: input (..., n, ...), q () or (m,) -> (m, ..., ...)
+    Dtypes: float32 and float64
+    Source: torch.quantile
+    """
+    return _quantile(input, q, dim, keepdim, interpolation, False)
+
+
+@composite(cast=Cast(cpu="fp32"), samples=_QUANTILES)
+def nanquantile(input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
+    """The q-th quantile of what is not NaN.
+
+    Shapes: input (..., n, ...), q () or (m,) -> (m, ..., ...)
+    Dtypes: float32 and float64
+    Source: torch.nanquantile
+    """
+    return _quantile(input, q, dim, keepdim, interpolation, True)
