@@ -362,3 +362,38 @@ def test_loaded_tensors_die_with_their_last_reference():
         assert held() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_training_goes_on_from_a_file(tmp_path, name):
+    """Model, optimizer, scheduler and scaler, saved in the middle, end where the unbroken run ends."""
+
+    def start():
+        mezzo.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+        options = {"momentum": 0.9} if name == "SGD" else {}
+        optimizer = getattr(mezzo.optim, name)(net.parameters(), lr=0.01, **options)
+        scheduler = mezzo.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+        return net, optimizer, scheduler, mezzo.amp.GradScaler("cpu", init_scale=64.0)
+
+    x = mezzo.tensor(np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32))
+
+    def train(net, optimizer, scheduler, scaler, steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            scaler.scale((net(x) - 1.0).abs().mean()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            scheduler.step()
+
+    unbroken = start()
+    train(*unbroken, steps=3)
+    path = tmp_path / "checkpoint.mz"
+    save([part.state_dict() for part in unbroken], path)
+    train(*unbroken, steps=3)
+    resumed = start()
+    for part, state in zip(resumed, load(path)):
+        part.load_state_dict(state)
+    train(*resumed, steps=3)
+    for mine, other in zip(resumed, unbroken):
+        same(mine.state_dict(), other.state_dict())
