@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+
+import numpy as np
 
 from mezzo.errors import ArgumentValueError, Fact, ShapeError
 
@@ -92,6 +95,90 @@ def pool_size(n: int, kernel: int, stride: int, padding: int, dilation: int, cei
     return count
 
 
-def adaptive_bounds(n: int, count: int) -> list[tuple[int, int]]:
-    """Begin and end of `count` windows that cover n places evenly."""
-    return [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
+# ---- pooling: every axis as (begin, end) of each window, stepping by a dilation
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolAxis:
+    """One axis of a pooling: windows that slide, or (kernel 0) `count` windows that cover it evenly."""
+
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    count: int
+
+    def bounds(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where each window begins and ends within an axis of n places."""
+        at = np.arange(self.count)
+        if not self.kernel:
+            return at * n // self.count, -(-(at + 1) * n // self.count)
+        begin = at * self.stride - self.padding
+        end = np.minimum(begin + (self.kernel - 1) * self.dilation + 1, n)
+        before = np.maximum(-begin, 0)
+        return begin + -(-before // self.dilation) * self.dilation, end
+
+    def weights(self, n: int, include_padding: bool) -> np.ndarray:
+        """How many places each window counts: those inside, or those of the padded axis."""
+        begin, end = self.bounds(n)
+        if not include_padding or not self.kernel:
+            return end - begin
+        start = np.arange(self.count) * self.stride - self.padding
+        return np.minimum(start + self.kernel, n + self.padding) - start
+
+    def covering(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """For each place the first window that may hold it, and the one after the last."""
+        begin, end = self.bounds(n)
+        places = np.arange(n)
+        return np.searchsorted(end, places, side="right"), np.searchsorted(
+            begin, places, side="right"
+        )
+
+
+def pool_axes(
+    size: Sequence[int], kernel, stride, padding, dilation, ceil: bool
+) -> tuple[PoolAxis, ...]:
+    """The axes of a sliding pooling over an image of `size`; checks what PyTorch checks."""
+    axes = len(size)
+    kernel = per_axis(kernel, axes, "kernel_size")
+    stride = (
+        kernel
+        if stride is None or stride == () or stride == []
+        else per_axis(stride, axes, "stride")
+    )
+    padding, dilation = per_axis(padding, axes, "padding"), per_axis(dilation, axes, "dilation")
+    if any(k < 1 for k in kernel) or any(s < 1 for s in stride) or any(d < 1 for d in dilation):
+        raise Fact(
+            ShapeError,
+            f"kernel size {kernel}, stride {stride} and dilation {dilation} should be greater than zero",
+        )
+    if any(p < 0 or p > ((k - 1) * d + 1) // 2 for p, k, d in zip(padding, kernel, dilation)):
+        raise Fact(ShapeError, f"pad should be at most half of effective kernel size, but got pad={padding}, kernel_size={kernel} "
+                               f"and dilation={dilation}")  # fmt: skip
+    counts = tuple(
+        pool_size(*given, ceil) for given in zip(size, kernel, stride, padding, dilation)
+    )
+    if any(c < 1 for c in counts):
+        raise Fact(
+            ShapeError,
+            f"Given input size {tuple(size)}, the calculated output size {counts} is too small",
+            "Pad the input.",
+        )
+    return tuple(PoolAxis(*given) for given in zip(kernel, stride, padding, dilation, counts))
+
+
+def adaptive_axes(size: Sequence[int], output_size) -> tuple[PoolAxis, ...]:
+    """The axes of a pooling to a given shape; None keeps an axis."""
+    axes = len(size)
+    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
+    if len(wanted) != axes:
+        raise Fact(
+            ShapeError, f"output_size has {len(wanted)} values; it must be one int or {axes}"
+        )
+    found = tuple(n if w is None else w for n, w in zip(size, wanted))
+    if any(isinstance(c, bool) or not isinstance(c, int) or c < 0 for c in found):
+        raise Fact(
+            ShapeError,
+            f"output_size is {output_size!r}: elements of output_size must be greater than or equal to 0",
+        )
+    return tuple(PoolAxis(0, 1, 0, 1, c) for c in found)
