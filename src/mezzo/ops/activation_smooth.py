@@ -10,6 +10,7 @@ from mezzo.core.record import Cast
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, Fact
 from mezzo.kernels import ir as k
+from mezzo.kernels.normal import normal
 from mezzo.ops.exponential import exp
 from mezzo.ops.select import where
 from mezzo.ops.trigonometric import tanh, tanh_backward
@@ -136,7 +137,7 @@ def _tanh_gate(x: k.Expr) -> k.Expr:
 
 
 def _gelu(x: k.Expr, approximate: str) -> k.Expr:
-    return x * (_tanh_gate(x) if approximate == "tanh" else k.normal_cdf(x))
+    return x * (_tanh_gate(x) if approximate == "tanh" else normal(x)[0])
 
 
 def _gelu_slope(g: k.Expr, x: k.Expr, approximate: str) -> k.Expr:
@@ -144,7 +145,8 @@ def _gelu_slope(g: k.Expr, x: k.Expr, approximate: str) -> k.Expr:
         s = _tanh_gate(x)
         inner = k.fma(x * x, 3 * GELU_INNER * GELU_CUBE, GELU_INNER)
         return g * k.fma(x * inner, s * (1.0 - s), s)
-    return g * k.fma(x * DENSITY, k.exp(x * x * -0.5), k.normal_cdf(x))
+    area, bell = normal(x)
+    return g * k.fma(x * DENSITY, bell, area)
 
 
 def _gelu_again(g, _y, grad, x, approximate):

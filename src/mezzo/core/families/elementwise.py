@@ -82,8 +82,11 @@ def _kernel(build: Callable, signature: tuple, ins: tuple, outs: tuple, scalars:
     return MapKernel(ins, outs, (ir.cast(ir.lift(built, compute), compute),), scalars)
 
 
-def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout]) -> MapPlan:
-    """Choose the variant and lay out the block for these layouts (all broadcast to out's shape)."""
+def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout], fresh: bool = False) -> MapPlan:
+    """Choose the variant and lay out the block for these layouts (all broadcast to out's shape).
+
+    fresh: the output is new memory, whose contents need not be loaded before they are overwritten.
+    """
     plan = _new(MapPlan)
     plan.layout, plan.nbytes, plan.runs = out, out.nbytes, out.numel > 0
     strides = [out.byte_strides()] + [
@@ -97,7 +100,8 @@ def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout]) -> MapP
     )
     plan.block = None
     if len(sizes) == 1 and STRIDED not in pattern:
-        plan.address, plan.head = kernel.address("flat", pattern), out.numel
+        shape = kernel.flat_shape(out.nbytes, pattern) if fresh else "flat"
+        plan.address, plan.head = kernel.address(shape, pattern), out.numel
     else:
         plan.address = kernel.address("strided", pattern)
         plan.block, plan.head = _block(sizes, table, out.numel)
@@ -184,7 +188,7 @@ class Elementwise(Primitive):
             plan = _new(MapPlan)
             plan.layout, plan.nbytes, plan.runs = out, 0, False
         else:
-            plan = map_plan(kernel, out, layouts)
+            plan = map_plan(kernel, out, layouts, fresh=target is None)
         to = _SLOTS.get(ir.COMPUTE[compute.ir], int)
         plan.tensors, plan.scalars = tuple(tensors), tuple((i, to) for i in scalars)
         return plan

@@ -70,7 +70,8 @@ class Generate(Primitive):
         whole = bool if dtype is dtypes.bool_ else int
         plan.conversions = tuple(float if t in ir.FLOATS else int if t == "i64" and compute != "i64" else whole for t in types)
         if plan.runs:
-            plan.address = _kernel(self.kernel, dtype.ir, types).address("flat", "c")
+            kernel = _kernel(self.kernel, dtype.ir, types)
+            plan.address = kernel.address(kernel.flat_shape(plan.layout.nbytes, "c"), "c")
         plan.launch = launch_unlocked if plan.layout.nbytes >= 1 << 18 else launch
         return plan
 

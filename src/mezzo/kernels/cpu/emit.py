@@ -139,11 +139,13 @@ class Emitter:
         half = self.put(f"trunc {i32} {high} to {self.wide('i16')}")
         return self.put(f"bitcast {self.wide('i16')} {half} to {self.wide('bfloat')}")
 
-    def store(self, value: str, pointer: str, storage: str) -> None:
-        """Convert a computed value to a storage type and store it."""
+    def store(self, value: str, pointer: str, storage: str, past_caches: bool = False) -> None:
+        """Convert a computed value to a storage type and store it; past the caches only aligned vectors."""
         raw = self.encode(value, storage)
         align = {"f16": 2, "bf16": 2, "i16": 2, "f32": 4, "i32": 4, "f64": 8, "i64": 8}.get(storage, 1)
-        self.lines.append(f"  store {self.wide(STORED[storage])} {raw}, ptr {pointer}, align {align}")
+        hint = ", !nontemporal !0" if past_caches else ""
+        align = min(align * self.lanes, 64) if past_caches else align
+        self.lines.append(f"  store {self.wide(STORED[storage])} {raw}, ptr {pointer}, align {align}{hint}")
 
     # ---- expressions
 
