@@ -96,7 +96,7 @@ def from_torch(tree):
         plain = tree.detach().resolve_conj().resolve_neg()
         if plain.dtype is torch.bfloat16:
             return from_array(plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
-        return from_array(plain.numpy())
+        return from_array(plain.numpy(force=True))  # gradients may be symbolic zeros
     if isinstance(tree, (tuple, list)) and not isinstance(tree, torch.Size):
         return tuple(from_torch(v) for v in tree)
     return tuple(tree) if isinstance(tree, torch.Size) else tree

@@ -105,10 +105,11 @@ def check_first(pair, dtype, record, function, args, kwargs) -> None:
     ours, theirs = pair.first(create=False)
     truth = None
     if dtype is dtypes.float32:
-        theirs64 = oracle.double((to_torch(args), to_torch(kwargs)))
-        inputs = [
-            t.requires_grad_() for t in oracle.torch_tensors(theirs64) if t.is_floating_point()
-        ]
+        given = to_torch(args), to_torch(kwargs)
+        theirs64 = oracle.double(given)
+        asks = [t.requires_grad for t in oracle.torch_tensors(given)]
+        pairs = zip(oracle.torch_tensors(theirs64), asks)
+        inputs = [t.requires_grad_() for t, asked in pairs if asked]
         outs = [
             o
             for o in oracle.torch_tensors((function(*theirs64[0], **theirs64[1]),))

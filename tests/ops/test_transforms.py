@@ -16,10 +16,10 @@ from mezzo.testing.trees import tensors
 CALLED = [r for r in oracle.SAMPLED if r.name not in oracle.UNSPECIFIED and r.family != "random"]
 
 
-def over_samples(record, check, dtype=dtypes.float32) -> None:
+def over_samples(record, check, dtype=dtypes.float32, requires_grad=False) -> None:
     """A check on every sample that has a tensor among its arguments."""
     findings = Findings()
-    for label, args, kwargs in sampled(record, dtype):
+    for label, args, kwargs in sampled(record, dtype, requires_grad):
         if tensors((args, kwargs)):
             with findings.at(label):
                 check(record, args, kwargs)
@@ -51,7 +51,7 @@ def test_vmap_equals_a_loop(record):
 )
 def test_traced_program_equals_the_call(record):
     """Forward, and forward with the gradient, bit for bit."""
-    over_samples(record, checks.check_trace)
+    over_samples(record, checks.check_trace, requires_grad=True)
 
 
 @pytest.mark.parametrize("record", CALLED, ids=lambda r: r.name)

@@ -29,7 +29,7 @@ FP32 = Cast("fp32", "fp32")
 def _frame(
     x: Layout, dim: int, others: list[tuple[Layout | None, str]], outs: int, each: bool = False
 ) -> Frame:
-    """Rows along the class axis; others lie per "row" or per "class", the latter maybe with a batch in front."""
+    """Rows along the class axis; others lie per "row", or per "class" with batches in front."""
     at = dim % x.ndim
     ins, once = [x.strides], []
     for have, kind in others:
@@ -37,9 +37,8 @@ def _frame(
             continue
         if kind == "class":
             strides = [0] * x.ndim
+            strides[: have.ndim - 1] = have.strides[:-1]
             strides[at] = have.strides[-1]
-            if have.ndim == 2:
-                strides[0] = have.strides[0]
         else:
             strides = list(have.strides)
             strides.insert(at, 0)
@@ -117,11 +116,8 @@ def _second(u, _y, g, input, target, weight, top, log_sum, own, dim, ignore_inde
     share = own * (1 - smoothing)
     if smoothing:
         total = input.shape[dim] if weight is None else weight.sum(-1)
-        total = (
-            total.reshape((-1, *[1] * (own.ndim - 1)))
-            if weight is not None and weight.ndim == 2
-            else total
-        )
+        if weight is not None:
+            total = total.reshape((*weight.shape[:-1], *[1] * (own.ndim - weight.ndim + 1)))
         share = share + (smoothing / input.shape[dim]) * total * (target != ignore_index)
     dx = softmax_backward(u, softmax_of(input, dim), dim) * (g * share).unsqueeze(dim)
     return (u * per_one).sum(dim), dx, None, None, None, None, None
@@ -246,23 +242,26 @@ def _probabilities(input, target, weight, reduction, smoothing, dim) -> Tensor:
             DTypeError,
             f"Expected floating point type for target with class probabilities, got {target.dtype.name}",
         )
+    wide = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
+    target = target.to(wide)
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
-    terms = log_softmax_of(input, dim) * target
+    terms = log_softmax_of(input, dim, wide) * target
     if weight is not None:
         terms = terms * weight.reshape((-1, *[1] * (input.ndim - dim - 1)))
     if reduction == "none":
-        return -terms.sum(dim)
+        return -terms.sum(dim).to(input.dtype)
     total = -terms.sum()
-    return total / (math.prod(input.shape) // max(classes, 1)) if reduction == "mean" else total
+    rows = math.prod(input.shape) // max(classes, 1)
+    return (total / rows if reduction == "mean" else total).to(input.dtype)
 
 
 _C = index(3, below=5)
 
 
 @composite(where="nn.functional", cast=Cast("fp32", "keep"), samples=[
-    S(T(3, 5), _C), S(T(3, 5), _C, T(5, low=0.5)), S(T(3, 5), _C, reduction="sum", label_smoothing=0.2),
-    S(T(3, 5), _C, T(5, low=0.5), label_smoothing=0.1, ignore_index=2), S(T(2, 5, 3), index(2, 3, below=5), reduction="none"),
+    S(T(3, 5), _C), S(T(3, 5), _C, T(5, low=0.5, constant=True)), S(T(3, 5), _C, reduction="sum", label_smoothing=0.2),
+    S(T(3, 5), _C, T(5, low=0.5, constant=True), label_smoothing=0.1, ignore_index=2), S(T(2, 5, 3), index(2, 3, below=5), reduction="none"),
     S(T(5), index(below=5)), S(T(3, 5), T(3, 5)), S(T(3, 5), T(3, 5), T(5), label_smoothing=0.1, reduction="sum"),
     S(T(3, 70), index(3, below=70))])  # fmt: skip
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index=-100,
@@ -289,7 +288,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
 
 
 @composite(where="nn.functional", cast=FP32, samples=[
-    S(T(3, 5), _C), S(T(3, 5), _C, T(5, low=0.5)), S(T(3, 5), _C, ignore_index=2, reduction="sum"),
+    S(T(3, 5), _C), S(T(3, 5), _C, T(5, low=0.5, constant=True)), S(T(3, 5), _C, ignore_index=2, reduction="sum"),
     S(T(2, 5, 3), index(2, 3, below=5), reduction="none"), S(T(5), index(below=5))])  # fmt: skip
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index=-100,
              reduce=None, reduction="mean") -> Tensor:  # fmt: skip
@@ -309,7 +308,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
 
 
 @composite(where="nn.functional", cast=Cast(cuda="fp32", cpu="fp32"), samples=[
-    S(T(3, 5), _C), S(T(3, 5), _C, 2, 0.5, T(5, low=0.5)), S(T(3, 5), _C, reduction="none")])  # fmt: skip
+    S(T(3, 5), _C), S(T(3, 5), _C, 2, 0.5, T(5, low=0.5, constant=True)), S(T(3, 5), _C, reduction="none")])  # fmt: skip
 def multi_margin_loss(input: Tensor, target: Tensor, p=1, margin=1.0, weight: Tensor | None = None, size_average=None,
                       reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """How far other classes come within a margin of the right one.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mezzo import dtypes
 from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentValueError, Fact, ShapeError
+from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.join import cat
-from mezzo.ops.loss import FP32, reduced, reduction_of
+from mezzo.ops.loss import FLOATS, FP32, reduced, reduction_of
 from mezzo.rules.samples import S, T
 
 
@@ -16,7 +16,12 @@ def _floating(*tensors: Tensor) -> tuple[Tensor, ...]:
     to = tensors[0].dtype
     for x in tensors[1:]:
         to = dtypes.promote_types(to, x.dtype)
-    to = to if to.category >= dtypes.FLOAT else dtypes.Defaults.float_dtype
+    if to.category < dtypes.FLOAT:
+        raise Fact(
+            DTypeError,
+            f"expected common dtype to be floating point, yet common dtype is {to.name}",
+            "Convert with x.float().",
+        )
     return tuple(x.to(to) for x in tensors)
 
 
@@ -62,7 +67,11 @@ def normalize(input: Tensor, p=2.0, dim=1, eps=1e-12, out=None) -> Tensor:
 
 @composite(
     where="nn.functional",
-    samples=[S(T(2, 6, 5), 3), S(T(2, 6, 3, 4), 2, 0.1, 0.5, 2.0), S(T(1, 2, 3), 5)],
+    samples=[
+        S(T(2, 6, 5), 3, only=FLOATS),
+        S(T(2, 6, 3, 4), 2, 0.1, 0.5, 2.0, only=FLOATS),
+        S(T(1, 2, 3), 5, only=FLOATS),
+    ],
 )
 def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Tensor:
     """Each element divided by a power of the mean square of neighbouring channels.
@@ -71,6 +80,7 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
     Shapes: input (N, C, ...) -> the same
     Source: torch.nn.functional.local_response_norm
     """
+    _floating(input)
     if input.ndim < 3:
         raise Fact(
             ArgumentValueError,
@@ -94,7 +104,7 @@ def _shifted(x: Tensor, by: int) -> Tensor:
 
 
 @composite(where="nn.functional", cast=FP32, samples=[
-    S(T(3, 5), T(3, 5), T(3)), S(T(3, 5), T(3, 5), T(3), 0.1, reduction="none")])  # fmt: skip
+    S(T(3, 5), T(3, 5), T(3), only=FLOATS), S(T(3, 5), T(3, 5), T(3), 0.1, reduction="none", only=FLOATS)])  # fmt: skip
 def cosine_embedding_loss(input1: Tensor, input2: Tensor, target: Tensor, margin=0, size_average=None, reduce=None,
                           reduction="mean") -> Tensor:  # fmt: skip
     """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1.

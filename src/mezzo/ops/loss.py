@@ -15,11 +15,18 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir as k
 from mezzo.kernels.cpu.reduce import Fold
+from mezzo.rules import dtypes as rules
 from mezzo.rules.samples import S, T
 
 FP32 = Cast("fp32", "fp32")
+FLOATS = (dtypes.float32, dtypes.float64, dtypes.bfloat16, dtypes.float16)
 _PAIRS = [S(T(3, 5), T(3, 5)), S(T(3, 5), T(3, 5), reduction="sum"), S(T(2, 3, 4), T(2, 3, 4), reduction="none"),
           S(T(0, 3), T(0, 3), reduction="sum"), S(T(), T())]  # fmt: skip
+
+
+def _floating(operands):
+    """Floating results only; integer operands beside floating ones are converted."""
+    return rules.float_only(operands)
 
 
 def reduction_of(size_average, reduce, reduction: str) -> str:
@@ -66,14 +73,14 @@ def _weighted(terms: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
 # ---- squared, absolute, Huber: terms and their slopes
 
 
-@elementwise(kernel=lambda x, t: (x - t) * (x - t), where="", samples=[S(T(2, 3), T(3))], reference=lambda x, t: (x - t) ** 2,
+@elementwise(dtype=_floating, kernel=lambda x, t: (x - t) * (x - t), where="", samples=[S(T(2, 3), T(3), only=FLOATS)], reference=lambda x, t: (x - t) ** 2,
              vjp={"input": lambda g, _y, input, target: squared_slope(g, input, target),
                   "target": lambda g, _y, input, target: squared_slope(g, target, input)})  # fmt: skip
 def squared(input: Tensor, target: Tensor) -> Tensor:
     """(input - target)^2."""
 
 
-@elementwise(kernel=lambda g, x, t: g * ((x - t) * 2), where="", samples=[S(T(2, 3), T(2, 3), T(3))],
+@elementwise(dtype=_floating, kernel=lambda g, x, t: g * ((x - t) * 2), where="", samples=[S(T(2, 3), T(2, 3), T(3), only=FLOATS)],
              reference=lambda g, x, t: 2 * g * (x - t),
              vjp={"g": lambda u, _y, _g, input, target: squared_slope(u, input, target),
                   "input": lambda u, _y, g, _x, _t: u * g * 2, "target": lambda u, _y, g, _x, _t: u * g * -2})  # fmt: skip
@@ -86,14 +93,14 @@ def _sign(x: k.Expr) -> k.Expr:
     return k.where(x > 0.0, one, k.where(x < 0.0, -one, zero))
 
 
-@elementwise(kernel=lambda x, t: k.abs(x - t), where="", samples=[S(T(2, 3), T(3))], reference=lambda x, t: (x - t).abs(),
+@elementwise(dtype=rules.no_bool, kernel=lambda x, t: k.abs(x - t), where="", samples=[S(T(2, 3), T(3))], reference=lambda x, t: (x - t).abs(),
              vjp={"input": lambda g, _y, input, target: absolute_slope(g, input, target),
                   "target": lambda g, _y, input, target: absolute_slope(g, target, input)})  # fmt: skip
 def absolute(input: Tensor, target: Tensor) -> Tensor:
     """|input - target|."""
 
 
-@elementwise(kernel=lambda g, x, t: g * _sign(x - t), where="", samples=[S(T(2, 3), T(2, 3), T(3))],
+@elementwise(dtype=rules.no_bool, kernel=lambda g, x, t: g * _sign(x - t), where="", samples=[S(T(2, 3), T(2, 3), T(3), only=FLOATS)],
              reference=lambda g, x, t: g * (x - t).sign(),
              vjp={"g": lambda u, _y, _g, input, target: absolute_slope(u, input, target),
                   "input": lambda u, _y, _g, _x, _t: u * 0, "target": lambda u, _y, _g, _x, _t: u * 0})  # fmt: skip
@@ -110,7 +117,7 @@ def _clamped(x, low, high):
     return k.where(x < low, low, k.where(x > high, high, x))
 
 
-@elementwise(kernel=_huber, where="", samples=[S(T(2, 3), T(2, 3), 0.7)],
+@elementwise(dtype=_floating, kernel=_huber, where="", samples=[S(T(2, 3), T(2, 3), 0.7, only=FLOATS)],
              reference=lambda x, t, d: __import__("torch").nn.functional.huber_loss(x, t, reduction="none", delta=d),
              vjp={"input": lambda g, _y, input, target, delta: huber_slope(g, input, target, delta),
                   "target": lambda g, _y, input, target, delta: huber_slope(g, target, input, delta)})  # fmt: skip
@@ -118,8 +125,8 @@ def huber(input: Tensor, target: Tensor, delta: Number) -> Tensor:
     """Half the square below delta, delta (|input - target| - delta / 2) above."""
 
 
-@elementwise(kernel=lambda g, x, t, delta: g * _clamped(x - t, -delta, delta), where="",
-             samples=[S(T(2, 3), T(2, 3), T(2, 3), 0.7)], reference=lambda g, x, t, d: g * (x - t).clamp(-d, d),
+@elementwise(dtype=_floating, kernel=lambda g, x, t, delta: g * _clamped(x - t, -delta, delta), where="",
+             samples=[S(T(2, 3), T(2, 3), T(2, 3), 0.7, only=FLOATS)], reference=lambda g, x, t, d: g * (x - t).clamp(-d, d),
              vjp={"g": lambda u, _y, _g, input, target, delta: huber_slope(u, input, target, delta),
                   "input": lambda u, _y, g, input, target, delta: huber_bend(u, g, input, target, delta),
                   "target": lambda u, _y, g, input, target, delta: -huber_bend(u, g, input, target, delta)})  # fmt: skip
@@ -135,7 +142,7 @@ def huber_bend(u, g, input, target, delta):
 @composite(
     where="nn.functional",
     cast=FP32,
-    samples=[*_PAIRS, S(T(3, 5), T(3, 5), weight=T(3, 5, low=0.5))],
+    samples=[*_PAIRS, S(T(3, 5), T(3, 5), weight=T(3, 5, low=0.5), only=FLOATS)],
 )
 def mse_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean",
              weight: Tensor | None = None) -> Tensor:  # fmt: skip
@@ -153,7 +160,7 @@ def mse_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, redu
 @composite(
     where="nn.functional",
     cast=FP32,
-    samples=[*_PAIRS, S(T(3, 5), T(3, 5), weight=T(3, 5, low=0.5))],
+    samples=[*_PAIRS, S(T(3, 5), T(3, 5), weight=T(3, 5, low=0.5), only=FLOATS)],
 )
 def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean",
             weight: Tensor | None = None) -> Tensor:  # fmt: skip
@@ -228,8 +235,8 @@ def _bce_slope(g, x, t):
     return g * (x - t) / k.where(room < 1e-12, 1e-12, room)
 
 
-@elementwise(kernel=lambda x, t: (t - 1.0) * _log_rest_at_least(x) - t * _log_at_least(x), where="",
-             samples=[S(T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.0, high=1.0))],
+@elementwise(dtype=_floating, kernel=lambda x, t: (t - 1.0) * _log_rest_at_least(x) - t * _log_at_least(x), where="",
+             samples=[S(T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.0, high=1.0), only=FLOATS)],
              reference=lambda x, t: -(t * x.log() + (1 - t) * (-x).log1p()),
              vjp={"input": lambda g, _y, input, target: bce_slope(g, input, target),
                   "target": lambda g, _y, input, _t: g * ((-input).log1p().clamp(min=-100) - input.log().clamp(min=-100))})  # fmt: skip
@@ -243,8 +250,8 @@ def _bce_bend(u, g, x, t):
     return u * g * (room - (x - t) * (1 - 2 * x)) / (room * room)
 
 
-@elementwise(kernel=_bce_slope, where="",
-             samples=[S(T(3, 4), T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.0, high=1.0))],
+@elementwise(dtype=_floating, kernel=_bce_slope, where="",
+             samples=[S(T(3, 4), T(3, 4, low=0.1, high=0.9), T(3, 4, low=0.0, high=1.0), only=FLOATS)],
              reference=lambda g, x, t: g * (x - t) / (x * (1 - x)),
              vjp={"g": lambda u, _y, _g, input, target: bce_slope(u, input, target),
                   "input": lambda u, _y, g, input, target: _bce_bend(u, g, input, target),
@@ -266,7 +273,7 @@ def any_outside_unit(input: Tensor, dim=None, keepdim=False) -> Tensor:
 
 @composite(where="nn.functional", cast=Cast(cpu="fp32", cuda="banned"), samples=[
     S(T(3, 5, low=0.1, high=0.9), T(3, 5, low=0.0, high=1.0)),
-    S(T(3, 5, low=0.1, high=0.9), T(3, 5, low=0.0, high=1.0), T(5), reduction="sum")])  # fmt: skip
+    S(T(3, 5, low=0.1, high=0.9), T(3, 5, low=0.0, high=1.0), T(5, constant=True), reduction="sum")])  # fmt: skip
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None,
                          reduction="mean") -> Tensor:  # fmt: skip
     """Cross entropy of probabilities and targets in [0, 1].
@@ -305,7 +312,7 @@ def _logit_bend(u, g, x, t, p):
     return curve if p is None else curve * (1 + (p - 1) * t)
 
 
-@elementwise(kernel=_logit_terms, where="", samples=[S(T(3, 4), T(3, 4, low=0.0, high=1.0), None)],
+@elementwise(dtype=_floating, kernel=_logit_terms, where="", samples=[S(T(3, 4), T(3, 4, low=0.0, high=1.0), None, only=FLOATS)],
              reference=lambda x, t, p: x * (1 - t) + (-x).exp().log1p(),
              vjp={"input": lambda g, _y, input, target, pos_weight: logit_slope(g, input, target, pos_weight),
                   "target": lambda g, _y, input, _t, pos_weight: logit_target_slope(g, input, pos_weight),
@@ -314,7 +321,7 @@ def logit_terms(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Ten
     """Binary cross entropy of sigmoid(input), positive targets weighted."""
 
 
-@elementwise(kernel=_logit_slope, where="", samples=[S(T(3, 4), T(3, 4), T(3, 4, low=0.0, high=1.0), None)],
+@elementwise(dtype=_floating, kernel=_logit_slope, where="", samples=[S(T(3, 4), T(3, 4), T(3, 4, low=0.0, high=1.0), None, only=FLOATS)],
              reference=lambda g, x, t, p: g * (x.sigmoid() - t),
              vjp={"g": lambda u, _y, _g, input, target, pos_weight: logit_slope(u, input, target, pos_weight),
                   "input": lambda u, _y, g, input, target, pos_weight: _logit_bend(u, g, input, target, pos_weight),
@@ -340,8 +347,8 @@ def logit_slope_target(u, g, x, p):
 
 
 @composite(where="nn.functional", cast=FP32, samples=[
-    S(T(3, 5), T(3, 5, low=0.0, high=1.0)), S(T(3, 5), T(3, 5, low=0.0, high=1.0), T(5), reduction="sum"),
-    S(T(3, 5), T(3, 5, low=0.0, high=1.0), None, reduction="none", pos_weight=T(5, low=0.5))])  # fmt: skip
+    S(T(3, 5), T(3, 5, low=0.0, high=1.0)), S(T(3, 5), T(3, 5, low=0.0, high=1.0), T(5, constant=True), reduction="sum"),
+    S(T(3, 5), T(3, 5, low=0.0, high=1.0), None, reduction="none", pos_weight=T(5, low=0.5, constant=True))])  # fmt: skip
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None,
                                      reduce=None, reduction="mean", pos_weight: Tensor | None = None) -> Tensor:  # fmt: skip
     """binary_cross_entropy of sigmoid(input), without overflow.
@@ -358,6 +365,29 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
         )
     terms = logit_terms(input, target, pos_weight)
     return reduced(terms if weight is None else terms * weight, reduction)
+
+
+# ---- Kullback-Leibler divergence
+
+
+def _kl(x, t):
+    return k.where(t.eq(0.0), 0.0, t * (k.log(t) - x))
+
+
+@elementwise(dtype=_floating, kernel=_kl, where="", samples=[S(T(3, 4), T(3, 4, low=0.1), only=FLOATS)],
+             reference=lambda x, t: t.xlogy(t) - t * x,
+             vjp={"input": lambda g, _y, _x, target: -(g * target),
+                  "target": lambda g, _y, input, target: g * (target.log() + 1 - input).masked_fill(target == 0, 0)})  # fmt: skip
+def kl_terms(input: Tensor, target: Tensor) -> Tensor:
+    """target (log(target) - input); 0 where target is 0."""
+
+
+@elementwise(dtype=_floating, kernel=lambda x, t: k.exp(t) * (t - x), where="", samples=[S(T(3, 4), T(3, 4), only=FLOATS)],
+             reference=lambda x, t: t.exp() * (t - x),
+             vjp={"input": lambda g, _y, _x, target: -(g * target.exp()),
+                  "target": lambda g, _y, input, target: g * target.exp() * (target - input + 1)})  # fmt: skip
+def kl_log_terms(input: Tensor, target: Tensor) -> Tensor:
+    """exp(target) (target - input)."""
 
 
 # ---- the rest, in plain operations
@@ -381,7 +411,7 @@ def kl_div(
     """
     per_batch = reduction == "batchmean" and size_average is None and reduce is None
     reduction = "sum" if per_batch else reduction_of(size_average, reduce, reduction)
-    terms = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    terms = kl_log_terms(input, target) if log_target else kl_terms(input, target)
     found = reduced(terms, reduction)
     return found / input.shape[0] if per_batch and input.ndim else found
 
@@ -391,7 +421,7 @@ def kl_div(
     cast=FP32,
     samples=[
         S(T(3, 5), T(3, 5)),
-        S(T(3, 5), T(3, 5), 0.5, reduction="none"),
+        S(T(3, 5), T(3, 5), 0.5, reduction="none", only=FLOATS),
     ],
 )
 def hinge_embedding_loss(
@@ -421,13 +451,16 @@ def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin=0
     if not input1.ndim == input2.ndim == target.ndim:
         raise Fact(ShapeError, f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
                    f"{list(input1.shape)}, input2: {list(input2.shape)}, target: {list(target.shape)}")  # fmt: skip
-    return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    return reduced((-target * (input1 - input2) + float(margin)).clamp(min=0), reduction)
 
 
 @composite(
     where="nn.functional",
     cast=FP32,
-    samples=[S(T(3, 5), T(3, 5)), S(T(3, 5), T(3, 5), reduction="none")],
+    samples=[
+        S(T(3, 5), T(3, 5, constant=True)),
+        S(T(3, 5), T(3, 5, constant=True), reduction="none"),
+    ],
 )
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean"

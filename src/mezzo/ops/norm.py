@@ -49,13 +49,11 @@ def _affine(x: Layout, to, axes) -> tuple[int, ...]:
 
 
 def _like(input: Layout, to, like_input: bool) -> Out:
-    """An output in the shape of the input: row-major, or in the order of a dense input."""
-    form = shapes.like_strides(input.shape, [(input.shape, input.strides)]) if like_input else None
-    out = (
-        layout(input.shape, form, input.dtype, input.device)
-        if form
-        else dense(input.shape, input.dtype, input.device)
-    )
+    """An output in the shape of the input: row-major, or channels_last where the input is and may stay so."""
+    if like_input and input.is_channels_last():
+        out = layout(input.shape, input.strides, input.dtype, input.device)
+    else:
+        out = dense(input.shape, input.dtype, input.device)
     return Out(out, _split(out, to))
 
 
@@ -298,8 +296,18 @@ def _check_float(input: Tensor) -> None:
         )
 
 
+def _check_mixed(input: Tensor, *parameters: Tensor | None) -> None:
+    """Parameters have the dtype of input, or float32 beside a low-precision input."""
+    for x in parameters:
+        if x is not None and x.dtype not in (input.dtype, _statistics_dtype(input.dtype)):
+            raise Fact(DTypeError, f"mixed dtype (CPU): expect parameter to have scalar type of {input.dtype.name} or float32, "
+                       f"but got {x.dtype.name}", "Convert the parameters.")  # fmt: skip
+
+
 def _layer(input: Tensor, normalized_shape, weight, bias, eps, centered):
     _check_float(input)
+    if centered:
+        _check_mixed(input, weight, bias)
     shape = _check_normalized(input, normalized_shape)
     _check_affine(weight, "weight", shape)
     _check_affine(bias, "bias", shape)
@@ -335,7 +343,12 @@ def native_layer_norm(
     lead = input.ndim - len(tuple(normalized_shape))
     shape = (*input.shape[:lead], *[1] * (input.ndim - lead))
     rstd = (variance + eps).rsqrt()
-    return y, mean.reshape(shape).to(input.dtype), rstd.reshape(shape).to(input.dtype)
+    to = (
+        input.dtype
+        if weight is None or weight.dtype is input.dtype
+        else _statistics_dtype(input.dtype)
+    )
+    return y, mean.reshape(shape).to(to), rstd.reshape(shape).to(to)
 
 
 @composite(where="mezzo nn.functional", cast=FP32, samples=[
@@ -373,6 +386,7 @@ def group_norm(input: Tensor, num_groups, weight: Tensor | None = None, bias: Te
     if num_groups <= 0 or c % num_groups:
         raise Fact(ShapeError, f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
                    f"{list(input.shape)} and num_groups={num_groups}")  # fmt: skip
+    _check_mixed(input, weight, bias)
     _check_affine(weight, "weight", (c,))
     _check_affine(bias, "bias", (c,))
     to = (n, num_groups, c // num_groups, *rest)
@@ -404,13 +418,14 @@ def _affine_dtype(operands):
 @elementwise(kernel=lambda x, scale, shift: k.fma(x, scale, shift), where="", dtype=_affine_dtype,
              vjp={"input": lambda g, _y, _x, scale, _b: g * scale, "scale": lambda g, _y, x, _s, _b: g * x,
                   "shift": lambda g, _y, _x, _s, _b: g},
-             samples=[S(T(2, 3), T(3), T(3))], reference=lambda x, s, b: x * s + b)  # fmt: skip
+             samples=[S(T(2, 3), T(3), T(3), only=(dtypes.float32, dtypes.float64))], reference=lambda x, s, b: (x * s + b).to(x.dtype))  # fmt: skip
 def scale_shift(input: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """input * scale + shift in the dtype of input."""
 
 
 def _check_channels(input: Tensor, tensors) -> int:
     _check_float(input)
+    _check_mixed(input, *[x for _, x in tensors])
     if input.ndim < 2:
         raise Fact(ShapeError, f"input has {input.ndim} axes; it must be (N, C, ...)")
     channels = input.shape[1]
@@ -424,7 +439,7 @@ def _check_channels(input: Tensor, tensors) -> int:
 @composite(where="nn.functional", samples=[
     S(T(4, 3), None, None, training=True), S(T(3, 2, 5), None, None, T(2), T(2), training=True),
     S(T(2, 3, 4, 5), None, None, T(3), T(3), True), S(T(4, 20), None, None, T(20), T(20), True),
-    S(T(2, 3, 4), T(3), T(3, low=0.5), T(3), T(3), False), S(T(2, 3), T(3), T(3, low=0.5))])  # fmt: skip
+    S(T(2, 3, 4), T(3, constant=True), T(3, low=0.5, constant=True), T(3), T(3), False), S(T(2, 3), T(3, constant=True), T(3, low=0.5, constant=True))])  # fmt: skip
 def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
                bias: Tensor | None = None, training=False, momentum=0.1, eps=1e-5) -> Tensor:  # fmt: skip
     """Zero mean and unit variance per channel over the batch, or by running statistics; then weight and bias.
@@ -446,6 +461,8 @@ def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor |
             raise Fact(
                 ShapeError, "running_mean and running_var must be defined in evaluation mode"
             )
+        accurate = _statistics_dtype(input.dtype)
+        running_mean, running_var = running_mean.to(accurate), running_var.to(accurate)
         scale = (running_var + eps).rsqrt()
         scale = scale if weight is None else scale * weight
         shift = -(running_mean * scale) if bias is None else bias - running_mean * scale
@@ -464,7 +481,7 @@ def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor |
 
 
 @composite(where="nn.functional", samples=[
-    S(T(2, 3, 5)), S(T(2, 3, 4, 5), None, None, T(3), T(3)), S(T(2, 3, 5), T(3), T(3, low=0.5), T(3), T(3), False)])  # fmt: skip
+    S(T(2, 3, 5)), S(T(2, 3, 4, 5), None, None, T(3), T(3)), S(T(2, 3, 5), T(3, constant=True), T(3, low=0.5, constant=True), T(3), T(3), False)])  # fmt: skip
 def instance_norm(input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
                   weight: Tensor | None = None, bias: Tensor | None = None, use_input_stats=True, momentum=0.1,
                   eps=1e-5) -> Tensor:  # fmt: skip

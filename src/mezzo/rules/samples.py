@@ -12,13 +12,15 @@ class T:
     """A tensor to be made: shape, range of values, and kind.
 
     kind: "float" (the dtype under test), "int", "bool", "index" (values below `high`), "positive".
-    strided: how tests may vary its memory (they also try non-contiguous copies of all).
+    constant: never asked for its gradient (class weights, running statistics).
     """
 
-    __slots__ = ("shape", "low", "high", "kind", "dtype", "distinct")
+    __slots__ = ("constant", "distinct", "dtype", "high", "kind", "low", "shape")
 
-    def __init__(self, *shape: int, low=-2.0, high=2.0, kind="float", dtype=None, distinct=False):
+    def __init__(self, *shape: int, low=-2.0, high=2.0, kind="float", dtype=None, distinct=False,
+                 constant=False):  # fmt: skip
         self.shape, self.low, self.high, self.kind, self.dtype = shape, low, high, kind, dtype
+        self.constant = constant
         self.distinct = distinct  # values all different, well apart (for max, sort)
 
     def __repr__(self) -> str:
@@ -28,7 +30,7 @@ class T:
 class S:
     """One sample call."""
 
-    __slots__ = ("args", "kwargs", "dtypes", "atol", "grad")
+    __slots__ = ("args", "atol", "dtypes", "grad", "kwargs")
 
     def __init__(self, *args, grad: bool = True, only: tuple = (), **kwargs):
         self.args, self.kwargs, self.grad = args, kwargs, grad

@@ -148,7 +148,9 @@ def check_trace(op: Callable, args: Sequence, kwargs: dict | None = None) -> Non
     values = [t.detach() for t in call.tensors]
     # Bit for bit: the program makes the same calls on the same layouts.
     same(trace(call, *values)(*values), call(*values), "traced", rtol=0, atol=0)
-    asking = [_asking(t) for t in values]
+    # Those of the tensors that ask; all where none does.
+    some = any(t.requires_grad for t in call.tensors)
+    asking = [_asking(t) if t.requires_grad or not some else t.detach() for t in call.tensors]
     if not any(is_differentiable(o) and o.requires_grad for o in tensors(call(*asking))):
         return
     backward = _backward(call)
@@ -166,7 +168,7 @@ def _backward(call: Call) -> Callable:
 
     def run(*values):
         outs = [o for o in tensors(call(*values)) if is_differentiable(o) and o.requires_grad]
-        inputs = [v for v in values if is_differentiable(v)]
+        inputs = [v for v in values if v.requires_grad]
         seeds = [ones_like(o) for o in outs]
         return tuple(grad(outs, inputs, seeds, allow_unused=True, materialize_grads=True))
 

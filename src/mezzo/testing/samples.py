@@ -25,7 +25,7 @@ def materialise(sample: S, dtype=dtypes.float32, seed: int | str = 0, requires_g
     def build(value):
         if isinstance(value, T):
             made = tensor_of(value, dtype, rng)
-            if requires_grad and made.dtype.is_floating_point:
+            if requires_grad and made.dtype.is_floating_point and not value.constant:
                 made.requires_grad_()
             return made
         if isinstance(value, (tuple, list)):

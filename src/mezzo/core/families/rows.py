@@ -173,21 +173,14 @@ def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> R
     guide = outs[0] if each else next(o for o in ins if o.kind == "each")
     walk = _Walk(frame, kernel.uses_index)
     misfits = walk.arrange(guide, outs, ins)
-    if any(
-        o in misfits for o in outs
-    ):  # rows of such a guide do not suit the outputs: take row-major ones
-        _make_dense(
-            plan,
-            frame,
-            in_layouts,
-            ins,
-            [o for o in ins if o.kind == "each"],
-            range(len(frame.shape)),
-        )
+    if any(o in misfits for o in (guide, *outs)):
+        # Rows of such a guide suit neither lanes nor outputs: take row-major ones.
+        each = [o for o in ins if o.kind == "each"]
+        _make_dense(plan, frame, in_layouts, ins, each, range(len(frame.shape)))
         misfits = walk.arrange(guide, outs, ins)
     if misfits:
         order = sorted(range(len(frame.shape)), key=lambda d: (-abs(guide.strides[d]), d))
-        _make_dense(plan, frame, in_layouts, ins, [o for o in misfits if o in ins], order)
+        _make_dense(plan, frame, in_layouts, ins, misfits, order)
         misfits = walk.arrange(guide, outs, ins)
     assert not misfits, "a row operation's operands fit no way of walking"
     walk.finish(plan, kernel, outs, ins)
