@@ -8,7 +8,12 @@ from __future__ import annotations
 
 
 class MezzoError(Exception):
-    """Base of every error that mezzo raises on purpose."""
+    """Base of every error that mezzo raises on purpose.
+
+    fact: what an internal operation found; the public operation around it tells it under its own name.
+    """
+
+    fact: Fact | None = None
 
 
 class ShapeError(MezzoError, RuntimeError):

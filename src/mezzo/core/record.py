@@ -15,10 +15,10 @@ from typing import Any
 from mezzo.core.state import STATE
 from mezzo.core.tape import attach
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError, Fact, GradientError, message
+from mezzo.errors import ArgumentTypeError, Fact, GradientError, MezzoError, message
 
 REGISTRY: dict[str, Record] = {}
-_SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "self": "input"}
+_SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "self": "input", "value": "src"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +223,9 @@ class Record:
         """Raise the public error for an inner fact, with the operation and what it got."""
         got = ", ".join(describe(a) for i, a in enumerate(args) if i in self.operands and a is not None)
         advice = f"{fact.advice} " if fact.advice else ""
-        raise fact.kind(message(self.name, fact.text, f"{advice}Got {got}." if got else advice)) from None
+        error = fact.kind(message(self.name, fact.text, f"{advice}Got {got}." if got else advice))
+        error.fact = None if self.where else fact
+        raise error from None
 
 
 COPY_INTO: list = []  # copy_ and its resizing form, set once by ops/copy.py
@@ -277,10 +279,22 @@ class Composite(Record):
     is_composite = True
 
     def run(self, args: tuple):
+        return self.guarded(self.body, args)
+
+    def body(self, args: tuple):
+        """What the operation does."""
+        return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
+
+    def guarded(self, function: Callable, args: tuple):
+        """function(args), with facts and the errors of internal operations told under this name."""
         try:
-            return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
+            return function(args)
         except Fact as fact:
             self.fail(fact, args)
+        except MezzoError as error:
+            if error.fact is None:
+                raise
+            self.fail(error.fact, args)
 
 
 class Primitive(Record):

@@ -359,4 +359,4 @@ def rot90(input: Tensor, k=1, dims=(0, 1)) -> Tensor:
         return clone(input)
     if turns == 2:
         return flip(input, (a, b))
-    return transpose(flip(input, (b,)), a, b) if turns == 1 else flip(transpose(input, a, b), (b,))
+    return transpose(flip(input, (b if turns == 1 else a,)), a, b)

@@ -8,7 +8,7 @@ from mezzo import dtypes
 from mezzo.core.families.reductions import reduction
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
-from mezzo.errors import DimensionError, Fact
+from mezzo.errors import DimensionError, DTypeError, Fact
 from mezzo.ops.reduce import spread
 from mezzo.ops.shape import reshape
 from mezzo.rules import folds
@@ -42,6 +42,8 @@ def _found(have, _wanted):
 
 
 def _where_found(have, _wanted):
+    if have is dtypes.bool_:
+        raise Fact(DTypeError, "does not support bool input", "Use x.int().")
     return have, (dtypes.int64,)
 
 

@@ -29,7 +29,7 @@ from mezzo.ops.copy import copy
 from mezzo.ops.create import arange, fill_new, tensor
 from mezzo.ops.indirect import pick_at, put_at
 from mezzo.ops.scatter import written
-from mezzo.ops.shape import reshape, scatter_view, zeros_of
+from mezzo.ops.shape import reshape, scatter_view, transpose, zeros_of
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T, index, truth
 
@@ -261,8 +261,10 @@ def _fitting(part: Tensor, value: Tensor) -> Tensor:
 
 @dynamic(where="")
 def positions_of(input: Tensor) -> Tensor:
-    """Where the elements are not zero: one row for each."""
-    return np.argwhere(input).astype(np.int64)
+    """Where the elements are not zero: one row for each axis."""
+    if not input.ndim:
+        return np.empty((0, int(bool(input))), np.int64)
+    return np.stack(np.nonzero(input))
 
 
 @dynamic(where="")
@@ -279,7 +281,7 @@ def nonzero(input: Tensor, *, as_tuple=False) -> Tensor:
     Dtypes: int64
     Source: torch.nonzero
     """
-    return position_lists(input) if as_tuple else positions_of(input)
+    return position_lists(input) if as_tuple else transpose(positions_of(input), 0, 1)
 
 
 @composite(samples=[S(truth(3, 4)), S(T(5))])
@@ -289,7 +291,7 @@ def argwhere(input: Tensor) -> Tensor:
     Shapes: input (...) -> (count, axes)
     Source: torch.argwhere
     """
-    return positions_of(input)
+    return transpose(positions_of(input), 0, 1)
 
 
 @composite(samples=[S(T(3, 4), truth(3, 4)), S(T(3, 4), truth(4)), S(T(4), truth(3, 4)), S(T(3), truth(1, 3))],

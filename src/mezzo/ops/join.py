@@ -154,7 +154,7 @@ def split(tensor: Tensor, split_size_or_sections, dim=0) -> tuple[Tensor, ...]:
     """
     size = split_size_or_sections
     if isinstance(size, (tuple, list)):
-        return split_with_sizes(tensor, size, dim)
+        return _sections(tensor, size, dim)
     axis = _split_axis(tensor, dim)
     n = tensor.shape[axis]
     if size < 0 or (size == 0 and n):
@@ -170,6 +170,10 @@ def split_with_sizes(input: Tensor, split_sizes, dim=0) -> tuple[Tensor, ...]:
 
     Source: torch.split_with_sizes
     """
+    return _sections(input, split_sizes, dim)
+
+
+def _sections(input: Tensor, split_sizes, dim) -> tuple[Tensor, ...]:
     axis = _split_axis(input, dim)
     if sum(split_sizes) != input.shape[axis] or min(split_sizes, default=0) < 0:
         raise Fact(ShapeError, f"split_sizes {list(split_sizes)} must be non-negative and sum exactly to "
@@ -192,7 +196,7 @@ def chunk(input: Tensor, chunks, dim=0) -> tuple[Tensor, ...]:
 
 
 @composite(where="mezzo Tensor",
-           samples=[S(T(7, 2), 3), S(T(2, 7), (1, 4), 1), S(T(2, 7), dim=1, indices_or_sections=2)])  # fmt: skip
+           samples=[S(T(7, 2), 3), S(T(2, 7), (1, 4), 1), S(T(2, 7), 2, dim=1)])  # fmt: skip
 def tensor_split(input: Tensor, indices_or_sections, dim=0) -> tuple[Tensor, ...]:
     """Views: that many parts as equal as possible, or cut at the given indices.
 

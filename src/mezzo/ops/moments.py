@@ -177,6 +177,8 @@ def vector_norm(x: Tensor, ord=2, dim=None, keepdim=False, *, dtype=None) -> Ten
     Dtypes: float kept
     Source: torch.linalg.vector_norm
     """
+    if not x.dtype.is_floating_point:
+        raise Fact(DTypeError, f"expected a floating point tensor as input, got {x.dtype.name}", "Use x.float().")
     if ord < 0 and 0 in [x.shape[d] for d in shapes.axes(_axes_or_all(dim), x.ndim)]:
         raise Fact(DTypeError, f"the norm of order {ord} of an empty tensor has no value")
     return norm_over(x, float(ord), _axes_or_all(dim), keepdim, dtype)

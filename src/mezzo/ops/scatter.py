@@ -35,19 +35,16 @@ class Written(Composite):
         super().__init__(fn, inplace=True, **options)
         self.lower = lower
 
-    def run(self, args: tuple):
-        try:
-            record, rest = self.lower(*args)
-        except Fact as fact:
-            self.fail(fact, args)
+    def body(self, args: tuple):
+        record, rest = self.lower(*args)
         return record(args[0], *rest)
 
     def update(self, target: Tensor, args: tuple) -> Tensor:
-        try:
+        def write(args):
             record, rest = self.lower(*args)
-        except Fact as fact:
-            self.fail(fact, args)
-        return update(record, target, *rest)
+            return update(record, target, *rest)
+
+        return self.guarded(write, args)
 
 
 written = registered(Written)
@@ -153,7 +150,7 @@ _ONCE = [S(T(3, 4), 0, T(1, kind="index", low=2, high=3), T(1, 4)), S(T(3, 4), 1
 
 
 def _lower_index_add(input, dim, index, source, alpha=1):
-    return _lower_at(input, dim, index, source if alpha == 1 else source * alpha, "add")
+    return _lower_at(input, dim, index, source if alpha == 1 else (source * alpha).to(source.dtype), "add")
 
 
 @written(lower=_lower_index_add, samples=[*_ROWS, S(T(3, 4), 0, index(5, below=3), T(5, 4), alpha=2)],

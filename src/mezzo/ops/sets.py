@@ -248,6 +248,8 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1, dim=-1) -> Tensor:
     Shapes: y (..., n, ...) -> (..., ...)
     Source: torch.trapezoid
     """
+    if dtypes.bool_ in (y.dtype, None if x is None else x.dtype):
+        raise Fact(DTypeError, "received a bool input for x or y, but bool is not supported", "Use y.int().")
     axis = shapes.axis(dim, y.ndim)
     n = y.shape[axis]
     pairs = y.narrow(axis, 1, n - 1) + y.narrow(axis, 0, n - 1) if n else y

@@ -11,6 +11,7 @@ from mezzo.core.families.host import host
 from mezzo.core.record import Cast, composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DimensionError, DTypeError, Fact, ShapeError
+from mezzo.ops.copy import clone
 from mezzo.ops.extremes import ValuesIndices
 from mezzo.ops.indirect import gather
 from mezzo.ops.shape import reshape, slice_dim, squeeze, unsqueeze
@@ -111,6 +112,8 @@ def _best(outs, x, k, dim, largest, in_order):
 
 def _best_results(x, k, dim, largest, in_order):
     axis = shapes.axis(dim, x.ndim)
+    if x.dtype is dtypes.bool_:
+        raise Fact(DTypeError, "does not support bool", "Use x.int().")
     size = x.shape[axis] if x.ndim else 1
     if not 0 <= k <= size:
         raise Fact(ShapeError, f"selected index k out of range: k is {k} and the axis has {size} elements")
@@ -146,16 +149,14 @@ def kthvalue(input: Tensor, k, dim=-1, keepdim=False) -> ValuesIndices:
     size = input.shape[shapes.axis(dim, input.ndim)] if input.ndim else 1
     if not 1 <= k <= size:
         raise Fact(ShapeError, f"selected index k out of range: k is {k}; it must lie between 1 and {size}")
-    values, found = sort(input, dim)
-    return _at_rank(values, found, k - 1, dim, keepdim)
-
-
-def _at_rank(values: Tensor, found: Tensor, rank: int, dim: int, keepdim: bool) -> ValuesIndices:
-    if not values.ndim:
+    found = order_of(input, dim, False)
+    if input.ndim:
+        axis = shapes.axis(dim, input.ndim)
+        found = clone(slice_dim(found, axis, k - 1, k, 1), memory_format="contiguous")
+    values = gather(input, dim, found)
+    if keepdim or not input.ndim:
         return ValuesIndices(values, found)
-    axis = shapes.axis(dim, values.ndim)
-    parts = [slice_dim(t, axis, rank, rank + 1, 1) for t in (values, found)]
-    return ValuesIndices(*(p if keepdim else squeeze(p, axis) for p in parts))
+    return ValuesIndices(squeeze(values, dim), squeeze(found, dim))
 
 
 # ---- medians and quantiles

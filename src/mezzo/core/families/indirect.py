@@ -174,7 +174,9 @@ class _Indirect(Primitive):
 
     def fail(self, fact: Fact, args: tuple):
         """As everywhere, under the name that users know."""
-        raise fact.kind(message(self.called, fact.text, fact.advice)) from None
+        error = fact.kind(message(self.called, fact.text, fact.advice))
+        error.fact = None if self.where else fact
+        raise error from None
 
     def _access(self, args) -> tuple[Access, list[Layout]]:
         as_layouts = [_layouts(a) for a in args]
@@ -329,7 +331,7 @@ class Put(_Indirect):
         mode = self.mode if self.mode_at is None else args[self.mode_at]
         source = args[self.source_at]
         pointers = [target.ptr] * (1 if mode == "set" else 2)
-        as_number = float if target.dtype.category == dtypes.FLOAT else int
+        as_number = (bool, int, float)[target.dtype.category]
         numbers = []
         if isinstance(source, Tensor):
             pointers.append(source.ptr)
