@@ -41,7 +41,10 @@ MEMORY: dict[str, str] = {
 }
 
 # operation -> reason: the result cannot be known without values.
-VALUE_DEPENDENT: dict[str, str] = {}
+_COUNTED = "its shape is the number of elements found"
+VALUE_DEPENDENT: dict[str, str] = dict.fromkeys(
+    ("argwhere", "bincount", "masked_select", "nonzero", "unique", "unique_consecutive"), _COUNTED
+)
 
 # operation -> reason: the dtype under autocast differs from PyTorch's.
 AUTOCAST: dict[str, str] = {}

@@ -85,7 +85,7 @@ def _pair(a: Tensor, left: str, b: Tensor, right: str, keep: set) -> tuple[Tenso
     x, y = _arranged(a, left, batch + rows + inner), _arranged(b, right, batch + inner + columns)
     x = x.expand(tuple(size[c] if c in inner else n for c, n in zip(batch + rows + inner, x.shape)))
     y = y.expand(tuple(size[c] if c in inner else n for c, n in zip(batch + inner + columns, y.shape)))
-    count = lambda letters: math.prod(size[c] for c in letters)  # noqa: E731
+    count = lambda letters: math.prod(size[c] for c in letters)
     lead_x, lead_y = tuple(x.shape[: len(batch)]), tuple(y.shape[: len(batch)])
     x = reshape(x, (*lead_x, count(rows), count(inner)))
     y = reshape(y, (*lead_y, count(inner), count(columns)))

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mezzo import dtypes
+from mezzo import devices, dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.views import view as view_rule
-from mezzo.core.record import Cast, composite, update
+from mezzo.core.record import Cast, composite, none, update
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.errors import (
@@ -273,7 +273,7 @@ def position_lists(input: Tensor) -> tuple[Tensor, ...]:
     return tuple(np.asarray(i, np.int64) for i in np.nonzero(np.atleast_1d(input)))
 
 
-@composite(samples=[S(truth(3, 4)), S(T(5)), S(truth(0, 3)), S(truth())])
+@composite(batch=none("the shape of its result depends on the values"), samples=[S(truth(3, 4)), S(T(5)), S(truth(0, 3)), S(truth())])
 def nonzero(input: Tensor, *, as_tuple=False) -> Tensor:
     """The indices of the elements that are not zero: one row each, or with as_tuple one vector for each axis.
 
@@ -284,7 +284,7 @@ def nonzero(input: Tensor, *, as_tuple=False) -> Tensor:
     return position_lists(input) if as_tuple else transpose(positions_of(input), 0, 1)
 
 
-@composite(samples=[S(truth(3, 4)), S(T(5))])
+@composite(batch=none("the shape of its result depends on the values"), samples=[S(truth(3, 4)), S(T(5))])
 def argwhere(input: Tensor) -> Tensor:
     """The indices of the elements that are not zero, one row each.
 
@@ -294,7 +294,7 @@ def argwhere(input: Tensor) -> Tensor:
     return transpose(positions_of(input), 0, 1)
 
 
-@composite(samples=[S(T(3, 4), truth(3, 4)), S(T(3, 4), truth(4)), S(T(4), truth(3, 4)), S(T(3), truth(1, 3))],
+@composite(batch=none("the shape of its result depends on the values"), samples=[S(T(3, 4), truth(3, 4)), S(T(3, 4), truth(4)), S(T(4), truth(3, 4)), S(T(3), truth(1, 3))],
            errors=[(S(T(3), index(3, below=2)), DTypeError, "BoolTensor")])  # fmt: skip
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask is true, as a vector.
@@ -326,15 +326,18 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if source.dtype is not input.dtype:
         raise Fact(DTypeError, f"expected self and source to have same dtypes but got {input.dtype.name} and {source.dtype.name}")
     shape = shapes.broadcast([tuple(input.shape), tuple(mask.shape)])
-    found = position_lists(mask.expand(shape))
-    count = found[0].shape[0]
-    if count > source.layout.numel:
-        raise Fact(ShapeError, f"number of elements of source ({source.layout.numel}) < number of ones in mask ({count})")
-    values = reshape(source, (-1,)).narrow(0, 0, count)
-    whole = input.expand(shape)
-    if not shape:
-        return reshape(put_at(reshape(whole, (1,)), (0,), found, values, 0, False, "set"), ())
-    return put_at(whole.clone(), tuple(range(len(shape))), found, values, 0, False, "set")
+    mask = mask.expand(shape)
+    order = reshape(mask, (-1,)).cumsum(0)
+    if not STATE.stack and mask.device is not devices.meta and order.layout.numel:
+        count = order[-1].item()
+        if count > source.layout.numel:
+            raise Fact(ShapeError, f"number of elements of source ({source.layout.numel}) < number of ones in mask ({count})")
+    if not source.layout.numel:
+        return input.expand(shape).clone()
+    # The n-th true element takes the n-th of the source: shapes do not depend on values.
+    place = (order - 1).clamp(min=0, max=source.layout.numel - 1)
+    values = reshape(pick_at(reshape(source, (-1,)), (0,), (place,), 0, False), shape)
+    return values.where(mask, input)
 
 
 def _lower_index_put(input, indices, values, accumulate=False):

@@ -57,8 +57,8 @@ def _forget(g, dim, index):
 
 
 SCATTERED = [S(T(3, 4), 0, index(2, 4, below=3), T(2, 4)), S(T(3, 4), 1, index(3, 6, below=4), T(3, 6)),
-              S(T(3, 4), -1, index(2, 2, below=4), T(3, 5)), S(T(5), 0, index(7, below=5), T(7)),
-              S(T(3, 4), 0, index(0, 4, below=3), T(2, 4)), S(T(), 0, index(below=1), T())]  # fmt: skip
+              S(T(3, 4), -1, index(2, 2, below=4), T(3, 5), grad=False), S(T(5), 0, index(7, below=5), T(7)),
+              S(T(3, 4), 0, index(0, 4, below=3), T(2, 4), grad=False), S(T(), 0, index(below=1), T())]  # fmt: skip
 
 
 @put(where="", called="scatter", access=_along, source="src", mode="set", copy=cast, batch=along_batched, samples=[],
@@ -171,7 +171,7 @@ def pick_at(input: Tensor, axes, indices: Sequence[Tensor], at, wrap) -> Tensor:
 
 def put_batched(record, size, args, batched):
     """put_at under vmap: as pick_at, with the values' batch beside the indices' axes."""
-    input, axes, indices, values, at, wrap, mode = args
+    input, axes, indices, values, at, wrap, mode, alpha = args
     input = batching.front(input, 0 in batched, size)
     moved = tuple(a + 1 for a in axes)
     rank = max(i.ndim - (2 in batched) for i in indices)
@@ -179,12 +179,12 @@ def put_batched(record, size, args, batched):
     if isinstance(values, Tensor):
         values = _aligned(values, 3 in batched, space)
     if 2 not in batched:
-        return record.apply((input, moved, indices, values, at + 1, wrap, mode))
+        return record.apply((input, moved, indices, values, at + 1, wrap, mode, alpha))
     indices = tuple(_spread_batch(i, rank) for i in indices)
     count = reshape(arange(size), (size,) + (1,) * rank)
     if isinstance(values, Tensor):
         values = values.movedim(0, at)
-    return record.apply((input, (0, *moved), (count, *indices), values, at, wrap, mode))
+    return record.apply((input, (0, *moved), (count, *indices), values, at, wrap, mode, alpha))
 
 
 def _aligned(values: Tensor, is_batched: bool, rank: int) -> Tensor:
@@ -196,13 +196,14 @@ def _aligned(values: Tensor, is_batched: bool, rank: int) -> Tensor:
     return reshape(values, (values.shape[0],) + (1,) * (rank + 1 - values.ndim) + tuple(values.shape[1:]))
 
 
-def _put_vjp(g, _y, _x, axes, indices, _v, at, wrap, mode):
+def _put_vjp(g, _y, _x, axes, indices, _v, at, wrap, mode, alpha):
     return g if mode == "add" else put_at(g, axes, indices, 0, at, wrap, "set")
 
 
-@put(where="", called="index_put", access=lambda input, axes, indices, values, at, wrap, mode: access.at_axes(input, axes, indices, at, wrap),
+@put(where="", called="index_put", access=lambda input, axes, indices, values, at, wrap, mode, alpha: access.at_axes(input, axes, indices, at, wrap),
      source="values", mode="mode", copy=cast, batch=put_batched, samples=[],
      vjp={"input": _put_vjp,
-          "values": lambda g, _y, _x, axes, indices, _v, at, wrap, mode: pick_at(g, axes, indices, at, wrap)})  # fmt: skip
-def put_at(input: Tensor, axes, indices: Sequence[Tensor], values: Tensor | Number, at, wrap, mode) -> Tensor:
-    """input with values written ("set") or added ("add") where pick_at would read; values broadcast."""
+          "values": lambda g, _y, _x, axes, indices, _v, at, wrap, mode, alpha:
+          pick_at(g, axes, indices, at, wrap) * alpha if alpha != 1 else pick_at(g, axes, indices, at, wrap)})  # fmt: skip
+def put_at(input: Tensor, axes, indices: Sequence[Tensor], values: Tensor | Number, at, wrap, mode, alpha=1) -> Tensor:
+    """input with values written ("set") or added, times alpha ("add"), where pick_at would read."""

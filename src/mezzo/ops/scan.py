@@ -11,7 +11,7 @@ from mezzo.ops.extremes import ValuesIndices
 from mezzo.ops.indirect import scatter_add
 from mezzo.ops.join import cat
 from mezzo.ops.reduce import _sum_dtype
-from mezzo.ops.shape import reshape, slice_dim, unsqueeze, zeros_of
+from mezzo.ops.shape import reshape, slice_dim, zeros_of
 from mezzo.rules import batching, folds, shapes
 from mezzo.rules.samples import S, T
 
@@ -32,19 +32,6 @@ def _float_dtype(have, _wanted):
     return have, (have,)
 
 
-def _batched(record, size, args, batched):
-    """The batch in front; a 0-d tensor becomes a line of one."""
-    full = batching.every(args, batched, size, record.operands)
-    at = record.names.index("dim")
-    rank = full[0].ndim - 1
-    full[at] = shapes.axis(args[at], rank) + 1
-    if rank:
-        return record.apply(tuple(full))
-    grown = [unsqueeze(a, 1) if i in record.operands else a for i, a in enumerate(full)]
-    outs = record.apply(tuple(grown))
-    return tuple(reshape(o, (size,)) for o in outs) if isinstance(outs, tuple) else reshape(outs, (size,))
-
-
 def _shifted(x: Tensor, dim: int, back: bool, fill: int) -> Tensor:
     """x one step later along dim (or earlier, with back); `fill` comes in."""
     if not x.ndim:
@@ -60,7 +47,7 @@ def _shifted(x: Tensor, dim: int, back: bool, fill: int) -> Tensor:
     return cat((edge, slice_dim(x, axis, 0, n - 1, 1)), axis)
 
 
-@scan(where="", fold=folds.running_sum, dtype=_sum_dtype, batch=_batched, samples=[],
+@scan(where="", fold=folds.running_sum, dtype=_sum_dtype, batch=batching.line, samples=[],
       vjp={"input": lambda g, _y, _x, dim, dtype, reverse: scan_sum(g, dim, None, not reverse)})  # fmt: skip
 def scan_sum(input: Tensor, dim, dtype, reverse) -> Tensor:
     """The sum of all up to each element, from either end."""
@@ -71,7 +58,7 @@ def _recurrence_vjp(g, y, a, _b, dim, reverse):
     return carried * _shifted(y, dim, reverse, 0)
 
 
-@scan(where="", fold=folds.recurrence, dtype=_own_dtype, batch=_batched, samples=[],
+@scan(where="", fold=folds.recurrence, dtype=_own_dtype, batch=batching.line, samples=[],
       vjp={"a": _recurrence_vjp,
            "b": lambda g, _y, a, _b, dim, reverse:
            scan_recurrence(_shifted(a, dim, not reverse, 0), g, dim, not reverse)})  # fmt: skip
@@ -86,12 +73,12 @@ def _product_vjp(g, y, x, dim, dtype):
     return before * scan_recurrence(_shifted(x, dim, True, 0), g, dim, True)
 
 
-@scan(where="", fold=folds.running_product, dtype=_sum_dtype, batch=_batched, samples=[], vjp={"input": _product_vjp})
+@scan(where="", fold=folds.running_product, dtype=_sum_dtype, batch=batching.line, samples=[], vjp={"input": _product_vjp})
 def scan_product(input: Tensor, dim, dtype) -> Tensor:
     """The product of all up to each element."""
 
 
-@composite(inplace=True, cast=Cast(cuda="set_dtype"), samples=[*_LINES, S(T(3, 4), 1, dtype=dtypes.float64)])
+@composite(inplace=True, cast=Cast(cuda="set_dtype"), samples=_LINES)
 def cumsum(input: Tensor, dim, *, dtype=None) -> Tensor:
     """The sum of all elements up to each one along an axis.
 
@@ -121,13 +108,13 @@ def _picked_vjp(g, y, _x, dim):
     return scatter_add(zeros_of(g[0], _x.shape), dim, y[1], g[0])
 
 
-@scan(where="", fold=folds.running_largest, dtype=_found, batch=_batched, no_gradient_outputs=(1,), samples=[],
+@scan(where="", fold=folds.running_largest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
       vjp={"input": _picked_vjp})  # fmt: skip
 def scan_max(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The largest so far and where it last stood."""
 
 
-@scan(where="", fold=folds.running_smallest, dtype=_found, batch=_batched, no_gradient_outputs=(1,), samples=[],
+@scan(where="", fold=folds.running_smallest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
       vjp={"input": _picked_vjp})  # fmt: skip
 def scan_min(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The smallest so far and where it last stood."""
@@ -169,7 +156,7 @@ def _log_above_zero(g: Tensor) -> Tensor:
     return g.masked_fill(nothing, 1).log().masked_fill(nothing, dtypes.finfo(g.dtype).min)
 
 
-@scan(where="", fold=folds.running_log_sum, dtype=_float_dtype, batch=_batched, samples=[], vjp={"input": _log_sum_vjp})
+@scan(where="", fold=folds.running_log_sum, dtype=_float_dtype, batch=batching.line, samples=[], vjp={"input": _log_sum_vjp})
 def scan_log_sum(input: Tensor, dim, reverse) -> Tensor:
     """log(sum exp) of all up to each element, from either end."""
 

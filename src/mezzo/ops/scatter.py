@@ -150,7 +150,8 @@ _ONCE = [S(T(3, 4), 0, T(1, kind="index", low=2, high=3), T(1, 4)), S(T(3, 4), 1
 
 
 def _lower_index_add(input, dim, index, source, alpha=1):
-    return _lower_at(input, dim, index, source if alpha == 1 else (source * alpha).to(source.dtype), "add")
+    record, rest = _lower_at(input, dim, index, source, "add")
+    return record, (*rest, alpha)
 
 
 @written(lower=_lower_index_add, samples=[*_ROWS, S(T(3, 4), 0, index(5, below=3), T(5, 4), alpha=2)],

@@ -12,7 +12,7 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.create import tensor
 from mezzo.ops.sort import comparable
-from mezzo.rules import shapes
+from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, index
 
 _NO = none("its results are positions or counts, which have no derivative")
@@ -57,7 +57,7 @@ def _chosen(found, return_inverse: bool, return_counts: bool):
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-@composite(samples=[S(index(7, below=4)), S(index(3, 4, below=3), return_inverse=True, return_counts=True),
+@composite(batch=none("the shape of its result depends on the values"), samples=[S(index(7, below=4)), S(index(3, 4, below=3), return_inverse=True, return_counts=True),
                     S(index(6, 2, below=2), dim=0, return_counts=True)])  # fmt: skip
 def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor:
     """The distinct elements (or slices along dim) in order; with where each went and how often it occurs.
@@ -69,7 +69,7 @@ def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False
     return _chosen(distinct(input, axis), return_inverse, return_counts)
 
 
-@composite(samples=[S(index(9, below=3)), S(index(9, below=2), return_inverse=True, return_counts=True),
+@composite(batch=none("the shape of its result depends on the values"), samples=[S(index(9, below=3)), S(index(9, below=2), return_inverse=True, return_counts=True),
                     S(index(6, 2, below=2), dim=0)])  # fmt: skip
 def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False, dim=None) -> Tensor:
     """The elements (or slices along dim) without those equal to their predecessor.
@@ -124,7 +124,18 @@ def _search_results(edges, values, right, dtype=dtypes.int64):
     return (tuple(values.shape), dtypes.int64)
 
 
-@host(where="", results=_search_results, fill=_search, vjp=_NO, batch=none("use it outside vmap, or give it batches"), samples=[])
+def _search_batched(record, size, args, batched):
+    """One set of edges serves all; with edges of its own every example is a row of values."""
+    edges, values, right = args
+    if 0 not in batched:
+        return record.apply(args) if edges.ndim == 1 else record.apply((batching.front(edges, False, size), values, right))
+    values = batching.front(values, 1 in batched, size)
+    if edges.ndim > 2:
+        return record.apply((edges, values, right))
+    return record.apply((edges, values.reshape((size, -1)), right)).reshape(tuple(values.shape))
+
+
+@host(where="", results=_search_results, fill=_search, vjp=_NO, batch=_search_batched, samples=[])
 def places_in(edges: Tensor, values: Tensor, right) -> Tensor:
     """Where values would be put into sorted lines."""
 
@@ -149,7 +160,7 @@ def searchsorted(sorted_sequence: Tensor, input: Tensor, *, out_int32=False, rig
     return found.to(dtypes.int32) if out_int32 else found
 
 
-@composite(samples=[S(T(4), T(6, low=0, high=0)), S(T(2, 3), T(6, low=0, high=0), right=True)])
+@composite(where="mezzo", samples=[S(T(4), T(6, low=0, high=0)), S(T(2, 3), T(6, low=0, high=0), right=True)])
 def bucketize(input: Tensor, boundaries: Tensor, *, out_int32=False, right=False) -> Tensor:
     """The bin of each value between sorted boundaries.
 
@@ -198,8 +209,12 @@ def _member(outs, elements, test_elements, invert):
     outs[0][...] = np.isin(comparable(elements), comparable(test_elements), invert=invert)
 
 
+def _member_batched(record, size, args, batched):
+    return record.apply(args) if 1 not in batched else batching.loop(record, size, args, batched)
+
+
 @host(where="", results=lambda e, t, invert: (tuple(e.shape), dtypes.bool_), fill=_member, vjp=_NO,
-      batch=none("the set is one for all"), samples=[])  # fmt: skip
+      batch=_member_batched, samples=[])  # fmt: skip
 def member_of(elements: Tensor, test_elements: Tensor, invert) -> Tensor:
     """Whether each element is among others."""
 

@@ -47,7 +47,7 @@ def _line(x, dim):
 
 
 @host(where="", results=lambda x, dim, descending: (tuple(x.shape), dtypes.int64) if _line(x, dim) >= 0 else None,
-      fill=_order, vjp=_NO, batch=batching.dims("dim"), samples=[])  # fmt: skip
+      fill=_order, vjp=_NO, batch=batching.line, samples=[])  # fmt: skip
 def order_of(input: Tensor, dim, descending) -> Tensor:
     """The indices that sort along an axis, equal elements in their order."""
 
@@ -120,7 +120,7 @@ def _best_results(x, k, dim, largest, in_order):
     return (tuple(k if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
 
 
-@host(where="", results=_best_results, fill=_best, vjp=_NO, batch=batching.dims("dim"), samples=[])
+@host(where="", results=_best_results, fill=_best, vjp=_NO, batch=batching.line, samples=[])
 def best_of(input: Tensor, k, dim, largest, in_order) -> Tensor:
     """The indices of the k first in order along an axis."""
 
@@ -186,7 +186,7 @@ def _middle_results(x, dim, ignore_nan):
     return (tuple(1 if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
 
 
-@host(where="", results=_middle_results, fill=_middle, vjp=_NO, batch=batching.dims("dim"), samples=[])
+@host(where="", results=_middle_results, fill=_middle, vjp=_NO, batch=batching.line, samples=[])
 def middle_of(input: Tensor, dim, ignore_nan) -> Tensor:
     """The index of the lower median along an axis, which keeps size one."""
 
@@ -238,7 +238,7 @@ def _commonest(outs, x, dim):
 
 
 @host(where="", results=lambda x, dim: _middle_results(x, dim, False), fill=_commonest, vjp=_NO,
-      batch=batching.dims("dim"), samples=[])  # fmt: skip
+      batch=batching.line, samples=[])  # fmt: skip
 def commonest_of(input: Tensor, dim) -> Tensor:
     """The index of the commonest element along an axis."""
 

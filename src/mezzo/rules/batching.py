@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mezzo.rules import shapes
+
 
 def front(tensor, is_batched: bool, size: int):
     """The tensor with the batch in front, stretched if it had none."""
@@ -104,6 +106,19 @@ def reduction(record, size, args, batched):
     else:
         full[at] = _shift(dim, rank)
     return record.apply(tuple(full))
+
+
+def line(record, size, args, batched):
+    """For operations along one axis called dim whose results keep it; a 0-d tensor becomes a line of one."""
+    full = every(args, batched, size, record.operands)
+    at, first = record.names.index("dim"), record.operands[0]
+    rank = full[first].ndim - 1
+    full[at] = shapes.axis(args[at], rank) + 1
+    if rank:
+        return record.apply(tuple(full))
+    full = [a.unsqueeze(1) if i in record.operands else a for i, a in enumerate(full)]
+    outs = record.apply(tuple(full))
+    return tuple(o.reshape((size,)) for o in outs) if isinstance(outs, tuple) else outs.reshape((size,))
 
 
 def chain(record, size, args, batched):
