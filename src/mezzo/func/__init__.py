@@ -1,7 +1,11 @@
-"""Function transforms."""
+"""Function transforms: vmap, grad, vjp, jvp, Jacobians, modules as functions."""
 
 from __future__ import annotations
 
+from mezzo.func.derivatives import grad, grad_and_value, jvp, linearize, vjp
+from mezzo.func.jacobians import hessian, jacfwd, jacrev
+from mezzo.func.modules import functional_call, stack_module_state
 from mezzo.func.vmap import vmap
 
-__all__ = ["vmap"]
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
+           "stack_module_state", "vjp", "vmap"]  # fmt: skip

@@ -12,6 +12,7 @@ from mezzo.core.record import Record
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import GradientError
+from mezzo.ops.copy import cast
 
 
 class Wrapped(Tensor):
@@ -42,6 +43,7 @@ class Level:
     name = "a transform"
     advice = ""
     rank = 0
+    recording = True  # whether calls are written on this level's tape
 
     def __enter__(self):
         STATE.push(self)
@@ -71,9 +73,17 @@ class Level:
             source, step = args[0], (record, args[1:])
             chain = (step,) if source.base is None else (*source.base.chain, step)
             outs.base = tape.View(source if source.base is None else source.base.root, chain)
-        if isinstance(outs, (Tensor, tuple)):
+        if self.recording and isinstance(outs, (Tensor, tuple)):
             tape.attach(record, args, outs)
         return outs
+
+    def computed(self, record: Record, target: Wrapped, args: tuple) -> Wrapped:
+        """The value of an in-place call at this level, its derivative reading a copy of what is overwritten."""
+        if STATE.grad and any(isinstance(a, Tensor) and tape.requires_grad(a) for a in args):
+            kept = wrap(self, cast(target.value), target.batched, target.layout)
+            kept.auto, kept.base = target.auto, target.base
+            args = (kept, *args[1:])
+        return self.process(record, args)
 
     def handles(self, record: Record, args: tuple) -> bool:
         """Whether this level has a say in the call."""

@@ -94,7 +94,7 @@ class Batch(Level):
                 f"vmap: inplace arithmetic {record.name}_ is not possible: the tensor is not batched and an operand is, so it "
                 "would have to hold several values. Write it out of place, or make the tensor from a batched one."
             )
-        result = self.process(record, args)
+        result = self.computed(record, target, args)
         value = batching.front(result.value, result.batched, self.size) if target.batched else result.value
         update(copy, target.value, value)
         target.auto = result.auto

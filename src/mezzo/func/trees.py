@@ -1,0 +1,45 @@
+"""Nested tuples, lists and dicts of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mezzo.core.tensor import Tensor
+from mezzo.errors import ArgumentTypeError
+
+
+def leaves(tree) -> list:
+    """The leaves in order; dicts by insertion."""
+    if isinstance(tree, dict):
+        return [x for v in tree.values() for x in leaves(v)]
+    if isinstance(tree, (tuple, list)):
+        return [x for v in tree for x in leaves(v)]
+    return [tree]
+
+
+def mapped(function: Callable, tree, *others):
+    """The tree with function applied to each leaf (and to the matching leaves of other trees)."""
+    if isinstance(tree, dict):
+        return {k: mapped(function, v, *[o[k] for o in others]) for k, v in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        parts = [mapped(function, v, *[o[i] for o in others]) for i, v in enumerate(tree)]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return function(tree, *others)
+
+
+def filled(tree, values):
+    """The tree with its leaves replaced, in order."""
+    feed = iter(values)
+    return mapped(lambda _: next(feed), tree)
+
+
+def tensors(tree, operation: str, what: str) -> list[Tensor]:
+    """The leaves, all of which must be tensors."""
+    found = leaves(tree)
+    for value in found:
+        if not isinstance(value, Tensor):
+            raise ArgumentTypeError(
+                f"{operation}: {what} must be tensors or nested tuples, lists and dicts of them, and one "
+                f"is {type(value).__name__}."
+            )
+    return found
