@@ -235,21 +235,30 @@ for epoch in range(epochs):
     Block("clamp against log(0)", """
 y = x.clamp(min=1e-8)
 """, supply="x = torch.tensor([0.0, 1.0])", expect="assert y.log().isfinite().all()"),
-    Block("vmap", """
-from torch.func import vmap
+    Block("torch.func", """
+from torch.func import vmap, grad, jacrev
 
 def single_fn(x):
     return x ** 2
 
 batched_fn = vmap(single_fn)
-data = torch.randn(10, 3)
-result = batched_fn(data)
-""", expect="np.testing.assert_allclose(result.numpy(), data.numpy() ** 2, rtol=1e-6)"),
+result = batched_fn(torch.randn(10, 3))
+
+def f(x):
+    return (x ** 2).sum()
+
+grad_f = grad(f)
+x = torch.randn(3)
+print(grad_f(x))
+""", expect="""
+assert result.shape == (10, 3) and (result >= 0).all()
+np.testing.assert_allclose(grad_f(x).numpy(), 2 * x.numpy(), rtol=1e-6)
+np.testing.assert_allclose(jacrev(single_fn)(x).numpy(), np.diag(2 * x.numpy()), rtol=1e-6)
+"""),
 ]  # fmt: skip
 
 WAITING = {
     "torch.compile: model = torch.compile(model) and its modes": "the compiler's issue",
-    "torch.func: grad and jacrev": "the transforms' issue",
     "SAM 2: build_sam2, SAM2ImagePredictor": "the segmentation issue",
 }
 
