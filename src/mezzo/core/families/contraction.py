@@ -12,8 +12,7 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.dtypes import BOOL
 from mezzo.errors import DTypeError, Fact, ShapeError
-from mezzo.kernels.cpu import contract, pool
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import contract, entry, pool
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
@@ -144,7 +143,7 @@ class Contraction(Primitive):
                 table = array.array("q", _offsets(layout, batch))
                 plan.tables.append(table)
                 plan.offsets[name] = table.buffer_info()[0]
-        plan.launch = launch_unlocked if m * n * k * count > 1 << 18 else launch
+        plan.launch = entry.launch_unlocked if m * n * k * count > 1 << 18 else entry.launch
 
     def run(self, args: tuple) -> Tensor:
         out = self.plan(args).execute(args)

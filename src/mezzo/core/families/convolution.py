@@ -23,9 +23,8 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, dtype
 from mezzo.errors import DTypeError, Fact
-from mezzo.kernels.cpu import conv, pool
+from mezzo.kernels.cpu import conv, entry, pool
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
@@ -287,7 +286,7 @@ class Convolution(Primitive):
         plan.layout, build = self.rule(compute, *args)
         plan.plans, plan.workspace = [], 0
         work = plan.layout.numel * max(t.layout.numel for t in tensors)
-        plan.launch = launch_unlocked if work > 1 << 24 else launch
+        plan.launch = entry.launch_unlocked if work > 1 << 24 else entry.launch
         if device is devices.meta or not plan.layout.numel:
             return plan
         plan.plans = [Swapped(p) if swap else p for p, swap in build()]

@@ -28,7 +28,7 @@ from mezzo.core.storage import INFERENCE, Storage
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, SCALAR, SERIAL, STRIDED, MapKernel
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import dtypes as dtype_rules
@@ -105,7 +105,7 @@ def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout], fresh: 
     else:
         plan.address = kernel.address("strided", pattern)
         plan.block, plan.head = _block(sizes, table, out.numel)
-    plan.launch = launch_unlocked if plan.nbytes >= 1 << 18 else launch
+    plan.launch = entry.launch_unlocked if plan.nbytes >= 1 << 18 else entry.launch
     return plan
 
 

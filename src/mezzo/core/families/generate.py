@@ -18,7 +18,7 @@ from mezzo.core.record import Primitive, none, registered
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import ArgumentValueError, Fact
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.maps import MapKernel
 
 
@@ -72,7 +72,7 @@ class Generate(Primitive):
         if plan.runs:
             kernel = _kernel(self.kernel, dtype.ir, types)
             plan.address = kernel.address(kernel.flat_shape(plan.layout.nbytes, "c"), "c")
-        plan.launch = launch_unlocked if plan.layout.nbytes >= 1 << 18 else launch
+        plan.launch = entry.launch_unlocked if plan.layout.nbytes >= 1 << 18 else entry.launch
         return plan
 
     def run(self, args: tuple) -> Tensor:

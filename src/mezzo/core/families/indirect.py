@@ -23,7 +23,7 @@ from mezzo.core.record import COPY_INTO, Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import DTypeError, Fact, OutOfRangeError, ShapeError, message
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.indirect import IndirectKernel
 from mezzo.kernels.cpu.maps import CONTIGUOUS, SCALAR, STRIDED
 from mezzo.rules import shapes
@@ -156,7 +156,7 @@ def _plan(kernel: IndirectKernel, found: Access, operands, widths, layouts, item
     plan.block = space.block(points, [(i.size, i.size if found.wrap else 0, i.step * item) for i in found.indices])
     plan.address = kernel.address("rows", space.pattern(widths)) if space.rows else kernel.address("each", "")
     plan.dims, plan.sizes = [i.dim for i in found.indices], [i.size for i in found.indices]
-    plan.launch = launch_unlocked if points > SERIAL else launch
+    plan.launch = entry.launch_unlocked if points > SERIAL else entry.launch
     return plan
 
 

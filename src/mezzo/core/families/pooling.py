@@ -17,8 +17,7 @@ from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import common_device, empty, require_no_complex
 from mezzo.dtypes import BOOL
 from mezzo.errors import DTypeError, Fact
-from mezzo.kernels.cpu import pool2d
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry, pool2d
 from mezzo.rules import shapes
 
 SERIAL = 16384  # places below which the pool is not worth waking
@@ -98,7 +97,7 @@ class Pooling(Primitive):
         plan.alive.append(block)
         plan.head = block.ctypes.data
         plan.address = pool2d.address(self.kind, tuple(x.dtype.ir for x in layouts), last)
-        plan.launch = launch_unlocked if out.numel > SERIAL else launch
+        plan.launch = entry.launch_unlocked if out.numel > SERIAL else entry.launch
 
     def run(self, args: tuple):
         outs = self.plan(args).execute(args)

@@ -20,7 +20,7 @@ from mezzo.core.record import Primitive, none, registered
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import ArgumentValueError, Fact
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.maps import MapKernel
 
 # Constants of Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
@@ -136,7 +136,7 @@ class Random(Primitive):
         if plan.runs:
             values = tuple(args[i] for i in self.values)
             plan.address = _kernel(self.kernel, dtype.ir, types, values).address("flat", "c")
-        plan.launch = launch_unlocked if plan.layout.nbytes >= 1 << 16 else launch
+        plan.launch = entry.launch_unlocked if plan.layout.nbytes >= 1 << 16 else entry.launch
         return plan
 
     def run(self, args: tuple) -> Tensor:

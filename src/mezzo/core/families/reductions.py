@@ -20,7 +20,7 @@ from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import DimensionError, Fact
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.reduce import ReduceKernel
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
@@ -90,7 +90,7 @@ def reduce_plan(kernel: ReduceKernel, outs: Sequence[Layout], ins: Sequence[Layo
         words += [lane_steps[n + i], *ktable[n + i], *rtable[i]]
     plan.block = array.array("q", words)
     plan.address = kernel.address(mode, pattern)
-    plan.launch = launch_unlocked if total * outs[0].numel > SERIAL else launch
+    plan.launch = entry.launch_unlocked if total * outs[0].numel > SERIAL else entry.launch
     return plan
 
 

@@ -27,7 +27,7 @@ from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.dtypes import dtype as DType
 from mezzo.errors import Fact, OutOfRangeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.maps import MapKernel
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.kernels.cpu.reduce import ReduceKernel
@@ -283,7 +283,7 @@ class _Walk:
             words += [lane, *(k[1:] if self.mode == "outer" else k), *r]
         plan.block = array.array("q", words)
         plan.address = kernel.address(self.mode, "".join(o.letter for o in [*outs, *ins]))
-        plan.launch = launch_unlocked if total > SERIAL else launch
+        plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
 
 
 def _row_major(sizes: Sequence[int], steps: Sequence[Sequence[int]]):

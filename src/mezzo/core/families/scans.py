@@ -18,8 +18,8 @@ from mezzo.core.layout import dense
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.kernels import ir
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.emit import LANES
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
 from mezzo.kernels.cpu.scan import ScanKernel
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
@@ -87,7 +87,7 @@ class Scan(Primitive):
         for t, step in zip(table, steps):
             words += [t[0], -step if back else step, *t[1:]]
         plan.block = array.array("q", words)
-        plan.launch = launch_unlocked if total > SERIAL else launch
+        plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
         return plan
 
     def run(self, args: tuple):

@@ -6,7 +6,7 @@
 A slot is an int (an i64, or a pointer), a float (the bits of a double) or a bool (0 or 1); there
 are at most 32. Usually both are builtins made of native code; `implementation` says which ones are
 in use: "native", or "ctypes" (MEZZO_ENTRY=ctypes, another interpreter than CPython, a free-threaded
-build).
+build). They are made when first asked for: write `entry.launch`, not `from ... import launch`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import struct
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable
 
 from mezzo.errors import ArgumentValueError
@@ -120,4 +121,15 @@ def _choose() -> tuple[str, _Launch, _Launch]:
     )
 
 
-implementation, launch, launch_unlocked = _choose()
+_making = threading.Lock()
+_NAMES = ("implementation", "launch", "launch_unlocked")
+
+
+def __getattr__(name: str):
+    """The bridge is built at first use: linking it takes longer than importing the rest of mezzo."""
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _making:
+        if name not in globals():
+            globals().update(zip(_NAMES, _choose()))
+    return globals()[name]

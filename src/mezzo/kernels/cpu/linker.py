@@ -15,10 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import llvmlite.binding as llvm
-
 from mezzo.errors import ArgumentValueError, KernelError
-from mezzo.kernels.cpu import cache, system
+from mezzo.kernels.cpu import cache, llvm, system
 from mezzo.kernels.cpu.target import Target, host
 
 # An object depends on its IR, the target, LLVM and the pipeline below. Raise this number when the

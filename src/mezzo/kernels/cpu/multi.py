@@ -13,8 +13,7 @@ from __future__ import annotations
 import array
 from collections.abc import Sequence
 
-from mezzo.kernels.cpu import jit
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry, jit
 from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, MapLoop, inner_loops
 from mezzo.kernels.cpu.nest import slots
 from mezzo.kernels.ir import Expr
@@ -47,7 +46,7 @@ class MultiKernel:
     def run(self, table: Table, numbers: Sequence[float], flag: int = 0) -> None:
         """Launch over a table of buffers."""
         if table.count:
-            call = launch if table.count <= SERIAL_UNITS else launch_unlocked
+            call = entry.launch if table.count <= SERIAL_UNITS else entry.launch_unlocked
             call(self.address(), table.units_at, table.count, table.rows_at, flag, *numbers)
 
 

@@ -368,7 +368,7 @@ class FoldWriter:
             L += ["  br label %unitend"]
         else:
             L += ["  br label %single"]
-        L += ["single:", f"  %c = phi i64 [%lane0, %ke], [%c2, %singleend]", "  %cd = sub i64 %c, %lane0"]
+        L += ["single:", "  %c = phi i64 [%lane0, %ke], [%c2, %singleend]", "  %cd = sub i64 %c, %lane0"]
         for n in outs + ins:
             L.append(f"  %co_{n} = mul i64 %cd, %{n}_lane")
         one = {n: self.gep(f"%cp_{n}", base[n], f"%co_{n}") for n in outs + ins}

@@ -13,10 +13,8 @@ import functools
 import os
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
-
 from mezzo.errors import ArgumentValueError
-from mezzo.kernels.cpu import system
+from mezzo.kernels.cpu import llvm, system
 
 NAMES = ("native", "avx512bf16", "avx512", "avx2", "plain")
 
