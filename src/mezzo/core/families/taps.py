@@ -41,8 +41,8 @@ class TapsPlan:
         "block",
         "copy",
         "copy_bytes",
-        "layout",
         "launch",
+        "layout",
         "runs",
         "slots",
     )
