@@ -13,7 +13,7 @@ from types import MethodType
 from typing import Any
 
 from mezzo.core.state import STATE
-from mezzo.core.tape import attach
+from mezzo.core.tape import attach, requires_grad
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, Fact, GradientError, MezzoError, message
 
@@ -204,6 +204,8 @@ class Record:
 
     def update(self, target: Tensor, args: tuple) -> Tensor:
         """The in-place form: the result of the call replaces target, which is args[0]."""
+        if STATE.grad and requires_grad(target):  # derivatives read what is about to be overwritten
+            args = (target.clone(), *args[1:])
         return COPY_INTO[0](target, self.apply(args))
 
     def call_into(self, out, args: tuple):

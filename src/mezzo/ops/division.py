@@ -25,6 +25,7 @@ class Division(Elementwise):
         self._pair = self._pair and "rounding_mode" in self.names  # true division needs no check
 
     def run(self, args: tuple) -> Tensor:
+        self.plan(args)  # what is wrong with the operands is said first
         self._refuse_zero(args)
         return super().run(args)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Number
 
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.families.fused import slope, zero
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
-from mezzo.dtypes import BOOL, INTEGER, float64
+from mezzo.dtypes import BOOL, FLOAT, INTEGER, float64
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels import ir as k
-from mezzo.ops.exponential import log
+from mezzo.ops.exponential import exp2_backward, log
 from mezzo.ops.select import where
 from mezzo.rules import dtypes as rules
 from mezzo.rules import samples
@@ -202,13 +203,16 @@ def rsqrt(input: Tensor) -> Tensor:
 
 
 def _hypot(a: k.Expr, b: k.Expr) -> k.Expr:
+    a, b = k.abs(a), k.abs(b)
     if a.type == "f32":  # the squares of f32 fit into f64
         wide_a, wide_b = k.cast(a, "f64"), k.cast(b, "f64")
-        return k.cast(k.sqrt(wide_a * wide_a + wide_b * wide_b), "f32")
-    large, small = k.maximum(k.abs(a), k.abs(b)), k.minimum(k.abs(a), k.abs(b))
-    ratio = small / large
-    infinite = large.eq(float("inf"))
-    return k.where(large.eq(0.0) | infinite, large, large * k.sqrt(k.fma(ratio, ratio, 1.0)))
+        result = k.cast(k.sqrt(wide_a * wide_a + wide_b * wide_b), "f32")
+    else:
+        large, small = k.maximum(a, b), k.minimum(a, b)
+        ratio = small / large
+        result = k.where(large.eq(0.0), large, large * k.sqrt(k.fma(ratio, ratio, 1.0)))
+    infinity = k.const(math.inf, a.type)
+    return k.where(a.eq(math.inf) | b.eq(math.inf), infinity, result)  # even beside NaN
 
 
 @elementwise(kernel=_hypot, dtype=rules.float_only, inplace=True,
@@ -223,11 +227,18 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     """
 
 
-@composite(
-    where="mezzo Tensor",
-    inplace=True,
-    samples=[S(T(2, 3), T(3)), S(T(3), T(kind="int"), grad=False)],
-)
+def _ldexp_dtype(operands):
+    have, exponent = operands[0][0], operands[1][0]
+    if have.category == FLOAT and exponent.category <= INTEGER:
+        return have, have
+    return rules.int_to_float(operands)
+
+
+@elementwise(
+    kernel=lambda x, exponent: x * k.exp2(exponent), dtype=_ldexp_dtype, inplace=True,
+    vjp={"input": lambda g, _y, _x, exponent: ldexp(g, exponent),
+         "other": lambda g, y, _x, _e: exp2_backward(g, y)},
+    samples=[S(T(2, 3), T(3)), S(T(3), T(kind="int"), grad=False)])  # fmt: skip
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2 ** other.
 
@@ -236,4 +247,3 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     Dtypes: float
     Source: torch.ldexp
     """
-    return input * pow(2.0, other)

@@ -9,8 +9,8 @@ from mezzo.core.families.elementwise import Elementwise, elementwise
 from mezzo.core.families.fused import zero
 from mezzo.core.record import composite, registered, update
 from mezzo.core.tensor import Tensor, tensor_method
-from mezzo.dtypes import BOOL, FLOAT, INTEGER
-from mezzo.errors import DTypeError, Fact, ShapeError
+from mezzo.dtypes import FLOAT, INTEGER
+from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError, UnsupportedDTypeError
 from mezzo.kernels import ir as k
 from mezzo.ops.index import nonzero
 from mezzo.rules import dtypes as rules
@@ -200,7 +200,7 @@ def _heaviside(x: k.Expr, values: k.Expr) -> k.Expr:
     if x.type == "b1":
         return x | values
     one, zero = k.const(1, x.type), k.const(0, x.type)
-    return k.where(x.eq(0), values, k.where(x < 0, zero, one) if x.type != "u8" else one)
+    return k.where(x.eq(0), values, k.where(x > 0, one, zero))
 
 
 @elementwise(kernel=_heaviside, dtype=one_dtype, inplace=True,
@@ -233,7 +233,7 @@ def _next(a: k.Expr, b: k.Expr, storage: str) -> k.Expr:
     return k.where(k.is_nan(a) | k.is_nan(b), a + b, k.where(a.eq(b), b, moved))
 
 
-@elementwise(kernel=_next, dtype=lambda operands: rules.float_only(operands), where="",
+@elementwise(kernel=_next, dtype=rules.float_only, where="",
              vjp={"input": lambda g, _y, _a, _b, _s: zero(g), "other": lambda g, _y, _a, _b, _s: zero(g)})  # fmt: skip
 def next_in(input: Tensor, other: Tensor, storage) -> Tensor:
     """The neighbour of input towards other among the numbers of a storage type."""
@@ -248,10 +248,14 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     Shapes: broadcast
     Source: torch.nextafter
     """
-    kind = dtypes.promote_types(input.dtype, other.dtype)
-    if kind.category <= BOOL + INTEGER:
+    if not isinstance(other, Tensor):
         raise Fact(
-            DTypeError,
+            ArgumentTypeError, f"argument 2 (other) must be a Tensor, not {type(other).__name__}"
+        )
+    kind = dtypes.promote_types(input.dtype, other.dtype)
+    if kind.category <= INTEGER:
+        raise Fact(
+            UnsupportedDTypeError,
             f"does not take {kind.name}; it needs a floating dtype",
             "Convert with x.float().",
         )

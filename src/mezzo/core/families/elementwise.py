@@ -209,11 +209,11 @@ class Elementwise(Primitive):
                 continue
             if isinstance(a, Tensor):
                 found.append((a.layout.dtype, "tensor" if a.layout.ndim else "zero"))
-            elif isinstance(a, (bool, int, float, complex, np.generic)):
+            elif i in self.numbers and isinstance(a, (bool, int, float, complex, np.generic)):
                 found.append((dtypes.of_scalar(a), "number"))
             else:
-                name = self.names[i]
-                raise Fact(ArgumentTypeError, f"argument {i + 1} ({name}) is {type(a).__name__}; it must be a Tensor or a number")
+                kind = "a Tensor or a number" if i in self.numbers else "a Tensor"
+                raise Fact(ArgumentTypeError, f"argument {i + 1} ({self.names[i]}) must be {kind}, not {type(a).__name__}")
         return found
 
     def _check_target(self, target: Layout, shape, result) -> None:

@@ -85,5 +85,6 @@ def remainder(a: Expr, b: Expr) -> Expr:
     # Rounding may take the quotient up to the next whole number: then what is left has the wrong sign.
     rest = fma(-trunc(quotient), b, a)
     rest = where(((rest < 0.0) ^ (a < 0.0)) & rest.ne(0.0), rest + copysign(b, a), rest)
+    rest = where(abs(a) < abs(b), a, rest)  # whatever b is: 0 * inf has no value
     far = ~(abs(quotient) < 2.0 ** (22 if a.type == "f32" else 51))
     return rarely(far, Expr("libm", (a, b), a.type, "fmod"), copysign(rest, a), a, b)
