@@ -3,7 +3,9 @@
 # ruff: noqa: F401  (the public names; functions come from the records, see ops.namespace)
 from __future__ import annotations
 
-from mezzo import amp, autograd, compiler, cpu, cuda, dtypes, func, nn, ops, optim, utils
+import math
+
+from mezzo import amp, autograd, compiler, cpu, cuda, dtypes, func, nn, ops, optim, testing, utils
 from mezzo.amp.autocast import (
     autocast,
     get_autocast_dtype,
@@ -21,7 +23,7 @@ from mezzo.autograd import (
 )
 from mezzo.core.layout import Size
 from mezzo.core.tensor import Tensor
-from mezzo.devices import device
+from mezzo.devices import device, get_default_device, set_default_device
 from mezzo.dtypes import (
     bfloat16,
     complex64,
@@ -41,12 +43,28 @@ from mezzo.dtypes import (
     set_default_dtype,
     uint8,
 )
+from mezzo.errors import OutOfMemoryError
 from mezzo.func import vmap
 from mezzo.io import load, save
 from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
 from mezzo.ops.access import from_dlpack
 from mezzo.ops.copy import channels_last, contiguous_format, preserve_format
-from mezzo.ops.create import as_tensor, from_numpy, scalar_tensor, tensor
+from mezzo.ops.create import as_tensor, asarray, from_numpy, frombuffer, scalar_tensor, tensor
+from mezzo.ops.info import (
+    can_cast,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_same_size,
+    is_signed,
+    is_storage,
+    is_tensor,
+    numel,
+    result_type,
+    typename,
+)
+from mezzo.ops.legacy import set_default_tensor_type
+from mezzo.ops.printing import set_printoptions
 from mezzo.ops.random import (
     Generator,
     get_rng_state,
@@ -62,7 +80,10 @@ half, double, short, long = float16, float64, int16, int64
 cfloat, cdouble = complex64, complex128
 float, int, bool = float32, int32, dtypes.bool_
 
+pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
+
 globals().update(ops.namespace("mezzo"))
+globals().update(ops.MODULES["legacy"].TYPES)
 default_generator = ops.MODULES["random"].DEFAULT
 linalg, special = ops.place("linalg"), ops.place("special")
 

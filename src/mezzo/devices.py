@@ -5,6 +5,8 @@ A device is interned: the same type and index are the same object.
 
 from __future__ import annotations
 
+import threading
+
 from mezzo.errors import ArgumentTypeError, CudaNotAvailableError, DeviceError
 
 TYPES = ("cpu", "cuda", "meta")
@@ -50,6 +52,13 @@ class device:
     def __reduce__(self):
         return (device, (str(self),))
 
+    def __enter__(self):
+        _CHOSEN.__dict__.setdefault("within", []).append(self)
+        return self
+
+    def __exit__(self, *exception):
+        _CHOSEN.within.pop()
+
     def __copy__(self):
         return self
 
@@ -67,11 +76,29 @@ cpu = device("cpu")
 meta = device("meta")
 
 
+class _Chosen(threading.local):
+    """Where factories put tensors by default, for each thread: set_default_device, `with device(...)`."""
+
+    default: device | None = None
+
+
+_CHOSEN = _Chosen()
+
+
+def set_default_device(wanted: device | str | int | None) -> None:
+    """Where new tensors are made if nothing is said; None: on the CPU. Source: torch.set_default_device"""
+    _CHOSEN.default = None if wanted is None else usable(wanted, "set_default_device")
+
+
+def get_default_device() -> device:
+    """Where new tensors are made if nothing is said. Source: torch.get_default_device"""
+    within = _CHOSEN.__dict__.get("within")
+    return within[-1] if within else _CHOSEN.default or cpu
+
+
 def usable(where: device | str | int | None, operation: str) -> device:
     """The device that tensors are made on; raises for one that this machine does not have."""
-    if where is None:
-        return cpu
-    found = device(where)
+    found = device(where) if where is not None else get_default_device() if _CHOSEN.__dict__ else cpu
     if found.type == "cuda":
         raise CudaNotAvailableError(
             f"{operation}: device '{found}' was asked for, and this build of mezzo runs no CUDA. Use "

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 
+from mezzo.errors import ArgumentTypeError
+
 BOOL, INTEGER, FLOAT, COMPLEX = 0, 1, 2, 3
 
 
@@ -142,6 +144,21 @@ def of_scalar(value) -> dtype:
     if isinstance(value, float | np.floating):
         return Defaults.float_dtype
     return Defaults.float_dtype.to_complex()
+
+
+_BY_TYPE = {bool: bool_, int: int64, float: float64, complex: complex128}
+
+
+def resolve(given, operation: str) -> dtype:
+    """The dtype that an argument names: a dtype, or one of Python's number types."""
+    if isinstance(given, dtype):
+        return given
+    found = _BY_TYPE.get(given) if isinstance(given, type) else None
+    if found is None:
+        raise ArgumentTypeError(
+            f"{operation}: argument dtype is {given!r}; it must be a mezzo.dtype such as mezzo.float32."
+        )
+    return found
 
 
 def get_default_dtype() -> dtype:

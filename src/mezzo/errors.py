@@ -56,6 +56,10 @@ class ArgumentValueError(MezzoError, ValueError):
     """An argument has an impossible value."""
 
 
+class ImpossibleValueError(ArgumentValueError, RuntimeError):
+    """An argument has an impossible value, where PyTorch raises RuntimeError (sizes, bounds, overflow)."""
+
+
 class GradientError(MezzoError, RuntimeError):
     """A derivative cannot be computed; the message says what to change."""
 

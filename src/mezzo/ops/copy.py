@@ -183,12 +183,14 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
 
 def _parse_to(args, kwargs):
     dtype, device = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    if "other" in kwargs:
+        args = (kwargs.pop("other"), *args)
     flags = [a for a in args if isinstance(a, bool)]
     for a in args:
         if isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
-        elif isinstance(a, dtypes.dtype):
-            dtype = a
+        elif isinstance(a, (dtypes.dtype, type)):
+            dtype = dtypes.resolve(a, "to")
         elif isinstance(a, (str, devices.device)) or (isinstance(a, int) and not isinstance(a, bool)):
             device = a
         elif a is not None and not isinstance(a, bool):
@@ -207,7 +209,7 @@ def to(self, *args, **kwargs):
     dtype, device, copy, form = _parse_to(args, kwargs)
     where = devices.usable(device, "to") if device is not None else self.device
     moved = move(self, where) if where is not self.device else self
-    dtype = dtype or self.dtype
+    dtype = self.dtype if dtype is None else dtypes.resolve(dtype, "to")
     same_form = form in (None, preserve_format) or is_contiguous(moved, form)
     if dtype is moved.dtype and not copy and same_form:
         return moved

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 from mezzo import devices, dtypes
-from mezzo.core.families.generate import generate
-from mezzo.core.layout import layout
-from mezzo.core.record import composite
+from mezzo.core.families.generate import Generate, generate
+from mezzo.core.layout import Layout, layout
+from mezzo.core.record import composite, registered
 from mezzo.core.storage import ExternalStorage
 from mezzo.core.tape import Auto
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.core.tensor import empty as raw_empty
-from mezzo.errors import ArgumentTypeError, ArgumentValueError, DTypeError, Fact
+from mezzo.core.tensor import view as raw_view
+from mezzo.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    DTypeError,
+    Fact,
+    ImpossibleValueError,
+)
 from mezzo.kernels import ir as k
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
 
 
-@generate(kernel=lambda type, index, value: value, numbers=("value",), where="", samples=[])
+class HostFill:
+    """A plan that NumPy runs: complex tensors have no kernels yet."""
+
+    def __init__(self, out: Layout):
+        self.layout = out
+
+    def execute(self, args: tuple) -> Tensor:
+        """New memory, filled."""
+        made = raw_empty(self.layout)
+        if self.layout.device is devices.cpu:
+            made._array()[...] = args[3]
+        return made
+
+
+class Fill(Generate):
+    """One value everywhere, which complex dtypes can have too."""
+
+    def make_complex(self, out: Layout) -> HostFill:
+        """The plan of a complex tensor."""
+        return HostFill(out)
+
+
+@registered(Fill)(kernel=lambda type, index, value: value, numbers=("value",), where="", samples=[])
 def fill_new(size, dtype, device, value) -> Tensor:
     """A dense tensor of one value."""
 
@@ -56,7 +86,11 @@ def shape_of(size) -> tuple[int, ...]:
 
 
 def _filled(name: str, size, value, dtype, device, requires_grad) -> Tensor:
-    made = fill_new(shape_of(size), dtype or dtypes.Defaults.float_dtype, devices.usable(device, name), value)
+    dtype = dtypes.resolve(dtype, name) if dtype is not None else dtypes.Defaults.float_dtype
+    shape = shape_of(size)
+    if any(n < 0 for n in shape):
+        raise Fact(ImpossibleValueError, f"size {shape} has a negative axis")
+    made = fill_new(shape, dtype, devices.usable(device, name), value)
     if requires_grad:
         made.requires_grad_()
     return made
@@ -104,9 +138,10 @@ def empty(size, *, dtype=None, device=None, requires_grad=False, memory_format=N
     """
     shape = shape_of(size)
     if any(n < 0 for n in shape):
-        raise Fact(ArgumentValueError, f"size {shape} has a negative axis")
+        raise Fact(ImpossibleValueError, f"size {shape} has a negative axis")
+    dtype = dtypes.resolve(dtype, "empty") if dtype is not None else dtypes.Defaults.float_dtype
     strides = shapes.memory_format_strides(shape, shapes.contiguous_strides(shape), memory_format or "contiguous")
-    made = raw_empty(layout(shape, strides, dtype or dtypes.Defaults.float_dtype, devices.usable(device, "empty")))
+    made = raw_empty(layout(shape, strides, dtype, devices.usable(device, "empty")))
     return made.requires_grad_() if requires_grad else made
 
 
@@ -121,10 +156,12 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
         start, end = 0, start
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if step == 0:
-        raise Fact(ArgumentValueError, "step must be nonzero")
+        raise Fact(ImpossibleValueError, "step must be nonzero")
     if (end - start) * step < 0:
-        raise Fact(ArgumentValueError, f"upper bound {end} and lower bound {start} are inconsistent with step {step}")
-    if dtype is None:
+        raise Fact(ImpossibleValueError, f"upper bound {end} and lower bound {start} are inconsistent with step {step}")
+    if dtype is not None:
+        dtype = dtypes.resolve(dtype, "arange")
+    else:
         dtype = dtypes.Defaults.float_dtype if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64
     made = ramp((math.ceil((end - start) / step),), dtype, devices.usable(device, "arange"), start, step)
     return made.requires_grad_() if requires_grad else made
@@ -138,9 +175,22 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False)
     Source: torch.linspace
     """
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    dtype = dtype or dtypes.Defaults.float_dtype
+    dtype = dtypes.resolve(dtype, "linspace") if dtype is not None else dtypes.Defaults.float_dtype
     step = (end - start) / (steps - 1) if steps > 1 else 0
     made = ramp_between((steps,), dtype, devices.usable(device, "linspace"), start, end if steps > 1 else start, step, steps)
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[])
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """base to the powers of steps values evenly spaced from start to end.
+
+    Shapes: -> (steps,)
+    Source: torch.logspace
+    """
+    dtype = dtypes.resolve(dtype, "logspace") if dtype is not None else dtypes.Defaults.float_dtype
+    powers = linspace(start, end, steps, dtype=dtypes.float64, device=device)
+    made = (float(base) ** powers).to(dtype)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -297,7 +347,10 @@ def _numbers(data) -> np.ndarray:
     except ValueError as error:
         raise ArgumentValueError(f"tensor: nested sequences must all have one length ({error}).") from None
     if array.dtype.kind in "OSUV" and array.dtype not in dtypes._BY_NUMPY:
-        raise ArgumentTypeError(f"tensor: could not infer dtype of {_foreign(data)}; elements must be numbers.")
+        _refuse_large(data)
+        foreign = _foreign(data)
+        kind = ImpossibleValueError if foreign == "NoneType" else ArgumentTypeError
+        raise kind(f"tensor: could not infer dtype of {foreign}; elements must be numbers.")
     return array
 
 
@@ -311,21 +364,58 @@ def _unwrap(value):
     return [_unwrap(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
+def _refuse_large(data) -> None:
+    """Raise for an int that no integer dtype holds (NumPy keeps it as an object)."""
+    if isinstance(data, int) and not isinstance(data, bool) and not -(1 << 63) <= data < 1 << 63:
+        raise ImpossibleValueError(f"tensor: Overflow when unpacking long: {data} does not fit into int64.")
+    if isinstance(data, (list, tuple)):
+        for value in data:
+            _refuse_large(value)
+
+
 def _foreign(data) -> str:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return type(data).__name__
 
 
+def _leaf_dtypes(data) -> set[dtypes.dtype]:
+    if isinstance(data, (list, tuple)):
+        return set().union(*map(_leaf_dtypes, data))
+    if isinstance(data, Tensor):
+        return {data.dtype}
+    return {dtypes.from_numpy(data.dtype) if isinstance(data, (np.ndarray, np.generic)) else dtypes.of_scalar(data)}
+
+
 def _default_dtype(data, array: np.ndarray) -> dtypes.dtype:
     if isinstance(data, (np.ndarray, np.generic)):
         return dtypes.from_numpy(array.dtype)
     kind = array.dtype.kind
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if isinstance(first, (np.ndarray, np.generic, Tensor)):  # a list of typed values keeps their types
+        found = _leaf_dtypes(data)
+        return functools.reduce(dtypes.promote_types, found)
     if kind == "f":
         return dtypes.Defaults.float_dtype
     if kind == "c":
         return dtypes.Defaults.float_dtype.to_complex()
     return dtypes.bool_ if kind == "b" else dtypes.int64
+
+
+def _refuse_overflow(data, array: np.ndarray, dtype: dtypes.dtype) -> None:
+    """Python ints that the dtype cannot hold are an error, not wrapped around; arrays convert as NumPy does."""
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and not isinstance(data, (np.ndarray, np.generic)):
+        _refuse_large(data)
+    if dtype.category != dtypes.INTEGER or array.dtype.kind != "i" or isinstance(data, (np.ndarray, np.generic)) or not array.size:
+        return
+    limits, low, high = np.iinfo(dtype.numpy), int(array.min()), int(array.max())
+    # PyTorch lets negative numbers into unsigned types as their two's complement.
+    lowest = limits.min if dtype.is_signed else -limits.max
+    if low < lowest or high > limits.max:
+        value = high if high > limits.max else low
+        raise ImpossibleValueError(f"tensor: value {value} cannot be converted to type {dtype.name} without overflow.")
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
@@ -339,7 +429,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         made = data.detach().to(dtype=dtype or data.dtype, device=where, copy=True)
     else:
         array = np.asarray(data) if isinstance(data, (np.ndarray, np.generic)) else _numbers(data)
-        dtype = dtype or _default_dtype(data, array)
+        dtype = dtypes.resolve(dtype, "tensor") if dtype is not None else _default_dtype(data, array)
+        _refuse_overflow(data, array, dtype)
         made = raw_empty(layout(array.shape, shapes.contiguous_strides(array.shape), dtype, where))
         if where is devices.cpu and array.size:
             np.copyto(made._array(), array.astype(dtype.numpy, copy=False), casting="unsafe")
@@ -358,6 +449,64 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
     if isinstance(data, np.ndarray):
         return from_array(data).to(dtype=dtype or dtypes.from_numpy(data.dtype), device=device or "cpu")
     return tensor(data, dtype=dtype, device=device)
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor:
+    """obj as a tensor: memory is shared with tensors, arrays and buffers unless copy=True.
+
+    Source: torch.asarray
+    """
+    if isinstance(obj, (bytes, bytearray, memoryview)) and dtype is not None:
+        obj = np.frombuffer(obj, dtype.numpy)
+    if isinstance(obj, np.ndarray) and not obj.flags.writeable:
+        obj = obj.copy()
+    made = as_tensor(obj, dtype=dtype, device=device)
+    if copy and isinstance(obj, (Tensor, np.ndarray)):
+        made = made.clone()
+    elif copy is False and not isinstance(obj, (Tensor, np.ndarray)):
+        raise ArgumentValueError(f"asarray: cannot share the memory of a {type(obj).__name__}. Leave copy=False away.")
+    return made.detach().requires_grad_() if requires_grad else made
+
+
+def frombuffer(buffer, *, dtype: dtypes.dtype, count=-1, offset=0, requires_grad=False) -> Tensor:
+    """A 1-d tensor over the memory of a Python buffer (bytearray, memoryview, mmap).
+
+    Source: torch.frombuffer
+    """
+    size = memoryview(buffer).nbytes
+    if size == 0 or count == 0:
+        raise ArgumentValueError(f"frombuffer: both buffer length ({size}) and count ({count}) must not be 0.")
+    if not 0 <= offset < size:
+        raise ArgumentValueError(f"frombuffer: offset {offset} must lie in the buffer, which has {size} bytes.")
+    if count < 0 and (size - offset) % dtype.itemsize:
+        raise ArgumentValueError(
+            f"frombuffer: {size - offset} bytes are no multiple of the element size {dtype.itemsize}. Pass count=."
+        )
+    if count > 0 and offset + count * dtype.itemsize > size:
+        raise ArgumentValueError(f"frombuffer: {count} elements of {dtype.name} do not fit into {size - offset} bytes.")
+    whole = np.frombuffer(buffer, np.uint8, offset=offset)
+    taken = whole[: count * dtype.itemsize] if count > 0 else whole
+    made = from_array(taken.view(dtype.numpy), owner=(taken, buffer))
+    return made.requires_grad_() if requires_grad else made
+
+
+@composite(where="mezzo", samples=[])
+def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
+    """A tensor with the given strides whose contents are unspecified.
+
+    Source: torch.empty_strided
+    """
+    shape, strides = shape_of(size), shape_of(stride)
+    if len(shape) != len(strides):
+        raise Fact(ImpossibleValueError, f"size {shape} and stride {strides} must have one length")
+    if any(n < 0 for n in (*shape, *strides)):
+        raise Fact(ImpossibleValueError, f"size {shape} and stride {strides} must not be negative")
+    where = devices.usable(device, "empty_strided")
+    dtype = dtypes.resolve(dtype, "empty_strided") if dtype is not None else dtypes.Defaults.float_dtype
+    wanted = layout(shape, strides, dtype, where)
+    reach = wanted.extent()[1] // dtype.itemsize
+    made = raw_view(raw_empty(layout((reach,), (1,), dtype, where)), wanted)
+    return made.requires_grad_() if requires_grad else made
 
 
 def scalar_tensor(value, *, dtype=None, device=None) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mezzo import dtypes
 from mezzo.core.tensor import Tensor, tensor_method
-from mezzo.errors import ArgumentValueError
+from mezzo.errors import ArgumentTypeError, ArgumentValueError
 
 
 @dataclasses.dataclass
@@ -177,6 +177,10 @@ def __repr__(self) -> str:
 
 @tensor_method
 def __format__(self, spec: str) -> str:
-    if spec and self.ndim == 0:
+    if self.ndim == 0 and not self.is_meta:
         return format(self.item(), spec)
-    return format(repr(self), spec) if spec else repr(self)
+    if spec:
+        raise ArgumentTypeError(
+            f"format: unsupported format string {spec!r} for a Tensor of shape {list(self.shape)}. Format its items."
+        )
+    return str(self)

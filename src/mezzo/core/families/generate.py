@@ -13,10 +13,10 @@ import functools
 from collections.abc import Callable, Sequence
 
 from mezzo import devices, dtypes
-from mezzo.core.layout import dense
+from mezzo.core.layout import Layout, dense
 from mezzo.core.record import Primitive, none, registered
 from mezzo.core.tensor import Tensor, empty
-from mezzo.errors import ArgumentValueError, Fact
+from mezzo.errors import Fact, ImpossibleValueError, UnsupportedDTypeError
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.maps import MapKernel
@@ -60,7 +60,9 @@ class Generate(Primitive):
     def make(self, *args) -> GeneratePlan:
         size, dtype, device = args[:3]
         if any(n < 0 for n in size):
-            raise Fact(ArgumentValueError, f"size {tuple(size)} has a negative axis")
+            raise Fact(ImpossibleValueError, f"size {tuple(size)} has a negative axis")
+        if dtype.is_complex:
+            return self.make_complex(dense(size, dtype, device))
         plan = GeneratePlan()
         plan.layout = dense(size, dtype, device)
         plan.runs = plan.layout.numel > 0 and device is devices.cpu
@@ -74,6 +76,10 @@ class Generate(Primitive):
             plan.address = kernel.address(kernel.flat_shape(plan.layout.nbytes, "c"), "c")
         plan.launch = entry.launch_unlocked if plan.layout.nbytes >= 1 << 18 else entry.launch
         return plan
+
+    def make_complex(self, out: Layout):
+        """The plan of a complex tensor: records that have one say so."""
+        raise Fact(UnsupportedDTypeError, f"does not make {out.dtype.name} tensors", "Make the real parts and use mezzo.complex.")
 
     def run(self, args: tuple) -> Tensor:
         return self.plan(args).execute(args)

@@ -18,7 +18,7 @@ from mezzo.core.families.elementwise import map_plan
 from mezzo.core.layout import Layout, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, array_over, common_device, empty
-from mezzo.errors import ArgumentTypeError, Fact, ShapeError
+from mezzo.errors import ArgumentTypeError, Fact, ImpossibleValueError, ShapeError
 from mezzo.kernels import ir
 from mezzo.kernels.cpu.maps import MapKernel
 from mezzo.rules import shapes
@@ -99,7 +99,7 @@ class Join(Primitive):
 
     def make(self, tensors, dim) -> JoinPlan:
         if not tensors:
-            raise Fact(ShapeError, "expected a non-empty list of Tensors", "Pass at least one.")
+            raise Fact(ImpossibleValueError, "expected a non-empty list of Tensors", "Pass at least one.")
         device = common_device(self.name, tensors)
         pieces = [t.layout for t in tensors]
         result = functools.reduce(dtypes.promote_types, [p.dtype for p in pieces])

@@ -4,7 +4,8 @@
     def permute(input, dims): ...
 
 The body of the def is its rule: it gets the Layout (not the Tensor) and the parameters and
-returns (shape, strides, offset), strides and offset in elements.
+returns (shape, strides, offset), strides and offset in elements; a fourth value is the dtype in which
+the memory is read, if that is another.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class View(Primitive):
 
     def make(self, *args) -> ViewPlan:
         x = args[0].layout
-        shape, strides, offset = self.fn(x, *args[1:])
-        return ViewPlan(layout(shape, strides, x.dtype, x.device), offset * x.dtype.itemsize)
+        shape, strides, offset, *dtype = self.fn(x, *args[1:])
+        return ViewPlan(layout(shape, strides, dtype[0] if dtype else x.dtype, x.device), offset * x.dtype.itemsize)
 
     def run(self, args: tuple) -> Tensor:
         source = args[0]

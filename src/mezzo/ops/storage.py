@@ -1,0 +1,95 @@
+"""Storage objects as PyTorch shows them: the whole memory behind a tensor, as bytes or as elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mezzo import devices, dtypes
+from mezzo.core.layout import dense
+from mezzo.core.tensor import Tensor, array_over, tensor_method
+from mezzo.errors import ArgumentTypeError
+
+
+class UntypedStorage:
+    """The bytes that a tensor and its views share.
+
+    Source: torch.UntypedStorage
+    """
+
+    def __init__(self, tensor: Tensor):
+        self._block, self.device = tensor.storage, tensor.device
+        self._bytes = tensor.layout.extent()[1] if self._block is None else self._block.nbytes
+
+    def nbytes(self) -> int:
+        """Bytes of the whole memory."""
+        return self._bytes
+
+    size = nbytes
+
+    def __len__(self) -> int:
+        return self._bytes
+
+    def data_ptr(self) -> int:
+        """The address of the first byte."""
+        return self._block.ptr if self._block is not None else 0
+
+    def _array(self) -> np.ndarray:
+        if self._block is None:
+            raise ArgumentTypeError(
+                f"storage: memory on device '{self.device}' has no values to read."
+            )
+        return array_over(
+            self._block, self._block.ptr, dense((self._bytes,), dtypes.uint8, devices.cpu)
+        )
+
+    def tolist(self) -> list[int]:
+        """The bytes as ints."""
+        return self._array().tolist()
+
+    def __getitem__(self, index):
+        return self._array()[index].tolist()
+
+    def __setitem__(self, index, value):
+        self._array()[index] = value
+
+    def __repr__(self) -> str:
+        return f"UntypedStorage(device={self.device}) of size {self._bytes}"
+
+
+class TypedStorage(UntypedStorage):
+    """The elements that a tensor and its views share.
+
+    Source: torch.TypedStorage
+    """
+
+    def __init__(self, tensor: Tensor):
+        super().__init__(tensor)
+        self.dtype = tensor.dtype
+
+    def size(self) -> int:
+        """Elements of the whole memory."""
+        return self._bytes // self.dtype.itemsize
+
+    __len__ = size
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def untyped(self) -> UntypedStorage:
+        """The same memory as bytes."""
+        made = object.__new__(UntypedStorage)
+        made._block, made.device, made._bytes = self._block, self.device, self._bytes
+        return made
+
+    def _array(self) -> np.ndarray:
+        return super()._array()[: self.size() * self.dtype.itemsize].view(self.dtype.numpy)
+
+    def __repr__(self) -> str:
+        return f"TypedStorage(dtype={self.dtype}, device={self.device}) of size {self.size()}"
+
+
+@tensor_method
+def untyped_storage(self) -> UntypedStorage:
+    """The memory behind the tensor, as bytes."""
+    return UntypedStorage(self)
