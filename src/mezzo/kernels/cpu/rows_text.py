@@ -85,11 +85,11 @@ class Writer:
 
     def letter(self, name: str) -> str:
         """How an operand is accessed."""
-        return self.pattern[self.names.index(name)]
+        return "c" if name == "stash" else self.pattern[self.names.index(name)]
 
     def storage(self, name: str) -> str:
         """The storage type of an operand."""
-        return self.storages[self.names.index(name)]
+        return self.storages[0 if name == "stash" else self.names.index(name)]
 
     def mask(self, left: str) -> str:
         """Lanes below a count."""
@@ -137,6 +137,7 @@ class Writer:
         self.do("define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {")
         self.lines[-1] = self.lines[-1].strip()
         self.do("entry:", "%block = load ptr, ptr %args")
+        self.variables()
         self.lines += [*slots(self.names, k.scalars, first), *words(WORDS)]
         if k.rows.checks:
             self.do(
@@ -167,6 +168,9 @@ class Writer:
                     f"%{name}_red = getelementptr i64, ptr %{name}_mid, i64 1",
                     f"%{name}_next = getelementptr i64, ptr %{name}_red, i64 %dr")  # fmt: skip
             at = f"%{name}_next"
+
+    def variables(self) -> None:
+        """Memory that a thread has to itself."""
 
     def cell(self) -> None:
         """One row, or one group of lanes."""
@@ -289,7 +293,7 @@ class Writer:
         if self.final and self.plan.stash is not None:
             storage = self.storage("out0")
             e.memo[id(self.plan.stash)] = self.load(
-                e, self.beside(pointers["out0"], storage, u), storage, mask
+                e, self.beside(pointers["stash"], storage, u), storage, mask
             )
         return e
 
@@ -314,7 +318,7 @@ class Writer:
             result.append(combine(e, node, acc, value))
         if stash is not None:
             storage = self.storage("out0")
-            self.store(e, e.value(stash), self.beside(pointers["out0"], storage, u), storage, mask)
+            self.store(e, e.value(stash), self.beside(pointers["stash"], storage, u), storage, mask)
         if self.final:
             values = [e.value(x) for x in self.kernel.rows.each]
             for i, value in enumerate(values):
@@ -383,6 +387,8 @@ class Writer:
         roots = [r.args[0] for r in reductions] or [*rows.each, *rows.column]
         known = self.prepare(roots)
         used = self.needed(roots, stash)
+        is_last = self.final or reductions is self.plan.passes[-1]
+        self.look_ahead(t, used, is_last)
         many = reductions * self.carried
         zero, types = self.starts(reductions) * self.carried, self.types(many)
         total = [f"%{t}tot{i}" for i in range(len(many))]
@@ -400,7 +406,10 @@ class Writer:
         self.lines += lines
         start = {n: self.gep(f"%{t}s_{n}", self.base[n], moved[n]) for n in used}
         merged = [f"%{t}mrg{i}" for i in range(len(many))]
-        self.do(f"%{t}rbase = mul i64 %{t}ri, %rn", f"br label %{t}b", f"{t}b:",
+        self.do(f"%{t}rbase = mul i64 %{t}ri, %rn")
+        if stash is not None or (self.final and self.plan.stash is not None):
+            start["stash"] = self.stash_start(t, start["out0"])
+        self.do(f"br label %{t}b", f"{t}b:",
                 f"%{t}lo = phi i64 [0, %{label}], [%{t}hi, %{t}bx]")  # fmt: skip
         self.phis(block, types, (total, label), (merged, f"{t}bx"))
         self.do(f"%{t}bc = icmp slt i64 %{t}lo, %rn", f"br i1 %{t}bc, label %{t}bb, label %{t}rx", f"{t}bb:",
@@ -419,6 +428,13 @@ class Writer:
         )
         self.label = f"{t}re"
         self.finish(t, reductions, total)
+
+    def look_ahead(self, t: str, used: list[str], is_last: bool) -> None:
+        """Choose what this pass asks memory for ahead of its use."""
+
+    def stash_start(self, t: str, out: str) -> str:
+        """Where a stretch of the row keeps the stash."""
+        return out
 
     carried = 1  # sets of accumulators that outlive a stretch
 

@@ -6,9 +6,16 @@ from mezzo.kernels.cpu.emit import LANES, LLVM
 from mezzo.kernels.cpu.rows_text import CHUNK, UNROLL, Writer, combine
 from mezzo.kernels.ir import SIZE, Expr
 
+FETCH = 1 << 17  # bytes of a row beyond which the next one would be gone again before its turn
+SCRATCH = 1 << 15  # bytes of a row that are kept aside rather than in the output
+
 
 class InnerWriter(Writer):
     """Lanes along the row: UNROLL vectors at a time, then single ones with a mask."""
+
+    def variables(self) -> None:
+        if self.plan.stash is not None:
+            self.do(f"%scratch = alloca [{SCRATCH} x i8], align 64")
 
     def cell(self) -> None:
         base = self.kept("%c")
@@ -19,6 +26,49 @@ class InnerWriter(Writer):
                 self.do(f"%{name}_moved = mul i64 %unit, %{name}_lane")
                 base[name] = self.gep(f"%base_{name}", f"%{name}", f"%{name}_moved")
         self.program("", base, 1, None)
+
+    waited: list[str] | None = None  # the operands that the first pass over a row waits for
+    ahead: list[str] = []
+    soon: list[str] = []
+
+    def look_ahead(self, t: str, used: list[str], is_last: bool) -> None:
+        """The second pass asks for what the first will want of the next row, the last reduction for its outputs."""
+        self.ahead, self.soon = [], self.outs[: self.each] if is_last and not self.final else []
+        if self.waited is None:
+            self.waited = [n for n in used if n in self.ins and self.letter(n) == "c"]
+            return
+        self.ahead, self.waited = self.waited, []
+        for name in self.ahead:
+            far = f"%far_{name}"
+            self.do(f"{far}step = load i64, ptr %{name}_kept",
+                    f"{far}bytes = mul i64 %row_size, {SIZE[self.storage(name)]}",
+                    f"{far}fits = icmp sle i64 {far}bytes, {FETCH}", f"{far}any = icmp sgt i64 %dk, 0",
+                    f"{far}use = and i1 {far}fits, {far}any",
+                    f"{far} = select i1 {far}use, i64 {far}step, i64 0")  # fmt: skip
+
+    def fetch(self, t: str, u: int, base: dict[str, str]) -> None:
+        """Ask for the cache lines that this vector has in the next row, and in the outputs of this one."""
+        wanted = [(n, f"%far_{n}", 0) for n in self.ahead] + [(n, "0", 1) for n in self.soon]
+        for name, offset, write in wanted:
+            size = SIZE[self.storage(name)]
+            if u * LANES * size % 64:
+                continue
+            at = self.step(name, f"{t}jf{u}", base[name], f"%{t}j_{u}", str(size))
+            for line in range(0, LANES * size, 64):
+                e = self.emitter(1)
+                there = e.put(f"getelementptr i8, ptr {at}, i64 {offset}")
+                there = e.put(f"getelementptr i8, ptr {there}, i64 {line}")
+                self.do(f"call void @llvm.prefetch.p0(ptr {there}, i32 {write}, i32 3, i32 1)")
+                self.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+
+    def stash_start(self, t: str, out: str) -> str:
+        """A row that fits is kept in memory of this thread, which stays in the first cache."""
+        size = SIZE[self.storages[0]]
+        self.do(f"%{t}keepbytes = mul i64 %row_size, {size}", f"%{t}keepfits = icmp sle i64 %{t}keepbytes, {SCRATCH}",
+                f"%{t}keepo = mul i64 %{t}rbase, {size}",
+                f"%{t}keepat = getelementptr i8, ptr %scratch, i64 %{t}keepo",
+                f"%{t}keep = select i1 %{t}keepfits, ptr %{t}keepat, ptr {out}")  # fmt: skip
+        return f"%{t}keep"
 
     def _pointers(self, tag: str, start: dict[str, str], position: str) -> dict[str, str]:
         return {
@@ -44,6 +94,7 @@ class InnerWriter(Writer):
                 f"%{t}x_{u} = add i64 %{t}rbase, %{t}j_{u}",
             )
             pointers = self._pointers(f"{t}jp{u}", start, f"%{t}j_{u}")
+            self.fetch(t, u, {**self.base, **start})
             made = self.body(0, known[0], pointers, f"%{t}x_{u}", None, reductions, stash, accs[u])
             for name, type, value in zip(after[u], types, made):
                 self.do(f"{name} = freeze {type} {value}")
@@ -155,7 +206,10 @@ class OuterWriter(Writer):
         pointers = {
             name: self.step(name, f"{t}jp", p, f"%{t}j", f"%{name}_step")
             for name, p in start.items()
+            if name != "stash"
         }
+        if "stash" in start:
+            pointers["stash"] = pointers["out0"]
         for u in range(self.vectors):
             made = self.body(
                 u, known[u], pointers, f"%{t}x", self.row_mask, reductions, stash, accs[u]
