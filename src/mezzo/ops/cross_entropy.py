@@ -13,7 +13,7 @@ from mezzo.core.families.rows import Frame, Out, per_row, rows
 from mezzo.core.layout import Layout, dense
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
+from mezzo.errors import ArgumentValueError, DTypeError, Fact, OutOfRangeError, ShapeError
 from mezzo.kernels import ir as k
 from mezzo.kernels.cpu.rows import Rows
 from mezzo.ops.loss import reduced, reduction_of
@@ -118,7 +118,7 @@ def _second(u, _y, g, input, target, weight, top, log_sum, own, dim, ignore_inde
         total = input.shape[dim] if weight is None else weight.sum(-1)
         if weight is not None:
             total = total.reshape((*weight.shape[:-1], *[1] * (own.ndim - weight.ndim + 1)))
-        share = share + (smoothing / input.shape[dim]) * total * (target != ignore_index)
+        share = share + (smoothing / input.shape[dim]) * total * (target != ignore_index).to(own.dtype)
     dx = softmax_backward(u, softmax_of(input, dim), dim) * (g * share).unsqueeze(dim)
     return (u * per_one).sum(dim), dx, None, None, None, None, None
 
@@ -263,7 +263,9 @@ _C = index(3, below=5)
     S(T(3, 5), _C), S(T(3, 5), _C, T(5, low=0.5, constant=True)), S(T(3, 5), _C, reduction="sum", label_smoothing=0.2),
     S(T(3, 5), _C, T(5, low=0.5, constant=True), label_smoothing=0.1, ignore_index=2), S(T(2, 5, 3), index(2, 3, below=5), reduction="none"),
     S(T(5), index(below=5)), S(T(3, 5), T(3, 5)), S(T(3, 5), T(3, 5), T(5), label_smoothing=0.1, reduction="sum"),
-    S(T(3, 70), index(3, below=70))])  # fmt: skip
+    S(T(3, 70), index(3, below=70))],
+    errors=[(S(T(2, 3), T(2, low=7, high=8, kind="index")), OutOfRangeError, "Target 7 is out of bounds"), (S(T(2, 3), index(3, below=3)), ArgumentValueError, "batch_size (2) to match target batch_size (3)"), (S(T(2, 3), T(2)), DTypeError, "Long or Byte"), (S(T(2, 3), index(2, below=3), reduction="all"), ArgumentValueError, "not a valid value for reduction"), (S(T(2, 3), index(2, below=3), T(2)), ShapeError, "weight tensor should be defined")],
+)  # fmt: skip
 def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index=-100,
                   reduce=None, reduction="mean", label_smoothing=0.0) -> Tensor:  # fmt: skip
     """How far the softmax of input is from a class, or from probabilities of the classes.
@@ -289,7 +291,9 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, s
 
 @composite(where="nn.functional", cast=FP32, samples=[
     S(T(3, 5), _C), S(T(3, 5), _C, T(5, low=0.5, constant=True)), S(T(3, 5), _C, ignore_index=2, reduction="sum"),
-    S(T(2, 5, 3), index(2, 3, below=5), reduction="none"), S(T(5), index(below=5))])  # fmt: skip
+    S(T(2, 5, 3), index(2, 3, below=5), reduction="none"), S(T(5), index(below=5))],
+    errors=[(S(T(2, 3), T(2, low=7, high=8, kind="index")), OutOfRangeError, "Target 7 is out of bounds")],
+)  # fmt: skip
 def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, ignore_index=-100,
              reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """Minus the log-probability that input gives to each row's class.

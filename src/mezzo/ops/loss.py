@@ -143,6 +143,9 @@ def huber_bend(u, g, input, target, delta):
     where="nn.functional",
     cast=FP32,
     samples=[*_PAIRS, S(T(3, 5), T(3, 5), weight=T(3, 5, low=0.5), only=FLOATS)],
+    errors=[
+        (S(T(2), T(2), reduction="all"), ArgumentValueError, "not a valid value for reduction")
+    ],
 )
 def mse_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean",
              weight: Tensor | None = None) -> Tensor:  # fmt: skip
@@ -199,7 +202,12 @@ def smooth_l1_loss(
     return reduced(terms, reduction)
 
 
-@composite(where="nn.functional", cast=FP32, samples=[*_PAIRS, S(T(3, 5), T(3, 5), delta=0.5)])
+@composite(
+    where="nn.functional",
+    cast=FP32,
+    samples=[*_PAIRS, S(T(3, 5), T(3, 5), delta=0.5)],
+    errors=[(S(T(2), T(2), delta=0.0), ShapeError, "non-positive values for delta")],
+)
 def huber_loss(
     input: Tensor, target: Tensor, reduction="mean", delta=1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -273,7 +281,9 @@ def any_outside_unit(input: Tensor, dim=None, keepdim=False) -> Tensor:
 
 @composite(where="nn.functional", cast=Cast(cpu="fp32", cuda="banned"), samples=[
     S(T(3, 5, low=0.1, high=0.9), T(3, 5, low=0.0, high=1.0)),
-    S(T(3, 5, low=0.1, high=0.9), T(3, 5, low=0.0, high=1.0), T(5, constant=True), reduction="sum")])  # fmt: skip
+    S(T(3, 5, low=0.1, high=0.9), T(3, 5, low=0.0, high=1.0), T(5, constant=True), reduction="sum")],
+    errors=[(S(T(2, 3, low=2.0, high=3.0), T(2, 3)), DTypeError, "should be between 0 and 1"), (S(T(2), T(3)), ArgumentValueError, "different to the input size")],
+)  # fmt: skip
 def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None, reduce=None,
                          reduction="mean") -> Tensor:  # fmt: skip
     """Cross entropy of probabilities and targets in [0, 1].
@@ -348,7 +358,9 @@ def logit_slope_target(u, g, x, p):
 
 @composite(where="nn.functional", cast=FP32, samples=[
     S(T(3, 5), T(3, 5, low=0.0, high=1.0)), S(T(3, 5), T(3, 5, low=0.0, high=1.0), T(5, constant=True), reduction="sum"),
-    S(T(3, 5), T(3, 5, low=0.0, high=1.0), None, reduction="none", pos_weight=T(5, low=0.5, constant=True))])  # fmt: skip
+    S(T(3, 5), T(3, 5, low=0.0, high=1.0), None, reduction="none", pos_weight=T(5, low=0.5, constant=True))],
+    errors=[(S(T(2), T(3)), ArgumentValueError, "must be the same as input size")],
+)  # fmt: skip
 def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None,
                                      reduce=None, reduction="mean", pos_weight: Tensor | None = None) -> Tensor:  # fmt: skip
     """binary_cross_entropy of sigmoid(input), without overflow.

@@ -317,7 +317,9 @@ def _layer(input: Tensor, normalized_shape, weight, bias, eps, centered):
 
 @composite(where="mezzo nn.functional", cast=FP32, samples=[
     S(T(3, 5), (5,)), S(T(3, 5), (5,), T(5), T(5)), S(T(2, 3, 4), (3, 4), T(3, 4), T(3, 4), 1e-3),
-    S(T(4, 70), (70,), T(70)), S(T(0, 3), (3,), T(3), T(3)), S(T(130, 20), (20,), T(20), T(20))])  # fmt: skip
+    S(T(4, 70), (70,), T(70)), S(T(0, 3), (3,), T(3), T(3)), S(T(130, 20), (20,), T(20), T(20))],
+    errors=[(S(T(2, 3), (2,)), ShapeError, "Given normalized_shape=[2]"), (S(T(2, 3), (3,), T(2)), ShapeError, "Expected weight")],
+)  # fmt: skip
 def layer_norm(input: Tensor, normalized_shape, weight: Tensor | None = None, bias: Tensor | None = None,
                eps=1e-5, cudnn_enable=True) -> Tensor:  # fmt: skip
     """Zero mean and unit variance over the last axes, then weight and bias.
@@ -368,7 +370,9 @@ def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None, eps=
 
 
 @composite(where="mezzo nn.functional", cast=FP32, samples=[
-    S(T(2, 6, 5), 3), S(T(2, 6, 3, 4), 2, T(6), T(6)), S(T(2, 4), 2, T(4), T(4)), S(T(2, 4, 3), 4, T(4))])  # fmt: skip
+    S(T(2, 6, 5), 3), S(T(2, 6, 3, 4), 2, T(6), T(6)), S(T(2, 4), 2, T(4), T(4)), S(T(2, 4, 3), 4, T(4))],
+    errors=[(S(T(2, 3), 2), ShapeError, "divisible by num_groups")],
+)  # fmt: skip
 def group_norm(input: Tensor, num_groups, weight: Tensor | None = None, bias: Tensor | None = None, eps=1e-5,
                cudnn_enabled=True) -> Tensor:  # fmt: skip
     """Zero mean and unit variance over each group of channels of each sample, then weight and bias.
@@ -439,7 +443,9 @@ def _check_channels(input: Tensor, tensors) -> int:
 @composite(where="nn.functional", samples=[
     S(T(4, 3), None, None, training=True), S(T(3, 2, 5), None, None, T(2), T(2), training=True),
     S(T(2, 3, 4, 5), None, None, T(3), T(3), True), S(T(4, 20), None, None, T(20), T(20), True),
-    S(T(2, 3, 4), T(3, constant=True), T(3, low=0.5, constant=True), T(3), T(3), False), S(T(2, 3), T(3, constant=True), T(3, low=0.5, constant=True))])  # fmt: skip
+    S(T(2, 3, 4), T(3, constant=True), T(3, low=0.5, constant=True), T(3), T(3), False), S(T(2, 3), T(3, constant=True), T(3, low=0.5, constant=True))],
+    errors=[(S(T(1, 3), None, None, training=True), ArgumentValueError, "more than 1 value per channel"), (S(T(2, 3), T(2), T(2)), ShapeError, "running_mean should contain 3 elements not 2")],
+)  # fmt: skip
 def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
                bias: Tensor | None = None, training=False, momentum=0.1, eps=1e-5) -> Tensor:  # fmt: skip
     """Zero mean and unit variance per channel over the batch, or by running statistics; then weight and bias.

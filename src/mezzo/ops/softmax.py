@@ -9,7 +9,7 @@ from mezzo.core.families.rows import Frame, Out, per_row, rows
 from mezzo.core.layout import Layout, dense
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
-from mezzo.errors import DTypeError, Fact
+from mezzo.errors import DimensionError, DTypeError, Fact
 from mezzo.kernels import ir as k
 from mezzo.kernels.cpu.rows import Rows
 from mezzo.ops.reduce import spread
@@ -142,7 +142,9 @@ def _logsumexp_vjp(g, y, input, dim, keepdim):
 
 @rows(kernel=_logsumexp, cast=Cast(cuda="fp32"), vjp={"input": _logsumexp_vjp}, where="mezzo Tensor special",
       batch=batching.reduction,
-      samples=[S(T(3, 5), 1), S(T(3, 5), 0, True), S(T(2, 3, 4), (0, 2)), S(T(), 0), S(T(0, 3), 1), S(T(3, 70), (0, 1))])  # fmt: skip
+      samples=[S(T(3, 5), 1), S(T(3, 5), 0, True), S(T(2, 3, 4), (0, 2)), S(T(), 0), S(T(0, 3), 1), S(T(3, 70), (0, 1))],
+    errors=[(S(T(2, 3), 2), DimensionError, "out of range")],
+)  # fmt: skip
 def logsumexp(input: Tensor, dim, keepdim=False) -> Tensor:
     """The logarithm of the sum of exponentials over the given axes, without overflow.
 
@@ -169,7 +171,15 @@ def _old_arguments(name: str, input: Tensor, dim, dtype, stacklevel):
     return (implicit_dim(name, input.ndim) if dim is None else dim), dtype
 
 
-@composite(where="mezzo Tensor nn.functional", cast=Cast(cuda="set_dtype"), samples=_SAMPLES)
+@composite(
+    where="mezzo Tensor nn.functional",
+    cast=Cast(cuda="set_dtype"),
+    samples=_SAMPLES,
+    errors=[
+        (S(T(2, 3), 2), DimensionError, "out of range"),
+        (S(T(2, kind="int"), 0), DTypeError, "floating dtype"),
+    ],
+)
 def softmax(input: Tensor, dim=None, dtype=None, _stacklevel=3) -> Tensor:
     """Exponentials along an axis, scaled to the sum 1.
 

@@ -147,7 +147,7 @@ class RowPlan:
             head.append(flag.buffer_info()[0])
         self.launch(self.address, *head, *outs, *ins, *[args[i] for i in self.scalars])
         if self.flagged and flag[0]:
-            raise OutOfRangeError(f"Target {flag[1]} is out of bounds.")
+            raise Fact(OutOfRangeError, f"Target {flag[1]} is out of bounds")
 
 
 def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> RowPlan:
@@ -348,10 +348,7 @@ class RowOperation(Primitive):
         device = common_device(self.name, [args[i] for i in tensors])
         for x in layouts:
             require_no_complex(self.name, x.dtype)
-        try:
-            frame = self.fn(*[a.layout if isinstance(a, Tensor) else a for a in args])
-        except Fact as fact:
-            self.fail(fact, args)
+        frame = self.fn(*[a.layout if isinstance(a, Tensor) else a for a in args])
         if device is devices.meta:
             plan = RowPlan()
             plan.layouts = tuple(o.layout if o.then is None else o.then[0] for o in frame.outs)
@@ -375,8 +372,17 @@ class RowOperation(Primitive):
         ins, outs = tuple(x.dtype.ir for x in layouts), tuple(o.layout.dtype.ir for o in frame.outs)
         return _kernel(self.kernel, tuple(signature), ins, outs, tuple(scalars), frame.once)
 
+    def fail(self, fact: Fact, args: tuple):
+        """Internal records leave the naming to the public one that called them."""
+        if not self.where:
+            raise fact from None
+        super().fail(fact, args)
+
     def run(self, args: tuple):
-        outs = self.plan(args).execute(args)
+        try:
+            outs = self.plan(args).execute(args)
+        except Fact as fact:
+            self.fail(fact, args)
         tape.attach(self, args, outs)
         return outs
 
