@@ -21,7 +21,7 @@ from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import DimensionError, Fact
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import entry
-from mezzo.kernels.cpu.reduce import ReduceKernel
+from mezzo.kernels.cpu.reduce import WIDTH, ReduceKernel
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
@@ -36,27 +36,24 @@ def _kernel(build: Callable, ins: tuple, compute: str, outs: tuple, values: tupl
 class ReducePlan:
     """Layouts and launch of one reduction."""
 
-    __slots__ = ("address", "block", "first", "launch", "layouts", "runs", "tensors")
+    __slots__ = ("address", "block", "launch", "layouts", "runs", "tensors")
 
     def execute(self, args: tuple):
         """Run on new memory."""
         outs = [empty(x) for x in self.layouts]
         if self.runs:
-            if self.first is not None:  # a large reduction: partial results first
-                middle = self.first.execute(args)
-                sources = middle if isinstance(middle, tuple) else (middle,)
-            else:
-                sources = [args[i] for i in self.tensors]
-            self.launch(
-                self.address, self.block.buffer_info()[0], *[o.ptr for o in outs], *[s.ptr for s in sources]
-            )
+            self.go([o.ptr for o in outs], [args[i].ptr for i in self.tensors])
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def go(self, outs: Sequence[int], ins: Sequence[int]) -> None:
+        """Launch on these addresses."""
+        self.launch(self.address, self.block.buffer_info()[0], *outs, *ins)
 
 
 def reduce_plan(kernel: ReduceKernel, outs: Sequence[Layout], ins: Sequence[Layout], shape, dims) -> ReducePlan:
     """The plan for inputs broadcast to `shape`, reduced over `dims`; outs are dense with the kept axes."""
     plan = ReducePlan()
-    plan.layouts, plan.first = tuple(outs), None
+    plan.layouts = tuple(outs)
     plan.runs = outs[0].numel > 0
     kept = [i for i in range(len(shape)) if i not in dims]
     steps = [
@@ -79,7 +76,7 @@ def reduce_plan(kernel: ReduceKernel, outs: Sequence[Layout], ins: Sequence[Layo
         if any(t[0] != o.dtype.itemsize for t, o in zip(ktable, outs)):
             pattern = "g" * len(ins)
         ksizes, ktable = ksizes[1:], [t[1:] for t in ktable]
-        units = shapes.numel(ksizes) * -(-lane // 16)
+        units = shapes.numel(ksizes) * -(-lane // WIDTH)
     total = shapes.numel(rsizes)
     serial = int(total * outs[0].numel <= SERIAL or units == 1)
     words = [units, serial, len(ksizes), len(rsizes) - 1, rsizes[0], shapes.numel(rsizes[1:]), lane,
@@ -116,30 +113,60 @@ _STORED = {"f32": dtypes.float32, "f64": dtypes.float64, "i64": dtypes.int64, "i
            "i8": dtypes.int8, "u8": dtypes.uint8, "b1": dtypes.bool_}  # fmt: skip
 
 
-def split_plan(kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout]) -> ReducePlan | None:
-    """Two steps for a long reduction to few results: parts, which threads share, then their merge."""
+class SplitPlan:
+    """Two steps: parts, which threads share, into rows of accumulators; then their merge."""
+
+    __slots__ = ("last", "layouts", "middle", "parts", "source")
+    runs = True
+
+    def __init__(self, middle: Sequence[Layout], source: int):
+        self.middle, self.source, self.parts, self.last = middle, source, [], None
+
+    def execute(self, args: tuple):
+        """Run on new memory."""
+        rows, source = [empty(x) for x in self.middle], args[self.source].ptr
+        for plan, offset, shifts in self.parts:
+            plan.go([r.ptr + s for r, s in zip(rows, shifts)], [source + offset])
+        outs = [empty(x) for x in self.layouts]
+        self.last.go([o.ptr for o in outs], [r.ptr for r in rows])
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def split_plan(kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout], source: int) -> SplitPlan | None:
+    """The two steps of a long reduction to few results, or None where one step will do.
+
+    One reduced axis is cut into equal parts; what is left over is one more.
+    """
     shape, strides, fold = x.shape, x.strides, kernel.fold
     rest = [d for d in dims if shape[d] > 1]
-    if not rest:
+    total = shapes.numel([shape[d] for d in dims])
+    if not rest or total < 2 * PART:
         return None
     # Indices are counted in row-major order: there the first axis is the one to cut.
     cut = rest[0] if fold.indices else max(rest, key=lambda d: (strides[d], shape[d]))
-    total = shapes.numel([shape[d] for d in dims])
-    parts = next((p for p in range(total // PART, 1, -1) if shape[cut] % p == 0), 1)
+    parts = min(total // PART, shape[cut])
     if parts < 2:
         return None
     length = shape[cut] // parts
-    whole = layout(
-        (*shape[:cut], parts, length, *shape[cut + 1 :]),
-        (*strides[:cut], strides[cut] * length, *strides[cut:]), x.dtype, x.device)  # fmt: skip
-    inside = tuple(d if d < cut else d + 1 for d in dims)
-    kept = [i for i in range(whole.ndim) if i not in inside]
-    middle = [dense([whole.shape[i] for i in kept], _STORED[t], x.device) for _, t in fold.starts]
+    parts, left = shape[cut] // length, shape[cut] % length
+    others = [d for d in range(len(shape)) if d != cut]
+    inside = tuple(2 + i for i, d in enumerate(others) if d in dims)
+    kept = [shape[d] for d in others if d not in dims]
+    middle = [dense((parts + bool(left), *kept), _STORED[t], x.device) for _, t in fold.starts]
     stored = tuple(m.dtype.ir for m in middle)
-    first = reduce_plan(ReduceKernel(fold.partial(), kernel.ins, stored), middle, [whole], whole.shape, inside)
-    joined = ReduceKernel(fold.joining(total, total // parts), stored, kernel.outs)
-    plan = reduce_plan(joined, outs, middle, middle[0].shape, (kept.index(cut),))
-    plan.first, plan.tensors = first, ()
+    step = ReduceKernel(fold.partial(), kernel.ins, stored)
+    plan = SplitPlan(middle, source)
+    plan.layouts = tuple(outs)
+    for count, size, offset, row in ((parts, length, 0, 0), (1, left, parts * length, parts)):
+        if size:
+            view = layout((count, size, *(shape[d] for d in others)),
+                          (strides[cut] * length, strides[cut], *(strides[d] for d in others)), x.dtype, x.device)  # fmt: skip
+            into = [dense((count, *kept), m.dtype, x.device) for m in middle]
+            shifts = [row * shapes.numel(kept) * m.dtype.itemsize for m in middle]
+            made = reduce_plan(step, into, [view], view.shape, (1, *inside))
+            plan.parts.append((made, offset * strides[cut] * x.dtype.itemsize, shifts))
+    joined = ReduceKernel(fold.joining(total, total // shape[cut] * length), stored, kernel.outs)
+    plan.last = reduce_plan(joined, outs, middle, middle[0].shape, (0,))
     return plan
 
 
@@ -174,14 +201,13 @@ class Reduction(Primitive):
         values = tuple(named[n] for n in self.names if n not in ("dim", "keepdim", "dtype") and self.names.index(n) not in self.operands)
         if device is devices.meta:
             plan = ReducePlan()
-            plan.layouts, plan.runs, plan.first = tuple(outs), False, None
+            plan.layouts, plan.runs = tuple(outs), False
             return plan
         ins = tuple(x.dtype.ir for x in layouts)
         kernel = _kernel(self.fold, ins, ir.COMPUTE[compute.ir], tuple(o.dtype.ir for o in outs), values)
         if len(shape) and len(tensors) == 1 and outs[0].numel * 64 < shapes.numel(shape):
-            split = split_plan(kernel, layouts[0], dims, outs)
+            split = split_plan(kernel, layouts[0], dims, outs, tensors[0])
             if split is not None:
-                split.first.tensors = tuple(tensors)
                 return split
         plan = reduce_plan(kernel, outs, layouts, shape, dims)
         plan.tensors = tuple(tensors)

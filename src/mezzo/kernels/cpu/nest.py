@@ -43,10 +43,14 @@ def offsets(
     inside a new block), the registers of the offsets, and that block's label.
     """
     t = tag
-    lines = [f"  br label %{t}d", f"{t}d:",
-             f"  %{t}i = phi i64 [0, %{before}], [%{t}i2, %{t}g]",
-             f"  %{t}r = phi i64 [{linear}, %{before}], [%{t}r2, %{t}g]"]  # fmt: skip
-    lines += [f"  %{t}o_{n} = phi i64 [0, %{before}], [%{t}p_{n}, %{t}g]" for n in tables]
+    # One dimension, the usual case, needs no division.
+    lines = [f"  %{t}n1 = icmp eq i64 {dims}, 1", f"  br i1 %{t}n1, label %{t}near, label %{t}far", f"{t}near:"]
+    for name, table in tables.items():
+        lines += [f"  %{t}y_{name} = load i64, ptr {table}", f"  %{t}z_{name} = mul i64 {linear}, %{t}y_{name}"]
+    lines += [f"  br label %{t}e", f"{t}far:", f"  br label %{t}d", f"{t}d:",
+              f"  %{t}i = phi i64 [0, %{t}far], [%{t}i2, %{t}g]",
+              f"  %{t}r = phi i64 [{linear}, %{t}far], [%{t}r2, %{t}g]"]  # fmt: skip
+    lines += [f"  %{t}o_{n} = phi i64 [0, %{t}far], [%{t}p_{n}, %{t}g]" for n in tables]
     lines += [f"  %{t}c = icmp slt i64 %{t}i, {dims}", f"  br i1 %{t}c, label %{t}g, label %{t}e", f"{t}g:",
               f"  %{t}sa = getelementptr i64, ptr {sizes}, i64 %{t}i", f"  %{t}s = load i64, ptr %{t}sa",
               f"  %{t}r2 = sdiv i64 %{t}r, %{t}s", f"  %{t}m = mul i64 %{t}r2, %{t}s",
@@ -57,7 +61,8 @@ def offsets(
                   f"  %{t}h_{name} = mul i64 %{t}x, %{t}t_{name}",
                   f"  %{t}p_{name} = add i64 %{t}o_{name}, %{t}h_{name}"]  # fmt: skip
     lines += [f"  br label %{t}d", f"{t}e:"]
-    return lines, {n: f"%{t}o_{n}" for n in tables}, f"{t}e"
+    lines += [f"  %{t}v_{n} = phi i64 [%{t}z_{n}, %{t}near], [%{t}o_{n}, %{t}d]" for n in tables]
+    return lines, {n: f"%{t}v_{n}" for n in tables}, f"{t}e"
 
 
 def entry(units: str = "units", serial: str = "serial") -> list[str]:

@@ -10,22 +10,22 @@ side. Walking backwards is a negative stride.
 from __future__ import annotations
 
 from mezzo.kernels.cpu.emit import LANES
+from mezzo.kernels.cpu.fold import FoldKernel, FoldWriter
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
-from mezzo.kernels.cpu.reduce import FoldWriter, ReduceKernel
 
 WORDS = ("units", "serial", "n", "lanes", "dk")
 
 
-class ScanKernel(ReduceKernel):
+class ScanKernel(FoldKernel):
     """A fold over operands of given storage types whose finish runs at every element."""
 
     def write(self, mode: str, pattern: str) -> str:
         """The module's text."""
-        return _ScanWriter(self, mode, pattern).text()
+        return _ScanWriter(self, pattern).text()
 
 
 class _ScanWriter(FoldWriter):
-    """Writes one scan kernel; mode is "outer": lanes run across results."""
+    """Writes one scan kernel: lanes run across lines."""
 
     def text(self) -> str:
         L, k = self.lines, self.kernel
