@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from mezzo.kernels.cpu import jit
-from mezzo.kernels.cpu.contract import drive, micro
+from mezzo.kernels.cpu.contract import drive
 from mezzo.kernels.cpu.contract.api import Plan as ContractPlan
-from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, blocks, lane_count
 from mezzo.kernels.cpu.contract.scheme import scheme
 from mezzo.kernels.cpu.contract.slots import CONSTANTS
@@ -35,22 +34,14 @@ def _kernel(a: tuple, b: tuple, out: str, compute: str, bias: str | None) -> tup
     """(scheme, address) for operands given as (storage, vector axis, checked dimensions)."""
     chosen = scheme(a[0], b[0], out, compute, bias)
     program = Program()
-    for name, given, panel, fields in (
-        ("pack_a", a, chosen.panel_a, ("a0", "a_m", "a_k")),
-        ("pack_b", b, chosen.panel_b, ("b0", "b_n", "b_k")),
-    ):
-        storage, vector, dims = given
-        pack(
-            program,
-            name,
-            Packer(program, panel, storage, compute, chosen.acc),
-            vector,
-            dims,
-            fields,
-        )
+
+    def reader(given: tuple, fields: tuple[str, str, str]) -> drive.Reader:
+        _, vector, dims = given
+        return lambda program, name, packer: pack(program, name, packer, vector, dims, fields)
+
+    readers = reader(a, ("a0", "a_m", "a_k")), reader(b, ("b0", "b_n", "b_k"))
     finish(program, chosen)
-    for write in (micro.micro, drive._pack_body, drive._tile_body, drive._product):
-        write(program, chosen)
+    drive.packed(program, chosen, readers)
     name = "conv_" + chosen.name
     drive.entry(program, name, ["product"])
     return chosen, jit.load(program.text()).address(name)
