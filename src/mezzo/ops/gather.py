@@ -45,6 +45,8 @@ def index_select(input: Tensor, dim, index: Tensor) -> Tensor:
     if index.ndim > 1:
         raise Fact(OutOfRangeError, f"index is supposed to be a vector, got {index.ndim} axes", "Use x[index].")
     axis = shapes.axis(dim, input.ndim)
+    if index.ndim == 1 and input.ndim:
+        return pick_at(input, (axis,), (index,), axis, False)
     if not input.ndim:
         return reshape(pick_at(reshape(input, (1,)), (0,), (reshape(index, (-1,)),), 0, False), ())
     return pick_at(input, (axis,), (reshape(index, (-1,)),), axis, False)

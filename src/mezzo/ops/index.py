@@ -106,10 +106,15 @@ def _is_int(item) -> bool:
 
 
 def _slice(item: slice, size: int) -> tuple[int, int, int]:
-    step = 1 if item.step is None else item.step.__index__()
+    if item.start is item.stop is item.step is None:
+        return 0, size, 1
+    if item.step is None:
+        start, stop, _ = item.indices(size)
+        return start, max(start, stop), 1
+    step = item.step.__index__()
     if step <= 0:
         raise _error("step must be greater than zero", "Use flip() to read backwards.", ArgumentValueError)
-    start, stop, _ = slice(*(None if v is None else v.__index__() for v in (item.start, item.stop))).indices(size)
+    start, stop, _ = slice(item.start, item.stop).indices(size)
     return start, max(start, stop), step
 
 
@@ -207,9 +212,37 @@ def _tensors(self: Tensor, part, axis: int) -> list[Tensor]:
 # ---- the methods
 
 
+def _basic(shape, given) -> tuple | None:
+    """The items of an index made of ints, slices, None and Ellipsis, the usual kind; None for any other."""
+    parts = given if given.__class__ is tuple else (given,)
+    items: list = []
+    axis, rank = 0, len(shape)
+    for i, part in enumerate(parts):
+        kind = part.__class__
+        if part is None:
+            items.append(None)
+            continue
+        if part is Ellipsis:
+            behind = sum(p is not None for p in parts[i + 1 :])
+            while axis < rank - behind:
+                items.append((0, shape[axis], 1))
+                axis += 1
+            continue
+        if (kind is not int and kind is not slice) or axis >= rank:
+            return None
+        items.append(_position(part, shape[axis], axis) if kind is int else _slice(part, shape[axis]))
+        axis += 1
+    return tuple(items)
+
+
 @tensor_method
 def __getitem__(self, given):
     """The part of the tensor that the index names: a view for ints, slices, None; a copy for index tensors."""
+    items = _basic(self.shape, given)
+    if items is not None:
+        return index_view(self, items)
+    if isinstance(given, Tensor) and given.dtype is dtypes.int64 and given.ndim and self.ndim:
+        return pick_at(self, (0,), (given,), 0, True)
     parsed = _parse(self, given)
     part = index_view(self, parsed.items)
     if not parsed.advanced:
@@ -223,10 +256,15 @@ def __setitem__(self, given, value):
     if isinstance(given, Tensor) and given.dtype is dtypes.bool_ and given.ndim == self.ndim and self.ndim and _is_number(value):
         self.masked_fill_(given, value)
         return
-    parsed = _parse(self, given)
-    part = index_view(self, parsed.items) if parsed.items else self
-    if not parsed.advanced:
-        update(copy, part, _fitting(part, _as_value(part, value)))
+    items = _basic(self.shape, given)
+    parsed = _parse(self, given) if items is None else None
+    items = parsed.items if items is None else items
+    part = index_view(self, items) if items else self
+    if parsed is None or not parsed.advanced:
+        if _is_number(value):
+            part.fill_(value)
+        else:
+            update(copy, part, _fitting(part, _as_value(part, value)))
         return
     axes, indices = tuple(a for a, _ in parsed.advanced), tuple(i for _, i in parsed.advanced)
     if not _is_number(value):

@@ -172,6 +172,17 @@ class _Indirect(Primitive):
         self.access, self.called = access, called or self.name
         self.index_at = next(i for i, n in enumerate(self.names) if n in ("index", "indices"))
 
+    def key(self, args: tuple):
+        parts = []
+        for a in args:
+            if isinstance(a, Tensor):
+                parts.append(a.layout)
+            elif isinstance(a, (tuple, list)):
+                parts.append(tuple([x.layout if isinstance(x, Tensor) else x for x in a]))
+            else:
+                parts.append((a.__class__, a))
+        return tuple(parts)
+
     def fail(self, fact: Fact, args: tuple):
         """As everywhere, under the name that users know."""
         error = fact.kind(message(self.called, fact.text, fact.advice))
@@ -183,12 +194,12 @@ class _Indirect(Primitive):
         return self.access(*as_layouts), _flat(as_layouts[self.index_at])
 
     def _launch(self, plan: IndirectPlan, args, pointers, numbers=()) -> None:
-        for i, size in enumerate(plan.sizes):
-            if not size:  # nothing could be read in place of a bad index
-                first = _flat(args[self.index_at])[i]._array().reshape(-1)[0]
-                self.fail(Fact(OutOfRangeError, f"index {first} is out of bounds for dimension {plan.dims[i]} with size 0"), args)
+        if 0 in plan.sizes:  # nothing could be read in place of a bad index
+            i = plan.sizes.index(0)
+            first = _flat(args[self.index_at])[i]._array().reshape(-1)[0]
+            self.fail(Fact(OutOfRangeError, f"index {first} is out of bounds for dimension {plan.dims[i]} with size 0"), args)
         try:
-            plan.go([*pointers, *(t.ptr for t in _flat(args[self.index_at]))], numbers)
+            plan.go([*pointers, *[t.ptr for t in _flat(args[self.index_at])]], numbers)
         except Fact as fact:
             self.fail(fact, args)
 
@@ -223,9 +234,11 @@ class Pick(_Indirect):
     def run(self, args: tuple) -> Tensor:
         plan = self.plan(args)
         out = empty(plan.layout)
+        source = args[0]
         if plan.runs:
-            self._launch(plan, args, (out.ptr, args[0].ptr))
-        tape.attach(self, args, out)
+            self._launch(plan, args, (out.ptr, source.ptr))
+        if source.auto is not None or source.base is not None:
+            tape.attach(self, args, out)
         return out
 
 

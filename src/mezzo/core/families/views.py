@@ -40,6 +40,14 @@ class View(Primitive):
         shape, strides, offset, *dtype = self.fn(x, *args[1:])
         return ViewPlan(layout(shape, strides, dtype[0] if dtype else x.dtype, x.device), offset * x.dtype.itemsize)
 
+    def key(self, args: tuple):
+        # Parameters of views are ints and tuples of them: they are the key as they stand.
+        try:
+            hash(args[1:])
+        except TypeError:
+            return super().key(args)
+        return (args[0].layout, args[1:])
+
     def run(self, args: tuple) -> Tensor:
         source = args[0]
         plan = self.plan(args)
@@ -49,7 +57,8 @@ class View(Primitive):
             out.base = tape.View(source, (step,))
         else:
             out.base = tape.View(source.base.root, (*source.base.chain, step))
-        tape.attach(self, args, out)
+        if source.auto is not None or source.base is not None:
+            tape.attach(self, args, out)
         return out
 
 
