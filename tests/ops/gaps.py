@@ -7,7 +7,9 @@ from __future__ import annotations
 
 # operation -> {dtype: reason}: PyTorch takes the dtype, mezzo refuses it.
 _INTEGER_CONV = "a convolution of integers is a mistake more often than a wish: convert to float"
+_EMPTY = "PyTorch multiplies matrices of bool only where there is nothing to compute"
 REFUSED: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("linear", "matmul", "mm", "product"), {"bool": _EMPTY}),
     "conv1d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv2d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv3d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),

@@ -63,7 +63,7 @@ def check(record, function, low, args, kwargs) -> None:
             )
 
 
-@pytest.mark.parametrize("record", oracle.SAMPLED, ids=lambda r: r.name)
+@pytest.mark.parametrize("record", [r for r in oracle.SAMPLED if r.where], ids=lambda r: r.name)
 def test_autocast_chooses_pytorchs_dtypes(record):
     """cpu, bfloat16 and float16: float32 inputs, and mixtures."""
     function, findings = oracle.reference(record), Findings()

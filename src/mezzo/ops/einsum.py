@@ -81,6 +81,9 @@ def _pair(a: Tensor, left: str, b: Tensor, right: str, keep: set) -> tuple[Tenso
     inner = "".join(c for c in both if c not in keep)
     rows = "".join(c for c in left if c not in right)
     columns = "".join(c for c in right if c not in left)
+    if not inner:  # nothing is summed: a product of elements, as in PyTorch
+        every = batch + rows + columns
+        return _arranged(a, left, every) * _arranged(b, right, every), every
     # Axes of size one broadcast; a summed axis must have its full size on both sides.
     x, y = _arranged(a, left, batch + rows + inner), _arranged(b, right, batch + inner + columns)
     x = x.expand(tuple(size[c] if c in inner else n for c, n in zip(batch + rows + inner, x.shape)))

@@ -8,19 +8,23 @@ from mezzo.core.families.contraction import absorbing, contraction
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact, ShapeError
-from mezzo.ops.shape import expand, reshape, squeeze_dims, transpose, unsqueeze
-from mezzo.rules import batching
+from mezzo.ops.shape import reshape, squeeze_dims, transpose, unsqueeze
+from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T
 
 
-def _vjp_input(g, _y, _input, other, bias, compute, dtype):
-    return product(g, transpose(other, -2, -1), None, compute, _input.dtype)
+def _vjp_input(g, _y, _input, other, _bias, compute, dtype, alpha, beta):
+    return product(g, transpose(other, -2, -1), None, compute, _input.dtype, alpha)
 
 
-def _vjp_other(g, _y, input, _other, bias, compute, dtype):
+def _vjp_other(g, _y, input, _other, _bias, compute, dtype, alpha, beta):
     if _other.ndim == 2 and input.ndim > 2:  # fold the batch into the summed axis: one large product
         input, g = reshape(input, (-1, input.shape[-1])), reshape(g, (-1, g.shape[-1]))
-    return product(transpose(input, -2, -1), g, None, compute, _other.dtype)
+    return product(transpose(input, -2, -1), g, None, compute, _other.dtype, alpha)
+
+
+def _vjp_bias(g, _y, _a, _b, _bias, compute, dtype, alpha, beta):
+    return g if beta == 1 else g * beta
 
 
 def _batch_product(record, size, args, batched):
@@ -30,14 +34,15 @@ def _batch_product(record, size, args, batched):
 
 
 @contraction(where="", batch=_batch_product,
-             vjp={"input": _vjp_input, "other": _vjp_other, "bias": lambda g, _y, _a, _b, _c, compute, dtype: g},
+             vjp={"input": _vjp_input, "other": _vjp_other, "bias": _vjp_bias},
              samples=[S(T(3, 4), T(4, 5)), S(T(2, 3, 4), T(4, 5)), S(T(2, 1, 3, 4), T(5, 4, 2)), S(T(3, 4), T(4, 5), T(5)),
                       S(T(2, 3, 4), T(2, 4, 5), T(2, 3, 5)), S(T(3, 0), T(0, 5))],
              reference=lambda a, b, bias=None: a @ b if bias is None else a @ b + bias)  # fmt: skip
-def product(input: Tensor, other: Tensor, bias: Tensor | None = None, compute=None, dtype=None) -> Tensor:
-    """input @ other + bias for matrices in the last two axes; the batch axes in front broadcast.
+def product(input: Tensor, other: Tensor, bias: Tensor | None = None, compute=None, dtype=None, alpha=1.0,
+            beta=1.0) -> Tensor:  # fmt: skip
+    """alpha * (input @ other) + beta * bias for matrices in the last two axes; the batch axes in front broadcast.
 
-    Math:   y[..., i, j] = sum_k input[..., i, k] * other[..., k, j] + bias[..., i, j]
+    Math:   y[..., i, j] = alpha * sum_k input[..., i, k] * other[..., k, j] + beta * bias[..., i, j], rounded once
     Shapes: (..., m, k), (..., k, n) -> (..., m, n)
     Dtypes: compute: what operands are rounded to while they are packed; sums are float32 or wider;
             dtype: the result's
@@ -165,22 +170,22 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 linear.absorb = absorbing(_linear)
 
 
-def _affine(input: Tensor, a: Tensor, b: Tensor, beta, alpha, compute, rank: int) -> Tensor:
-    """beta * input + alpha * (a @ b); beta = 0 ignores input, NaNs too."""
-    _need("mat1", a, rank)
-    _need("mat2", b, rank)
-    if beta == 1 and alpha == 1:
-        return product(a, b, input, compute)
-    y = product(a, b, None, compute)
-    y = y if alpha == 1 else y * alpha
-    if beta == 0:
-        return expand(y, y.shape)
-    scaled = input if beta == 1 else input * beta
-    return y + (scaled if scaled.dtype is y.dtype else scaled.to(y.dtype))
+def _affine(input: Tensor, a: Tensor, b: Tensor, beta, alpha, compute) -> Tensor:
+    """beta * input + alpha * (a @ b), rounded once; beta = 0 ignores input, NaNs too."""
+    if input.dtype.category < 2:  # PyTorch takes the factors in the tensors' own dtype
+        y = product(a, b, None, compute) * int(alpha)
+        return y + input * int(beta)
+    kept = None if beta == 0 else input
+    y = product(a, b, kept, compute, None, float(alpha), float(beta))
+    if kept is None and shapes.broadcast([tuple(input.shape), tuple(y.shape)]) != tuple(y.shape):
+        raise Fact(ShapeError, f"input of shape {list(input.shape)} does not broadcast to {list(y.shape)}")
+    return y
 
 
 def _addmm(input, mat1, mat2, beta=1, alpha=1, compute=None):
-    return _affine(input, mat1, mat2, beta, alpha, compute, 2)
+    _need("mat1", mat1, 2)
+    _need("mat2", mat2, 2)
+    return _affine(input, mat1, mat2, beta, alpha, compute)
 
 
 @composite(where="mezzo Tensor", cast="low", inplace=True,
@@ -198,7 +203,9 @@ addmm.absorb = absorbing(_addmm)
 
 
 def _baddbmm(input, batch1, batch2, beta=1, alpha=1, compute=None):
-    return _affine(input, batch1, batch2, beta, alpha, compute, 3)
+    _need("batch1", batch1, 3)
+    _need("batch2", batch2, 3)
+    return _affine(input, batch1, batch2, beta, alpha, compute)
 
 
 @composite(where="mezzo Tensor", cast="low", inplace=True,
@@ -223,8 +230,10 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
     Shapes: (m,), (m, k), (k,) -> (m,)
     Source: torch.addmv
     """
-    y = contract(mat, vec) * alpha
-    return y + input * beta if beta != 0 else y
+    _need("mat", mat, 2)
+    _need("vec", vec, 1)
+    y = _affine(unsqueeze(input, -1) if input.ndim else input, mat, unsqueeze(vec, 1), beta, alpha, None)
+    return squeeze_dims(y, (1,))
 
 
 @composite(where="mezzo Tensor", cast="low", samples=[S(T(3, 5), T(2, 3, 4), T(2, 4, 5), beta=0.5)], inplace=True)
@@ -234,8 +243,14 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, a
     Shapes: (m, n), (b, m, k), (b, k, n) -> (m, n)
     Source: torch.addbmm
     """
-    y = _bmm(batch1, batch2).sum(0) * alpha
-    return y + input * beta if beta != 0 else y
+    _need("batch1", batch1, 3)
+    _need("batch2", batch2, 3)
+    count, rows, inner_size = batch1.shape
+    if batch2.shape[0] != count:
+        raise Fact(ShapeError, f"batch sizes are {count} and {batch2.shape[0]}; they must be equal")
+    # The batch joins the summed axis: one product, rounded once.
+    left = reshape(transpose(batch1, 0, 1), (rows, count * inner_size))
+    return _affine(input, left, reshape(batch2, (-1, batch2.shape[2])), beta, alpha, None)
 
 
 def _vector_pair(a: Tensor, b: Tensor) -> None:
@@ -268,7 +283,9 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     if input.ndim == 0 or other.ndim == 0:
         return input * other
     lead, tail = tuple(input.shape[:-1]), tuple(other.shape[:-1])
-    y = product(reshape(input, (-1, input.shape[-1])), transpose(reshape(other, (-1, other.shape[-1])), 0, 1))
+    if input.ndim == 1 and other.ndim == 1:
+        return contract(input, other)
+    y = matmul(reshape(input, (-1, input.shape[-1])), transpose(reshape(other, (-1, other.shape[-1])), 0, 1))
     return reshape(y, lead + tail)
 
 

@@ -24,14 +24,13 @@ class ProductPlan:
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
-        a, b, bias = args[:3]
+        a, b, bias, _, _, alpha, beta = args
         out = empty(self.layout)
         if self.runs:
             plan = self.plan
             scratch = allocate(plan.workspace_bytes, Storage)
-            slots = plan.slots(
-                a.ptr, b.ptr, out.ptr, 0 if bias is None else bias.ptr, scratch.ptr, **self.offsets
-            )
+            at = 0 if bias is None else bias.ptr
+            slots = plan.slots(a.ptr, b.ptr, out.ptr, at, scratch.ptr, alpha=alpha, beta=beta, **self.offsets)
             self.launch(plan.address, *slots)
         return out
 
@@ -68,14 +67,14 @@ def _rows_merge(a: Layout) -> int | None:
 
 
 class Contraction(Primitive):
-    """product(a, b, bias, compute, dtype)."""
+    """product(a, b, bias, compute, dtype, alpha, beta)."""
 
     family = "contraction"
 
     def key(self, args: tuple):
-        return (pool.get_num_threads(), *super().key(args))
+        return (pool.get_num_threads(), *super().key(args[:5]))  # alpha and beta are runtime numbers
 
-    def make(self, a: Tensor, b: Tensor, bias, compute, dtype) -> ProductPlan:
+    def make(self, a: Tensor, b: Tensor, bias, compute, dtype, alpha, beta) -> ProductPlan:
         device = common_device(self.name, [t for t in (a, b, bias) if t is not None])
         x, w = a.layout, b.layout
         compute = self._check(x, w, compute)
