@@ -32,7 +32,7 @@ CPU = {
     "fp32": "avg_pool3d adaptive_avg_pool3d max_pool3d adaptive_max_pool3d reflection_pad1d reflection_pad2d grid_sampler "
             "poisson_nll_loss cosine_embedding_loss nll_loss hinge_embedding_loss l1_loss smooth_l1_loss huber_loss mse_loss "
             "margin_ranking_loss multilabel_margin_loss soft_margin_loss triplet_margin_loss multi_margin_loss kl_div "
-            "binary_cross_entropy_with_logits binary_cross_entropy ctc_loss cholesky inverse pinverse lu_solve qr svd "
+            "cross_entropy binary_cross_entropy_with_logits binary_cross_entropy ctc_loss cholesky inverse pinverse lu_solve qr svd "
             "triangular_solve polar prod quantile nanquantile cdist trace view_as_complex",
     "promote": "stack cat index_copy",
 }  # fmt: skip

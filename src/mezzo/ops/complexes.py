@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mezzo import dtypes
 from mezzo.core.families.views import view as view_rule
-from mezzo.core.record import composite
+from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact, ShapeError, UnsupportedDTypeError
 from mezzo.ops.join import stack
@@ -35,6 +35,7 @@ def view_as_real(input: Tensor) -> Tensor:
     where="mezzo",
     batch=batching.dims(),
     vjp={"input": lambda g, _y, _x: view_as_real(g)},
+    cast=Cast(cpu="fp32"),
     samples=[],
 )
 def view_as_complex(input: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mezzo import dtypes
-from mezzo.core.record import composite
+from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.join import cat
@@ -25,7 +25,7 @@ def _floating(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.to(to) for x in tensors)
 
 
-@composite(where="mezzo nn.functional", cast=FP32, samples=[
+@composite(where="mezzo nn.functional", cast=Cast(cuda="fp32"), samples=[
     S(T(3, 5), T(3, 5)), S(T(2, 3, 4), T(2, 1, 4), -1), S(T(3), T(3), 0)])  # fmt: skip
 def cosine_similarity(x1: Tensor, x2: Tensor, dim=1, eps=1e-8) -> Tensor:
     """The cosine of the angle between vectors along an axis.
