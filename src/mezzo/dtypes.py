@@ -85,9 +85,10 @@ _BY_NUMPY = {d.numpy: d for d in ALL}
 
 
 class Defaults:
-    """Process-wide settings of dtypes."""
+    """Process-wide settings of dtypes. changed: called after one was set."""
 
     float_dtype = float32
+    changed: list = []
 
 
 def by_name(name: str) -> dtype:
@@ -174,6 +175,8 @@ def set_default_dtype(d: dtype) -> None:
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"set_default_dtype: got {d!r}; it must be a floating dtype.")
     Defaults.float_dtype = d
+    for told in Defaults.changed:
+        told()
 
 
 class finfo:

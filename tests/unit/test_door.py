@@ -151,3 +151,25 @@ def test_the_door_names_no_interpreter():
     for name in ("vmap", "Tracing", "ledger", "mezzo.amp", "mezzo.func", "mezzo.compiler"):
         assert name not in source
 
+
+
+def test_plans_follow_the_default_dtype():
+    x = mezzo.arange(3)
+    assert mezzo.sin(x).dtype is mezzo.float32
+    mezzo.set_default_dtype(mezzo.float64)
+    try:
+        assert mezzo.sin(x).dtype is mezzo.float64 and (x / 2).dtype is mezzo.float64
+    finally:
+        mezzo.set_default_dtype(mezzo.float32)
+    assert mezzo.sin(x).dtype is mezzo.float32
+
+
+def test_plans_are_bounded():
+    """Ever-changing shapes do not grow the memory of plans without end."""
+    limit, mezzo.neg.limit = mezzo.neg.limit, 8
+    try:
+        for n in range(50):
+            mezzo.neg(mezzo.zeros(n))
+        assert len(mezzo.neg.plans) <= 8 and len(mezzo.neg._singles) <= 8
+    finally:
+        mezzo.neg.limit = limit

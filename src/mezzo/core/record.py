@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
 
+from mezzo import dtypes
 from mezzo.core.state import STATE
 from mezzo.core.tape import attach, requires_grad
 from mezzo.core.tensor import Tensor
@@ -327,6 +328,10 @@ class Primitive(Record):
             return tuple(Primitive._part(v) for v in value)
         return (value.__class__, value)
 
+    def forget(self) -> None:
+        """Drop the plans: a setting that they depend on changed."""
+        self.plans.clear()
+
     def plan(self, args: tuple):
         """The plan for these arguments, made on first use."""
         key = self.key(args)
@@ -361,3 +366,12 @@ def registered(family: type[Record], defaults: dict | None = None):
 
 
 composite = registered(Composite)
+
+
+def _forget_plans() -> None:
+    for record in REGISTRY.values():
+        if isinstance(record, Primitive):
+            record.forget()
+
+
+dtypes.Defaults.changed.append(_forget_plans)  # integers become the default float in many operations

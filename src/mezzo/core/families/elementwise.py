@@ -252,7 +252,7 @@ class Elementwise(Primitive):
                 if isinstance(a, Tensor) and isinstance(b, Tensor):
                     plan = self._pairs.get((a.layout, b.layout))
                     if plan is None:
-                        plan = self._pairs[a.layout, b.layout] = self.plan(args + self.tails[2])
+                        plan = self._remember(self._pairs, (a.layout, b.layout), args + self.tails[2])
                     if plan.runs:
                         out = _new(Tensor)
                         out.layout = plan.layout
@@ -270,7 +270,7 @@ class Elementwise(Primitive):
                 if isinstance(a, Tensor):
                     plan = self._singles.get(a.layout)
                     if plan is None:
-                        plan = self._singles[a.layout] = self.plan(args + self.tails[1])
+                        plan = self._remember(self._singles, a.layout, args + self.tails[1])
                     out = plan.execute(args)
                     if a.auto is not None or a.base is not None:
                         tape.attach(self, args + self.tails[1], out)
@@ -279,6 +279,17 @@ class Elementwise(Primitive):
             full = self.bind(args, kwargs)
             return door.update_bound(self, (*full[:at], False, *full[at + 1 :]))
         return Primitive.__call__(self, *args, **kwargs)
+
+    def _remember(self, known: dict, key, args: tuple) -> MapPlan:
+        if len(known) >= self.limit:
+            known.clear()
+        found = known[key] = self.plan(args)
+        return found
+
+    def forget(self) -> None:
+        super().forget()
+        self._pairs.clear()
+        self._singles.clear()
 
     def run(self, args: tuple) -> Tensor:
         plan = self.plan(args)
