@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from numbers import Number
 from types import MethodType
 from typing import Any
 
@@ -182,9 +183,31 @@ class Record:
             args = self.bind(args, kwargs)
             if out is not None:
                 return self.call_into(out, args)
-        if STATE.stack:
-            return interpret(self, args)
-        return self.run(args)
+        try:
+            if STATE.stack:
+                return interpret(self, args)
+            return self.run(args)
+        except Exception:
+            self.refuse_strangers(args)
+            raise
+
+    def refuse_strangers(self, args: tuple) -> None:
+        """Raise if an operand is no tensor. Asked only after a call failed, so that good calls pay nothing."""
+        for position in self.operands:
+            name, value = self.names[position], args[position]
+            kind = str(self.fn.__annotations__[name])
+            several = kind.startswith("Sequence") or position == self.varargs
+            many = several and isinstance(value, (tuple, list))
+            fine = (Tensor, Number) if "Number" in kind else Tensor
+            for item in value if many else (value,):
+                if isinstance(item, fine) or (item is None and "None" in kind):
+                    continue
+                needs = "a Tensor or a number" if "Number" in kind else "a tuple of Tensors" if several else "a Tensor"
+                shown = repr(item) if isinstance(item, (str, int, float, type(None))) else ""
+                raise ArgumentTypeError(
+                    f"{self.name}: argument {position + 1} ({name}) is {type(item).__name__} {shown[:40]}".rstrip()
+                    + f"; it must be {needs}. Convert numbers and arrays with mezzo.tensor(...)."
+                ) from None
 
     def apply(self, args: tuple):
         """The door for arguments that are already one full tuple."""
@@ -282,11 +305,24 @@ class Composite(Record):
     is_composite = True
 
     def run(self, args: tuple):
-        return self.guarded(self.body, args)
+        try:
+            if self.positional == self.arity:
+                return self.fn(*args)
+            return self.body(args)
+        except Fact as fact:
+            self.fail(fact, args)
+        except MezzoError as error:
+            self.retell(error, args)
 
     def body(self, args: tuple):
         """What the operation does."""
         return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
+
+    def retell(self, error: MezzoError, args: tuple):
+        """Raise the error of an internal operation under this name, any other as it is."""
+        if error.fact is None:
+            raise error
+        self.fail(error.fact, args)
 
     def guarded(self, function: Callable, args: tuple):
         """function(args), with facts and the errors of internal operations told under this name."""
@@ -295,9 +331,7 @@ class Composite(Record):
         except Fact as fact:
             self.fail(fact, args)
         except MezzoError as error:
-            if error.fact is None:
-                raise
-            self.fail(error.fact, args)
+            self.retell(error, args)
 
 
 class Primitive(Record):

@@ -135,23 +135,52 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return contract(input, vec)
 
 
+def _batch_affine(record, size, args, batched):
+    if not batched & {1, 2}:  # the input alone: one more axis in front
+        return record.apply(args)
+    turned = transpose(args[1], -2, -1)
+    return _batch_product(product, size, (args[0], turned, *args[2:]), batched)
+
+
+def _vjp_weight(g, _y, input, _weight, _bias, compute, dtype, alpha, beta):
+    if input.ndim > 2:
+        input, g = reshape(input, (-1, input.shape[-1])), reshape(g, (-1, g.shape[-1]))
+    return product(transpose(g, 0, 1), input, None, compute, _weight.dtype, alpha)
+
+
+def _vjp_affine_input(g, _y, _input, weight, _bias, compute, dtype, alpha, beta):
+    return product(g, weight, None, compute, _input.dtype, alpha)
+
+
+@contraction(where="", turned=True, batch=_batch_affine, samples=[],
+             vjp={"input": _vjp_affine_input, "weight": _vjp_weight, "bias": _vjp_bias})  # fmt: skip
+def affine(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=None, dtype=None, alpha=1.0,
+           beta=1.0) -> Tensor:  # fmt: skip
+    """input @ weight.T + bias, the weight read as layers keep it: no view of it is made.
+
+    Shapes: (..., m, in), (out, in), (out,) -> (..., m, out)
+    Dtypes: as for product
+    """
+
+
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=None) -> Tensor:
-    if weight.ndim not in (1, 2):
-        raise Fact(ShapeError, f"weight must be 1-D or 2-D, and has {weight.ndim} axes")
-    if input.ndim == 0 or input.shape[-1] != weight.shape[-1]:
+    rank, features, w = input.layout.ndim, input.layout.shape[-1:], weight.layout
+    if w.ndim not in (1, 2):
+        raise Fact(ShapeError, f"weight must be 1-D or 2-D, and has {w.ndim} axes")
+    if features != w.shape[-1:]:
         raise Fact(
             ShapeError,
-            f"input of shape {list(input.shape)} needs {weight.shape[-1]} features in its last axis to fit weight "
-            f"{list(weight.shape)}: mat1 and mat2 shapes cannot be multiplied",
+            f"input of shape {list(input.shape)} needs {w.shape[-1]} features in its last axis to fit weight "
+            f"{list(w.shape)}: mat1 and mat2 shapes cannot be multiplied",
         )
-    if weight.ndim == 1:
+    if w.ndim == 1:
         y = contract(input, weight, compute)
         return y if bias is None else y + bias
-    if compute is None and bias is not None and bias.dtype is not input.dtype:
+    if compute is None and bias is not None and bias.layout.dtype is not input.layout.dtype:
         raise Fact(DTypeError, f"bias is {bias.dtype.name} and input {input.dtype.name}; they must have the same dtype")
-    x = unsqueeze(input, 0) if input.ndim == 1 else input
-    y = product(x, transpose(weight, 0, 1), bias, compute)
-    return squeeze_dims(y, (0,)) if input.ndim == 1 else y
+    if rank > 1:
+        return affine(input, weight, bias, compute)
+    return squeeze_dims(affine(unsqueeze(input, 0), weight, bias, compute), (0,))
 
 
 @composite(where="nn.functional", cast="low",

@@ -6,7 +6,7 @@ import array
 
 from mezzo import devices
 from mezzo.core import tape
-from mezzo.core.layout import Layout, dense
+from mezzo.core.layout import Layout, Size, dense
 from mezzo.core.record import Primitive, registered
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
@@ -20,19 +20,23 @@ from mezzo.rules import shapes
 class ProductPlan:
     """One planned product: sizes, offsets of the batch, workspace."""
 
-    __slots__ = ("launch", "layout", "offsets", "plan", "runs", "tables")
+    __slots__ = ("address", "launch", "layout", "offsets", "plan", "runs", "tables", "tail", "workspace")
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
-        a, b, bias, _, _, alpha, beta = args
         out = empty(self.layout)
         if self.runs:
-            plan = self.plan
-            scratch = allocate(plan.workspace_bytes, Storage)
+            a, b, bias, _, _, alpha, beta = args
+            scratch = allocate(self.workspace, Storage)
             at = 0 if bias is None else bias.ptr
-            slots = plan.slots(a.ptr, b.ptr, out.ptr, at, scratch.ptr, alpha=alpha, beta=beta, **self.offsets)
-            self.launch(plan.address, *slots)
+            self.launch(self.address, a.ptr, b.ptr, out.ptr, at, scratch.ptr, *self.offsets, float(alpha), float(beta), *self.tail)
         return out
+
+    def finish(self, plan, offsets: dict[str, int]) -> None:
+        """Take over what every launch repeats."""
+        self.plan, self.address, self.workspace = plan, plan.address, plan.workspace_bytes
+        slots = plan.slots(0, 0, 0, 0, 0, **offsets)
+        self.offsets, self.tail = slots[5:9], slots[11:]
 
 
 def _offsets(layout: Layout, batch: tuple[int, ...]) -> list[int]:
@@ -67,17 +71,24 @@ def _rows_merge(a: Layout) -> int | None:
 
 
 class Contraction(Primitive):
-    """product(a, b, bias, compute, dtype, alpha, beta)."""
+    """product(a, b, bias, compute, dtype, alpha, beta). turned: b comes as its transpose, as layers keep weights."""
 
     family = "contraction"
 
+    def __init__(self, fn, *, turned: bool = False, **options):
+        super().__init__(fn, **options)
+        self.turned = turned
+
     def key(self, args: tuple):
-        return (pool.get_num_threads(), *super().key(args[:5]))  # alpha and beta are runtime numbers
+        a, b, bias, compute, dtype = args[:5]  # alpha and beta are runtime numbers
+        return pool.get_num_threads(), a.layout, b.layout, None if bias is None else bias.layout, compute, dtype
 
     def make(self, a: Tensor, b: Tensor, bias, compute, dtype, alpha, beta) -> ProductPlan:
         device = common_device(self.name, [t for t in (a, b, bias) if t is not None])
         x, w = a.layout, b.layout
         compute = self._check(x, w, compute)
+        if self.turned:
+            w = Layout(Size(w.shape[::-1]), w.strides[::-1], w.dtype, w.device)
         if x.shape[-1] != w.shape[-2]:
             raise Fact(
                 ShapeError,
@@ -129,10 +140,10 @@ class Contraction(Primitive):
         kernel = contract.kernel(
             x.dtype.ir, w.dtype.ir, out.dtype.ir, compute.ir, None if bias is None else bias.dtype.ir
         )
-        plan.plan = kernel.plan(
+        steps = kernel.plan(
             m, n, k, a=a_steps, b=_matrix(w), out=out_steps, bias=bias_steps, batch=count, threads=pool.get_num_threads()
         )
-        plan.tables, plan.offsets = [], {}
+        plan.tables, offsets = [], {}
         if count > 1:
             operands = {"a_offsets": x, "b_offsets": w, "out_offsets": out}
             if bias is not None:
@@ -141,7 +152,8 @@ class Contraction(Primitive):
             for name, layout in operands.items():
                 table = array.array("q", _offsets(layout, batch))
                 plan.tables.append(table)
-                plan.offsets[name] = table.buffer_info()[0]
+                offsets[name] = table.buffer_info()[0]
+        plan.finish(steps, offsets)
         plan.launch = entry.launch_unlocked if m * n * k * count > 1 << 18 else entry.launch
 
     def run(self, args: tuple) -> Tensor:

@@ -22,7 +22,7 @@ from mezzo.core.tensor import Tensor, array_over, empty
 from mezzo.dtypes import BOOL, FLOAT
 from mezzo.errors import Fact, ShapeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.maps import MapKernel
 from mezzo.rules import shapes
 
@@ -109,7 +109,7 @@ class Frame(Primitive):
             return
         if not covered:
             plan.fill = _fill_kernel(out.dtype.ir).address("flat", "c")
-            plan.launch = launch_unlocked if out.nbytes >= 1 << 18 else launch
+            plan.launch = entry.launch_unlocked if out.nbytes >= 1 << 18 else entry.launch
             category = out.dtype.category
             plan.convert = float if category == FLOAT else bool if category == BOOL else int
         if shapes.numel(plan.part.shape):

@@ -22,8 +22,8 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import DTypeError, Fact, ShapeError
 from mezzo.kernels import ir
+from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu import taps as kernel
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 from mezzo.rules.taps import table
@@ -120,7 +120,7 @@ class Taps(Primitive):
             weight.ctypes.data,
         )
         plan.address = kernel.address(ins, outs, compute)
-        plan.launch = launch if small else launch_unlocked
+        plan.launch = entry.launch if small else entry.launch_unlocked
 
     def run(self, args: tuple) -> Tensor:
         out = self.plan(args).execute(args)
