@@ -7,9 +7,13 @@ from __future__ import annotations
 
 # operation -> {dtype: reason}: PyTorch takes the dtype, mezzo refuses it.
 _INTEGER_CONV = "a convolution of integers is a mistake more often than a wish: convert to float"
-_EMPTY = "PyTorch multiplies matrices of bool only where there is nothing to compute"
+_INTEGER_FACTOR = "a factor of 0.5 would be cut to 0 without a word"
 REFUSED: dict[str, dict[str, str]] = {
-    **dict.fromkeys(("linear", "matmul", "mm", "product"), {"bool": _EMPTY}),
+    "addcmul": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_FACTOR),
+    "clamp": {"bool": "PyTorch takes tensors and refuses numbers; refused for both"},
+    "clamp_max": {"bool": "PyTorch takes tensors and refuses numbers; refused for both"},
+    "clamp_min": {"bool": "PyTorch takes tensors and refuses numbers; refused for both"},
+    "matmul": {"bool": "PyTorch refuses it too, but not where the summed axis is empty"},
     "conv1d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv2d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv3d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
@@ -19,19 +23,26 @@ REFUSED: dict[str, dict[str, str]] = {
 }
 
 # operation -> {dtype: reason}: mezzo takes a dtype that PyTorch refuses for more than a missing kernel.
-_PLAIN = "PyTorch has no kernel for bool here; what it means is plain"
 ACCEPTED: dict[str, dict[str, str]] = {
-    "bucketize": {"bool": _PLAIN},
-    "kthvalue": {"bool": _PLAIN},
-    "median": {"bool": _PLAIN},
-    "nanmedian": {"bool": _PLAIN},
-    "scatter_reduce": {"bool": _PLAIN},
-    "searchsorted": {"bool": _PLAIN},
-    "trace": {"bool": _PLAIN},
+    "hardtanh": {"uint8": "limits below zero cut nothing off"},
+    "randint_like": {"bool": "numbers other than zero are True"},
+    "tanhshrink": {"bool": "computed as one expression, in the default float"},
+    "threshold": {"uint8": "what does not fit wraps, as everywhere"},
 }
 
 # operation -> reason: strides of the result are not compared with PyTorch's.
-STRIDES: dict[str, str] = {}
+STRIDES: dict[str, str] = {
+    "argwhere": "PyTorch's are those of its kernel's scratch memory",
+    "nonzero": "PyTorch's are those of its kernel's scratch memory",
+}
+
+# operation -> reason: low-precision results may be off by a unit of the largest value, not of each.
+ROUNDED: dict[str, str] = {
+    "index_add": "alpha * source is rounded before it is added",
+} | dict.fromkeys(
+    ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+    "bias is added to the rounded sum of products; PyTorch adds it before rounding",
+)
 
 # operation -> reason: the result depends on how the inputs lie in memory, by its meaning.
 MEMORY: dict[str, str] = {
@@ -43,13 +54,45 @@ MEMORY: dict[str, str] = {
 }
 
 # operation -> reason: the result cannot be known without values.
-_COUNTED = "its shape is the number of elements found"
-VALUE_DEPENDENT: dict[str, str] = dict.fromkeys(
-    ("argwhere", "bincount", "masked_select", "nonzero", "unique", "unique_consecutive"), _COUNTED
-)
+VALUE_DEPENDENT: dict[str, str] = {
+    "argwhere": "the number of rows is that of the nonzero values",
+    "allclose": "returns a Python bool",
+    "equal": "returns a Python bool",
+    "repetitions": "the length is the sum of the values",
+    "bincount": "the length is that of the largest value",
+    "unique": "the length is that of the distinct values",
+    "unique_consecutive": "the length is that of the distinct values",
+    "masked_select": "the length is that of the true values",
+    "multinomial": "reads the probabilities",
+    "nonzero": "the number of rows is that of the nonzero values",
+}
+
+# operation -> reason: the first derivative cannot be differentiated again.
+ONCE: dict[str, str] = {}
+
+# operation -> reason: the in-place form is allowed where PyTorch refuses it.
+INPLACE: dict[str, str] = {
+    "float_power": "the result is rounded to the tensor's dtype, as in-place results are elsewhere",
+}
 
 # operation -> reason: the dtype under autocast differs from PyTorch's.
 AUTOCAST: dict[str, str] = {}
 
 # operation -> reason: signature differs from PyTorch's.
-SIGNATURES: dict[str, str] = {}
+SIGNATURES: dict[str, str] = dict.fromkeys(
+    ("dsplit", "hsplit", "tensor_split", "vsplit"),
+    "one documented name, indices_or_sections, for two compiled overloads",
+) | {
+    "split": "PyTorch's Python function says tensor and split_size_or_sections; the compiled one differs",
+    "view": "documented as shape; the compiled overload says size",
+    "einsum": "operands are variadic, as documented; the compiled one takes a list",
+    "nan_to_num": "nan=0.0 is the documented default; the compiled one says None and means it",
+    "broadcast_shapes": "variadic, as documented",
+}
+
+# family or operation -> where its records are tested instead: they take no single call that PyTorch has too.
+ELSEWHERE: dict[str, str] = {
+    "multi": "optimizers and GradScaler against PyTorch's, in tests/unit",
+    "move": "test_meta_has_the_layout_of_real_results moves every operation's inputs",
+    "blend": "test_running_statistics",
+}

@@ -17,7 +17,7 @@ from mezzo import dtypes
 from mezzo.core.state import STATE
 from mezzo.core.tape import attach, requires_grad
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError, Fact, GradientError, MezzoError, message
+from mezzo.errors import ArgumentTypeError, DTypeError, Fact, GradientError, MezzoError, message
 
 REGISTRY: dict[str, Record] = {}
 _SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "self": "input", "value": "src"}
@@ -230,7 +230,13 @@ class Record:
         """The in-place form: the result of the call replaces target, which is args[0]."""
         if STATE.grad and requires_grad(target):  # derivatives read what is about to be overwritten
             args = (target.clone(), *args[1:])
-        return COPY_INTO[0](target, self.apply(args))
+        result = self.apply(args)
+        have, made = target.layout.dtype, result.layout.dtype
+        if have.category < made.category:
+            fact = Fact(DTypeError, f"result type {made.name} can't be cast to the desired output type {have.name}",
+                        "Write the operation out of place, or convert the tensor first.")  # fmt: skip
+            self.fail(fact, args)
+        return COPY_INTO[0](target, result)
 
     def call_into(self, out, args: tuple):
         """The out= form: the result is written into out."""

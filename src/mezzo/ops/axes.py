@@ -190,7 +190,7 @@ def view_dtype(input: Tensor, dtype) -> Tensor:
 
 
 @composite(where="Tensor", varargs="shape",
-           samples=[S(T(2, 6), (3, 4)), S(T(2, 6), (-1,)), S(T(2, 6), (2, 1, 6))])  # fmt: skip
+           samples=[S(T(2, 6), (3, 4)), S(T(2, 6), (-1,)), S(T(2, 6), (2, 1, 6)), S(T(2, 6), dtypes.int16)])  # fmt: skip
 def view(input: Tensor, shape) -> Tensor:
     """The same memory in another shape, or as another dtype.
 
@@ -236,7 +236,7 @@ def broadcast_tensors(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(expand(x, shape) for x in tensors)
 
 
-@composite(where="mezzo", varargs="shapes_", samples=[])
+@composite(where="mezzo", varargs="shapes_", samples=[S((2, 1), (3,)), S((4, 1, 3), (1, 2, 1), (3,)), S((0,), (1,))])
 def broadcast_shapes(shapes_) -> Size:
     """The shape that tensors of the given shapes broadcast to.
 

@@ -234,7 +234,8 @@ class Move(Record):
         return out
 
 
-@registered(Move)(where="", vjp=none("meta tensors carry no values"), samples=[])
+@registered(Move)(where="", vjp=none("meta tensors carry no values"), samples=[],
+                  batch=lambda record, size, args, batched: record.apply(args))  # fmt: skip
 def move(input: Tensor, device) -> Tensor:
     """The tensor on another device.
 

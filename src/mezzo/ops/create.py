@@ -96,7 +96,7 @@ def _filled(name: str, size, value, dtype, device, requires_grad) -> Tensor:
     return made
 
 
-@composite(where="mezzo", varargs="size", samples=[])
+@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(()), S(3, dtype=dtypes.int64)])
 def zeros(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A tensor of zeros.
 
@@ -108,7 +108,7 @@ def zeros(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     return _filled("zeros", size, 0, dtype, device, requires_grad)
 
 
-@composite(where="mezzo", varargs="size", samples=[])
+@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(()), S(3, dtype=dtypes.int64)])
 def ones(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A tensor of ones.
 
@@ -118,7 +118,7 @@ def ones(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     return _filled("ones", size, 1, dtype, device, requires_grad)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S((2, 3), 2.5), S((2,), 3), S((), True), S((0, 2), 1.0), S((2,), 1, dtype=dtypes.float16)])
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A tensor of one value.
 
@@ -129,7 +129,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> T
     return _filled("full", size, fill_value, dtype or dtypes.of_scalar(fill_value), device, requires_grad)
 
 
-@composite(where="mezzo", varargs="size", samples=[])
+@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S((1, 2, 3, 4), memory_format="channels_last"), S(2, dtype=dtypes.uint8)])
 def empty(size, *, dtype=None, device=None, requires_grad=False, memory_format=None, pin_memory=False) -> Tensor:
     """A tensor whose contents are unspecified.
 
@@ -145,7 +145,7 @@ def empty(size, *, dtype=None, device=None, requires_grad=False, memory_format=N
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(5), S(1, 7, 2), S(5, 0, -2), S(0, 1, 0.25), S(0), S(4, dtype=dtypes.bfloat16)])
 def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """start, start + step, ... before end.
 
@@ -167,7 +167,7 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(0, 1, 5), S(-1.5, 2, 4), S(3, -3, 7), S(2, 5, 1), S(0, 1, 0), S(0, 9, 4, dtype=dtypes.float64)])
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """steps values evenly spaced from start to end, both included.
 
@@ -181,7 +181,7 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False)
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(0, 2, 5), S(-1.0, 1.0, 3, 2.0), S(0, 1, 2, dtype=dtypes.float64)])
 def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """base to the powers of steps values evenly spaced from start to end.
 
@@ -194,7 +194,7 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(3), S(2, 4), S(4, 2), S(0), S(2, dtype=dtypes.int32)])
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.
 
@@ -214,7 +214,7 @@ def _like(input: Tensor, dtype, device, memory_format) -> tuple:
     return layout(input.shape, strides, dtype or input.dtype, where)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0, 3)), S(T(2, 3), dtype=dtypes.float64)])
 def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
     """A tensor of the same shape with unspecified contents.
 
@@ -257,7 +257,7 @@ def ones_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, me
     return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
 
 
-@composite(where="Tensor", varargs="size", samples=[])
+@composite(where="Tensor", varargs="size", samples=[S(T(2), (2, 3)), S(T(2), 2, 3), S(T(2), (2,), dtype=dtypes.int64)])
 def new_zeros(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Zeros with the dtype and device of input.
 
@@ -266,7 +266,7 @@ def new_zeros(input: Tensor, size, *, dtype=None, device=None, requires_grad=Fal
     return _new(input, size, 0, dtype, device, requires_grad)
 
 
-@composite(where="Tensor", varargs="size", samples=[])
+@composite(where="Tensor", varargs="size", samples=[S(T(2), (2, 3)), S(T(2), 2, 3), S(T(2), (0,))])
 def new_ones(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Ones with the dtype and device of input.
 
@@ -275,7 +275,7 @@ def new_ones(input: Tensor, size, *, dtype=None, device=None, requires_grad=Fals
     return _new(input, size, 1, dtype, device, requires_grad)
 
 
-@composite(where="Tensor", samples=[])
+@composite(where="Tensor", samples=[S(T(2), (2, 3), 1.5), S(T(2), (0,), 2)])
 def new_full(input: Tensor, size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """One value with the dtype and device of input.
 
@@ -284,7 +284,7 @@ def new_full(input: Tensor, size, fill_value, *, dtype=None, device=None, requir
     return _new(input, size, fill_value, dtype, device, requires_grad)
 
 
-@composite(where="Tensor", varargs="size", samples=[])
+@composite(where="Tensor", varargs="size", samples=[S(T(2), (2, 3)), S(T(2), 2, 3)])
 def new_empty(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Unspecified contents with the dtype and device of input.
 
@@ -490,7 +490,7 @@ def frombuffer(buffer, *, dtype: dtypes.dtype, count=-1, offset=0, requires_grad
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S((2, 3), (1, 2)), S((2, 3), (3, 1), dtype=dtypes.int64)])
 def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
     """A tensor with the given strides whose contents are unspecified.
 

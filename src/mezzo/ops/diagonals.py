@@ -143,7 +143,7 @@ def _triangle(row: int, col: int, inside, dtype, device) -> Tensor:
     return tensor(np.stack((rows, columns)), dtype=dtype, device=device)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(3, 4), S(3, 3, -1), S(2, 4, 2), S(0, 3)])
 def tril_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tensor:
     """Rows and columns of the lower triangle's elements.
 
@@ -153,7 +153,7 @@ def tril_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tens
     return _triangle(row, col, lambda m: np.tril(m, offset), dtype, device)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(3, 4), S(3, 3, -1), S(2, 4, 2), S(0, 3)])
 def triu_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tensor:
     """Rows and columns of the upper triangle's elements.
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
+
+from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.joins import join
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError, ArgumentValueError, DimensionError, Fact, ShapeError
+from mezzo.errors import ArgumentTypeError, ArgumentValueError, DimensionError, DTypeError, Fact, ShapeError
 from mezzo.ops.shape import reshape, select, slice_dim, unsqueeze
 from mezzo.rules import batching, shapes
-from mezzo.rules.samples import S, T
+from mezzo.rules.samples import S, T, index
 
 
 def _cat_vjp(g, _y, _tensors, dim):
@@ -308,13 +311,13 @@ def cartesian_prod(tensors: Sequence[Tensor]) -> Tensor:
     return stack(tuple(reshape(g, (-1,)) for g in meshgrid(tuple(tensors), indexing="ij")), 1)
 
 
-@composite(where="mezzo Tensor", varargs="repeats", name="tile", samples=[S(T(2, 3), (2,)), S(T(3), (2, 2))])
-def tile(input: Tensor, repeats) -> Tensor:
+@composite(where="mezzo Tensor", varargs="dims", name="tile", samples=[S(T(2, 3), (2,)), S(T(3), (2, 2))])
+def tile(input: Tensor, dims) -> Tensor:
     """The tensor repeated; fewer repeats than axes count from the last.
 
     Source: torch.tile
     """
-    return repeat(input, (1,) * (input.ndim - len(repeats)) + tuple(repeats))
+    return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
 
 @composite(where="Tensor", varargs="repeats", samples=[S(T(2, 3), (2, 1)), S(T(3), (2, 2)), S(T(2), (0,), grad=False), S(T(), (3,))])
@@ -334,6 +337,14 @@ def repeat(input: Tensor, repeats) -> Tensor:
     return wide.clone(memory_format="contiguous").reshape(tuple(r * n for r, n in zip(repeats, shape)))
 
 
+@dynamic(where="", samples=[S(index(5, below=4))], reference="repeat_interleave")
+def repetitions(input: Tensor) -> Tensor:
+    """Each index as often as input says: the index that repeat_interleave selects with."""
+    if input.dtype.kind not in "iu" or (input < 0).any():
+        raise Fact(DTypeError, "repeats must be integers and not negative")
+    return np.repeat(np.arange(len(input), dtype=np.int64), input)
+
+
 @composite(samples=[S(T(2, 3), 2), S(T(2, 3), 3, 1), S(T(3), 2, dim=0)])
 def repeat_interleave(input: Tensor, repeats, dim=None, *, output_size=None) -> Tensor:
     """Every element (or slice along dim) repeated in place.
@@ -350,7 +361,7 @@ def repeat_interleave(input: Tensor, repeats, dim=None, *, output_size=None) -> 
         if repeats.ndim != 1 or repeats.shape[0] != input.shape[axis]:
             raise Fact(ShapeError, f"repeats must have the same size as input along dim: {list(repeats.shape)} for "
                                    f"{input.shape[axis]}")  # fmt: skip
-        return input.index_select(axis, repeats.repetitions())
+        return input.index_select(axis, repetitions(repeats))
     if repeats < 0:
         raise Fact(ArgumentValueError, f"repeats is {repeats}; it must not be negative")
     wide = unsqueeze(input, axis + 1).expand((*input.shape[: axis + 1], repeats, *input.shape[axis + 1 :]))

@@ -273,8 +273,9 @@ def _outside(type: str) -> Fold:
                 lambda accs, count: accs)  # fmt: skip
 
 
-@reductions(fold=_outside, dtype=lambda have, wanted: (have, (dtypes.bool_,)), where="", samples=[],
-            vjp=none("a truth value"))  # fmt: skip
+@reductions(fold=_outside, dtype=lambda have, wanted: (have, (dtypes.bool_,)), where="",
+            samples=[S(T(3, 4)), S(T(2, 3, low=0.0, high=1.0), 1)], vjp=none("a truth value"),
+            reference=lambda x, dim=None: ((x < 0) | (x > 1)).any() if dim is None else ((x < 0) | (x > 1)).any(dim))  # fmt: skip
 def any_outside_unit(input: Tensor, dim=None, keepdim=False) -> Tensor:
     """True if an element is not in [0, 1]."""
 

@@ -14,6 +14,7 @@ from mezzo.errors import ArgumentValueError, DTypeError, Fact
 from mezzo.kernels import ir as k
 from mezzo.ops.copy import copy
 from mezzo.ops.create import from_array, shape_of
+from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
 
 __all__ = ["Generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
@@ -84,7 +85,7 @@ def _float_dtype(dtype):
     return dtype
 
 
-@composite(where="mezzo", varargs="size", samples=[])
+@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(3, dtype=dtypes.float64)])
 def rand(size, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Uniform random numbers in [0, 1).
 
@@ -95,7 +96,7 @@ def rand(size, *, generator=None, dtype=None, device=None, requires_grad=False) 
     return _finish(draw_uniform(shape_of(size), _float_dtype(dtype), where, generator, 0.0, 1.0), requires_grad)
 
 
-@composite(where="mezzo", varargs="size", samples=[])
+@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(3, dtype=dtypes.float64)])
 def randn(size, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Normally distributed random numbers of mean 0 and variance 1.
 
@@ -116,7 +117,7 @@ def _randint(size, low, high, generator, dtype, device) -> Tensor:
     return made if dtype in (None, dtypes.int64) else made.to(dtype)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(5, (2, 3)), S(-3, 4, (2,)), S(2, 3, (0,)), S(9, (4,), dtype=dtypes.float32)])
 def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Random integers in [low, high): randint(high, size) or randint(low, high, size).
 
@@ -130,7 +131,7 @@ def randint(low, high=None, size=None, *, generator=None, dtype=None, device=Non
     return _finish(_randint(size, low, high, generator, dtype, device), requires_grad)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(7), S(0), S(5, dtype=dtypes.int32)])
 def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A random permutation of 0 .. n - 1.
 
@@ -146,7 +147,7 @@ def _like(input: Tensor, dtype, device):
     return tuple(input.shape), dtype or input.dtype, input.device if device is None else devices.usable(device, "like")
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0,)), S(T(2), dtype=dtypes.float64)])
 def rand_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
     """Uniform random numbers in the shape of input.
 
@@ -156,7 +157,7 @@ def rand_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, me
     return _finish(draw_uniform(size, _float_dtype(dtype), where, None, 0.0, 1.0), requires_grad)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0,)), S(T(2), dtype=dtypes.float64)])
 def randn_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
     """Normal random numbers in the shape of input.
 
@@ -166,17 +167,17 @@ def randn_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, m
     return _finish(draw_normal(size, _float_dtype(dtype), where, None, 0.0, 1.0), requires_grad)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(T(2, 3), 5), S(T(2, 3), 2, 7), S(T(2), 3, dtype=dtypes.int64)])
 def randint_like(input: Tensor, low, high=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Random integers in the shape of input.
 
     Source: torch.randint_like
     """
     low, high = (0, low) if high is None else (low, high)
-    return _finish(_randint(tuple(input.shape), low, high, None, dtype or input.dtype, device), requires_grad)
+    return _finish(_randint(tuple(input.shape), low, high, None, dtype or input.dtype, input.device if device is None else device), requires_grad)
 
 
-@composite(where="mezzo Tensor", samples=[])
+@composite(where="mezzo Tensor", samples=[S(T(3, 4, low=0, high=1)), S(T(2, 3), 0.3), S(T(2, 3), p=1.0)])
 def bernoulli(input: Tensor, p=None, *, generator=None) -> Tensor:
     """One with the probability that the element (or p) gives, else zero.
 
@@ -195,7 +196,7 @@ def _probability(p) -> float:
     return float(p)
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", samples=[S(T(2, 3), T(2, 3, low=0.1, high=1)), S(T(2, 3), 0.5), S(1.0, 2.0, (2, 3))])
 def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Normal random numbers with the given means and standard deviations (tensors or numbers).
 
@@ -205,18 +206,22 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None,
         where = devices.usable(device, "normal")
         made = draw_normal(shape_of(size), _float_dtype(dtype), where, generator, float(mean), float(std))
         return _finish(made, requires_grad)
-    shaped = mean + std * 0 if isinstance(mean, Tensor) else std
-    drawn = draw_normal(tuple(shaped.shape), _float_dtype(shaped.dtype), shaped.device, generator, 0.0, 1.0)
-    return drawn * std + mean
+    given = [t for t in (mean, std) if isinstance(t, Tensor)]
+    shaped, shape = given[0], shapes.broadcast([tuple(t.shape) for t in given])
+    drawn = draw_normal(shape, _float_dtype(shaped.dtype), shaped.device, generator, 0.0, 1.0)
+    drawn = drawn * std + mean
+    return drawn.to(shaped.dtype) if isinstance(mean, Tensor) else drawn
 
 
-@composite(where="mezzo Tensor", samples=[])
+@composite(where="mezzo Tensor", samples=[S(T(3, 5, low=0.1, high=1), 2), S(T(5, low=0.1, high=1), 9, True)])
 def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None) -> Tensor:
     """Indices drawn with the (unnormalised) probabilities of each row.
 
     Shapes: (n,) -> (num_samples,); (rows, n) -> (rows, num_samples)
     Source: torch.multinomial
     """
+    if not input.dtype.is_floating_point:
+        raise Fact(DTypeError, f"only supports floating-point dtypes for input, got: {input.dtype.name}", "Convert with x.float().")
     weights = np.atleast_2d(input.detach().double().numpy())
     if (weights < 0).any() or not np.isfinite(weights).all() or (weights.sum(-1) <= 0).any():
         raise Fact(ArgumentValueError, "probability tensor contains either inf, nan or element < 0, or a row of sum 0")

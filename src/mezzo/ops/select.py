@@ -13,8 +13,8 @@ from mezzo.dtypes import FLOAT, INTEGER
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError, UnsupportedDTypeError
 from mezzo.kernels import ir as k
 from mezzo.ops.index import nonzero
+from mezzo.rules import batching, samples
 from mezzo.rules import dtypes as rules
-from mezzo.rules import samples
 from mezzo.rules.samples import S, T, truth
 
 
@@ -93,8 +93,25 @@ def _require_castable(value: dtypes.dtype, have: dtypes.dtype) -> None:
         )
 
 
+def _batch_masked_fill(record, size, args, batched):
+    """A value for each example is no longer a 0-d tensor: the general choice takes it."""
+    if 2 not in batched:
+        return batching.elementwise(record, size, args, batched)
+    x, mask, value = args
+    moved = frozenset({1: 0, 2: 1, 0: 2}[i] for i in batched)
+    return batching.elementwise(where, size, (mask, value.to(x.dtype), x), moved)
+
+
+def _batch_fill(record, size, args, batched):
+    x, value = args
+    if 1 not in batched:
+        return record(x, value)
+    shape = tuple(x.shape[1:] if 0 in batched else x.shape)
+    return value.to(x.dtype).reshape((size,) + (1,) * len(shape)).expand((size, *shape)).clone()
+
+
 @elementwise(kernel=lambda x, mask, value: k.where(mask, k.lift(value, x.type), x), dtype=_masked_dtype, raw=("mask",),
-             inplace=True, where="Tensor mezzo",
+             inplace=True, where="Tensor mezzo", batch=_batch_masked_fill,
              vjp={"input": lambda g, _y, _x, mask, _v: masked_fill(g, mask, 0),
                   "value": lambda g, _y, _x, mask, _v: where(mask, g, 0)},
              samples=[S(T(2, 3), truth(2, 3), 1.5), S(T(2, 3), truth(3), 0), S(T(2, 3), truth(2, 1), T()),
@@ -119,7 +136,7 @@ def _fill_dtype(operands, named):
     return have, have
 
 
-@elementwise(kernel=lambda x, value: k.lift(value, x.type), dtype=_fill_dtype, inplace=True, where="mezzo",
+@elementwise(kernel=lambda x, value: k.lift(value, x.type), dtype=_fill_dtype, inplace=True, where="mezzo", batch=_batch_fill,
              vjp={"input": lambda g, _y, _x, _v: zero(g), "value": lambda g, _y, _x, _v: g},
              samples=[S(T(2, 3), 1.5), S(T(2, 3), T()), S(T(0, 3), 1.0)])  # fmt: skip
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:

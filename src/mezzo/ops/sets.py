@@ -11,6 +11,7 @@ from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.create import tensor
+from mezzo.ops.join import stack
 from mezzo.ops.sort import comparable
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, index
@@ -79,14 +80,6 @@ def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False,
     """
     axis = None if dim is None else shapes.axis(dim, input.ndim)
     return _chosen(distinct_runs(input, axis), return_inverse, return_counts)
-
-
-@dynamic(where="Tensor")
-def repetitions(input: Tensor) -> Tensor:
-    """Each index as often as input says: the index that repeat_interleave selects with."""
-    if input.dtype.kind not in "iu" or (input < 0).any():
-        raise Fact(DTypeError, "repeats must be integers and not negative")
-    return np.repeat(np.arange(len(input), dtype=np.int64), input)
 
 
 @dynamic(samples=[S(index(9, below=5)), S(index(9, below=5), minlength=8), S(index(4, below=3), T(4))])
@@ -210,7 +203,10 @@ def _member(outs, elements, test_elements, invert):
 
 
 def _member_batched(record, size, args, batched):
-    return record.apply(args) if 1 not in batched else batching.loop(record, size, args, batched)
+    if 1 not in batched:
+        return record.apply(args)
+    # A set for each example: one search after the other.
+    return stack([record(*(a[i] if at in batched else a for at, a in enumerate(args))) for i in range(size)])
 
 
 @host(where="", results=lambda e, t, invert: (tuple(e.shape), dtypes.bool_), fill=_member, vjp=_NO,
@@ -235,7 +231,7 @@ def isin(elements: Tensor | float, test_elements: Tensor | float, *, assume_uniq
 # ---- whole tensors
 
 
-@composite(samples=[])
+@composite(samples=[S(T(2, 3), T(2, 3)), S(T(0), T(0))])
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements.
 
@@ -246,7 +242,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return bool(input.eq(other).all())
 
 
-@composite(samples=[])
+@composite(samples=[S(T(2, 3), T(3)), S(T(2, 3), T(2, 3), atol=9.0), S(T(0), T(0))])
 def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
     """Whether all elements are close: |input - other| <= atol + rtol * |other|.
 

@@ -47,6 +47,23 @@ def dims(*names: str) -> Callable:
     return rule
 
 
+def along(name: str) -> Callable:
+    """As dims, for results of the first operand's shape: without axes of its own it is given one and loses it."""
+    shifted = dims(name)
+
+    def rule(record, size, args, batched):
+        tensors = [i for i in record.operands if hasattr(args[i], "layout")]
+        if any(args[i].ndim - (i in batched) for i in tensors):
+            return shifted(record, size, args, batched)
+        full = every(args, batched, size, tensors)
+        full = [a.unsqueeze(1) if i in tensors else a for i, a in enumerate(full)]
+        full[record.names.index(name)] = 1
+        outs = record.apply(tuple(full))
+        return tuple(o.squeeze(1) for o in outs) if isinstance(outs, tuple) else outs.squeeze(1)
+
+    return rule
+
+
 def dims_list(name: str) -> Callable:
     """For operations with a tuple of axes that must name every axis (permute) or some (squeeze, flip)."""
 
@@ -147,18 +164,3 @@ class _Seen:
 
     def __call__(self, *args):
         return self.apply(args)
-
-
-def loop(record, size, args, batched):
-    """One call for each element: for operations of users only."""
-    results = [record.apply(tuple(a[i] if j in batched else a for j, a in enumerate(args))) for i in range(size)]
-    if isinstance(results[0], tuple):
-        return tuple(_stack([r[i] for r in results]) for i in range(len(results[0])))
-    return _stack(results)
-
-
-def _stack(tensors):
-    out = tensors[0].new_empty((len(tensors), *tensors[0].shape))
-    for i, t in enumerate(tensors):
-        out[i] = t
-    return out

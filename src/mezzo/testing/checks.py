@@ -75,13 +75,29 @@ def expanded(tensor: Tensor) -> Tensor:
     return tensor.detach().select(0, 0).unsqueeze(0).expand(tuple(tensor.shape))
 
 
-LAYOUTS = {"columns": in_columns, "gaps": with_gaps, "expanded": expanded}
+def channels_last(tensor: Tensor) -> Tensor:
+    """The same values with the second of four axes innermost in memory."""
+    if tensor.ndim != 4:
+        return tensor.detach()
+    return from_array(
+        np.ascontiguousarray(_array(tensor).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    )
+
+
+LAYOUTS = {
+    "channels last": channels_last,
+    "columns": in_columns,
+    "gaps": with_gaps,
+    "expanded": expanded,
+}
 
 
 def check_strides(op: Callable, args: Sequence, kwargs: dict | None = None) -> None:
     """The result does not depend on how the inputs lie in memory."""
     call = Call(op, args, kwargs)
     for name, arrange in LAYOUTS.items():
+        if arrange is channels_last and all(t.ndim != 4 for t in call.tensors):
+            continue
         moved = [arrange(t) for t in call.tensors]
         dense = [from_array(np.array(_array(t), order="C")) for t in moved]
         same(call(*moved), call(*dense), f"inputs in memory as {name}", check_stride=False)

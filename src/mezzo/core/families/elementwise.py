@@ -36,6 +36,13 @@ from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
 NUMBERS = (bool, int, float)
+def _whole(value) -> int:
+    try:
+        return int(value)
+    except (OverflowError, ValueError):
+        raise DTypeError(f"value {value} cannot be converted to an integer type without overflow. Pass a finite number.") from None
+
+
 _SLOTS = {"b1": bool, "f32": float, "f64": float}  # how a number reaches the launch; the rest: int
 _new = object.__new__
 
@@ -189,7 +196,7 @@ class Elementwise(Primitive):
             plan.layout, plan.nbytes, plan.runs = out, 0, False
         else:
             plan = map_plan(kernel, out, layouts, fresh=target is None)
-        to = _SLOTS.get(ir.COMPUTE[compute.ir], int)
+        to = _SLOTS.get(ir.COMPUTE[compute.ir], _whole)
         plan.tensors, plan.scalars = tuple(tensors), tuple((i, to) for i in scalars)
         return plan
 
