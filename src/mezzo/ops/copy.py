@@ -7,12 +7,14 @@ import numpy as np
 from mezzo import devices, dtypes
 from mezzo.core import record as door
 from mezzo.core import tape
+from mezzo.core.families import transposed
 from mezzo.core.families.elementwise import Elementwise
 from mezzo.core.layout import layout
 from mezzo.core.record import Record, composite, none, registered, update
 from mezzo.core.tensor import Tensor, empty, tensor_method
 from mezzo.core.tensor import view as raw_view
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError
+from mezzo.kernels.cpu import transpose
 from mezzo.rules import samples, shapes
 from mezzo.rules.samples import S, T
 
@@ -57,7 +59,13 @@ class Copy(Elementwise):
             elif shapes.broadcast([out.shape, source.shape]) != tuple(out.shape):
                 raise Fact(ShapeError, f"cannot broadcast {list(source.shape)} to {list(out.shape)}")
             return HostCopy(out, (self.source,), self.source)
-        return super().make_into(target, args)
+        plan = super().make_into(target, args)
+        if plan.runs and isinstance(source, Tensor) and source.dtype is plan.layout.dtype:
+            block = transposed.block_for(plan.layout, source.layout)
+            if block is not None:
+                plan.block, plan.head = block, block.buffer_info()[0]
+                plan.address = transpose.address(source.dtype.itemsize, 1 + len(plan.tensors))
+        return plan
 
 
 copies = registered(Copy)
