@@ -314,15 +314,11 @@ class Composite(Record):
         try:
             if self.positional == self.arity:
                 return self.fn(*args)
-            return self.body(args)
+            return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
         except Fact as fact:
             self.fail(fact, args)
         except MezzoError as error:
             self.retell(error, args)
-
-    def body(self, args: tuple):
-        """What the operation does."""
-        return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
 
     def retell(self, error: MezzoError, args: tuple):
         """Raise the error of an internal operation under this name, any other as it is."""

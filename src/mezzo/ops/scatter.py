@@ -35,9 +35,12 @@ class Written(Composite):
         super().__init__(fn, inplace=True, **options)
         self.lower = lower
 
-    def body(self, args: tuple):
-        record, rest = self.lower(*args)
-        return record(args[0], *rest)
+    def run(self, args: tuple):
+        def call(args):
+            record, rest = self.lower(*args)
+            return record(args[0], *rest)
+
+        return self.guarded(call, args)
 
     def update(self, target: Tensor, args: tuple) -> Tensor:
         def write(args):

@@ -26,6 +26,7 @@ from mezzo.kernels import ir
 from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.indirect import IndirectKernel
 from mezzo.kernels.cpu.maps import CONTIGUOUS, SCALAR, STRIDED
+from mezzo.kernels.ir import SIZE
 from mezzo.rules import shapes
 from mezzo.rules.access import Access
 from mezzo.rules.iteration import coalesce
@@ -107,6 +108,13 @@ class Space:
         pairs = zip(self.inner[1], widths)
         return "".join(CONTIGUOUS if s == w else SCALAR if s == 0 and i else STRIDED for i, (s, w) in enumerate(pairs))
 
+    def lanes(self, widths: Sequence[int], wide: Sequence[int], kernel: IndirectKernel) -> str:
+        """The letters of operands and indices if LANES elements can be read at a time, else nothing."""
+        letters = self.pattern([*widths, *wide])
+        still = [c for i, c in enumerate(letters) if i not in kernel.moved]
+        plain = all(SIZE[kernel.map.storages[i]] in (4, 8) for i in kernel.moved)
+        return letters if not self.writes and plain and STRIDED not in still and letters[0] == CONTIGUOUS else ""
+
     def block(self, points: int, indices: Sequence[tuple[int, int, int]]) -> array.array:
         """The words the kernel reads; indices: (size, gain, step in bytes) each."""
         length, near = self.inner
@@ -154,7 +162,10 @@ def _plan(kernel: IndirectKernel, found: Access, operands, widths, layouts, item
     plan = IndirectPlan()
     points = shapes.numel(shape)
     plan.block = space.block(points, [(i.size, i.size if found.wrap else 0, i.step * item) for i in found.indices])
-    plan.address = kernel.address("rows", space.pattern(widths)) if space.rows else kernel.address("each", "")
+    if space.rows:
+        plan.address = kernel.address("rows", space.pattern(widths))
+    else:
+        plan.address = kernel.address("each", space.lanes(widths, wide, kernel))
     plan.dims, plan.sizes = [i.dim for i in found.indices], [i.size for i in found.indices]
     plan.launch = entry.launch_unlocked if points > SERIAL else entry.launch
     return plan

@@ -5,7 +5,7 @@ iteration space, address = base + sum_j wrap(index_j) * step_j for the operands 
 element and leaves (1, value, j) in an error cell; nothing outside the buffers is touched.
 
     rows   no index changes along the inner axis: addresses are computed once, rows go by vectors
-    each   indices change with every element
+    each   indices change with every element; reads go LANES at a time where all else is contiguous
 
     args  = [block, cell, out, ins..., indices..., scalars...]
     block = i64 [units, serial, blocks per row, row length, block length, steps, steps per unit, unit columns, ds, dc,
@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mezzo.kernels.cpu import jit
-from mezzo.kernels.cpu.emit import LLVM, Emitter
-from mezzo.kernels.cpu.maps import STRIDED, MapKernel, MapLoop, inner_loops
+from mezzo.kernels.cpu.emit import LANES, LLVM, STORED, Emitter
+from mezzo.kernels.cpu.maps import SCALAR, STRIDED, MapKernel, MapLoop, inner_loops
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
-from mezzo.kernels.ir import Expr
+from mezzo.kernels.ir import COMPUTE, SIZE, Expr
 
 WORDS = ("units", "serial", "per_row", "across", "chunk", "steps", "per_unit", "columns", "ds", "dc")
 
@@ -38,7 +38,8 @@ class IndirectKernel:
         self._addresses: dict[tuple[str, str], int] = {}
 
     def address(self, mode: str, pattern: str) -> int:
-        """The entry for mode "rows" (with an access letter for each operand, as in maps) or "each"."""
+        """The entry for mode "rows" (with an access letter for each operand, as in maps) or "each" (letters for
+        operands and indices where reads can go by vectors, else none)."""
         found = self._addresses.get((mode, pattern))
         if found is None:
             text = _Writer(self, mode, pattern).text()
@@ -157,7 +158,13 @@ class _Writer:
 
     def _each(self) -> None:
         L, kernel = self.lines, self.kernel
-        L += ["  br label %each", "each:", "  %e = phi i64 [%lo, %moved], [%e2, %enext]"]
+        if self.pattern:
+            self._gathers()
+            L += ["eany:", "  %efrom = phi i64 [%ge, %gtest], [%ge, %gcheck]",
+                  "  %emost = icmp slt i64 %efrom, %hi", "  br i1 %emost, label %each, label %stepend",
+                  "each:", "  %e = phi i64 [%efrom, %eany], [%e2, %enext]"]  # fmt: skip
+        else:
+            L += ["  br label %each", "each:", "  %e = phi i64 [%lo, %moved], [%e2, %enext]"]
         for n in self.operands + self.indices:
             L += [f"  %eo_{n} = mul i64 %e, %{n}_inner", f"  %e_{n} = getelementptr i8, ptr %q_{n}, i64 %eo_{n}"]
         total = self._wrapped("e", [f"%e_{n}" for n in self.indices], "good", "bad")
@@ -175,3 +182,61 @@ class _Writer:
         emitter.store(emitter.value(kernel.map.exprs[0]), "%g_base0", kernel.map.outs[0])
         L += ["  br label %enext", "enext:", "  %e2 = add i64 %e, 1", "  %emore = icmp slt i64 %e2, %hi",
               "  br i1 %emore, label %each, label %stepend"]  # fmt: skip
+
+    def _gathers(self) -> None:
+        """LANES reads at a time, up to the first LANES that hold a bad index: the loop behind tells which."""
+        L, kernel = self.lines, self.kernel
+        emitter = Emitter(L, self.declares, LANES, "g", lambda e: leaf(e))
+        scalar = Emitter(L, self.declares, 1, "h", lambda e: "")
+        letters = dict(zip(self.operands + self.indices, self.pattern))
+        iota = "<" + ", ".join(f"i64 {i}" for i in range(LANES)) + ">"
+        steps = {n: emitter.put(f"mul <{LANES} x i64> {emitter.splat(f'%{n}_inner', 'i64')}, {iota}") for n in self.operands}
+        sizes = {n: [emitter.splat(f"%{n}_{w}", "i64") for w in ("size", "gain", "by")] for n in self.indices}
+        L += ["  %gsome = icmp slt i64 %lo, %hi", "  br i1 %gsome, label %gtest, label %stepend", "gtest:",
+              "  %ge = phi i64 [%lo, %moved], [%ge2, %gread]", f"  %ge2 = add i64 %ge, {LANES}",
+              "  %gfits = icmp sle i64 %ge2, %hi", "  br i1 %gfits, label %gcheck, label %eany", "gcheck:"]  # fmt: skip
+
+        def at(n: str) -> str:
+            offset = emitter.put(f"mul i64 %ge, %{n}_inner")
+            return emitter.put(f"getelementptr i8, ptr %q_{n}, i64 {offset}")
+
+        def read(n: str, storage: str) -> str:
+            if letters[n] == SCALAR:
+                return emitter.splat(scalar.load(at(n), storage), LLVM[COMPUTE[storage]])
+            return emitter.load(at(n), storage)
+
+        total, fine = None, None
+        for n, storage in zip(self.indices, kernel.indices):
+            value = read(n, storage)
+            if storage != "i64":
+                value = emitter.put(f"sext <{LANES} x {LLVM[storage]}> {value} to <{LANES} x i64>")
+            size, gain, by = sizes[n]
+            negative = emitter.put(f"icmp slt <{LANES} x i64> {value}, zeroinitializer")
+            more = emitter.put(f"select <{LANES} x i1> {negative}, <{LANES} x i64> {gain}, <{LANES} x i64> zeroinitializer")
+            place = emitter.put(f"add <{LANES} x i64> {value}, {more}")
+            good = emitter.put(f"icmp ult <{LANES} x i64> {place}, {size}")
+            fine = good if fine is None else emitter.put(f"and <{LANES} x i1> {fine}, {good}")
+            moved = emitter.put(f"mul <{LANES} x i64> {place}, {by}")
+            total = moved if total is None else emitter.put(f"add <{LANES} x i64> {total}, {moved}")
+        name = f"llvm.vector.reduce.and.v{LANES}i1"
+        self.declares.add(f"declare i1 @{name}(<{LANES} x i1>)")
+        every = emitter.put(f"call i1 @{name}(<{LANES} x i1> {fine})")
+        L += [f"  br i1 {every}, label %gread, label %eany", "gread:"]
+
+        def leaf(e: Expr) -> str:
+            if e.op == "scalar":
+                return emitter.splat(f"%s{e.attr}", LLVM[e.type])
+            n, storage = f"base{1 + e.attr}", kernel.map.ins[e.attr]
+            if 1 + e.attr not in kernel.moved:
+                return read(n, storage)
+            spread = emitter.put(f"add <{LANES} x i64> {total}, {steps[n]}")
+            places = emitter.put(f"getelementptr i8, ptr {at(n)}, <{LANES} x i64> {spread}")
+            wide = f"<{LANES} x {STORED[storage]}>"
+            intrinsic = f"llvm.masked.gather.v{LANES}{storage}.v{LANES}p0"
+            self.declares.add(f"declare {wide} @{intrinsic}(<{LANES} x ptr>, <{LANES} x i1>, {wide})")
+            pointers = f"<{LANES} x ptr> align {SIZE[storage]} {places}"
+            raw = emitter.put(f"call {wide} @{intrinsic}({pointers}, <{LANES} x i1> splat (i1 true), {wide} poison)")
+            return emitter.decode(raw, storage)
+
+        emitter.store(emitter.value(kernel.map.exprs[0]), at("base0"), kernel.map.outs[0])
+        L.append("  br label %gtest")
