@@ -5,16 +5,36 @@ from __future__ import annotations
 
 import math
 
-from mezzo import amp, autograd, compiler, cpu, cuda, dtypes, func, nn, ops, optim, testing, utils
+from mezzo import (
+    amp,
+    autograd,
+    backends,
+    compiler,
+    cpu,
+    cuda,
+    dtypes,
+    func,
+    nn,
+    ops,
+    optim,
+    testing,
+    utils,
+)
 from mezzo.amp.autocast import (
     autocast,
+    get_autocast_cpu_dtype,
     get_autocast_dtype,
+    get_autocast_gpu_dtype,
+    is_autocast_cpu_enabled,
     is_autocast_enabled,
     set_autocast_dtype,
 )
+from mezzo.amp.scaler import GradScaler
 from mezzo.autograd import (
     enable_grad,
     inference_mode,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
     is_grad_enabled,
     is_inference,
     is_inference_mode_enabled,
@@ -73,6 +93,16 @@ from mezzo.ops.random import (
     seed,
     set_rng_state,
 )
+from mezzo.settings import STRIDED as strided
+from mezzo.settings import (
+    are_deterministic_algorithms_enabled,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)
+from mezzo.testing import gradcheck, gradgradcheck
 
 __version__ = "0.1.0"
 
@@ -80,6 +110,7 @@ half, double, short, long = float16, float64, int16, int64
 cfloat, cdouble = complex64, complex128
 float, int, bool = float32, int32, dtypes.bool_
 
+autograd.gradcheck, autograd.gradgradcheck = gradcheck, gradgradcheck
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 globals().update(ops.namespace("mezzo"))

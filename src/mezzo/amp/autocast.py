@@ -245,6 +245,21 @@ def get_autocast_dtype(device_type: str):
     return _DEFAULT.get(device_type, _LOW[device_type])
 
 
+def get_autocast_cpu_dtype():
+    """The dtype autocast uses on the CPU. Source: torch.get_autocast_cpu_dtype"""
+    return get_autocast_dtype("cpu")
+
+
+def get_autocast_gpu_dtype():
+    """The dtype autocast uses on CUDA devices. Source: torch.get_autocast_gpu_dtype"""
+    return get_autocast_dtype("cuda")
+
+
+def is_autocast_cpu_enabled() -> bool:
+    """True inside an enabled region for the CPU. Source: torch.is_autocast_cpu_enabled"""
+    return is_autocast_enabled("cpu")
+
+
 def set_autocast_dtype(device_type: str, dtype) -> None:
     """Set the default dtype for a device type. Source: torch.set_autocast_dtype"""
     _DEFAULT[device_type] = dtype

@@ -156,6 +156,8 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
         if grad is not None:
             grad = fitted(grad, _layout_at(node, position))
         found.append(((to, slot), grad))
+    if STATE.anomaly:
+        _refuse_nan(node, found)
     for hook in list((node.hooks or {}).values()):
         replaced = hook(tuple(grad for _, grad in found), tuple(grads))
         if replaced is not None:
@@ -164,6 +166,16 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
     if not keep:
         node.freed, node.args, node.outs, node.versions = True, (), node.layouts, ()
     return found
+
+
+def _refuse_nan(node: Node, found: list) -> None:
+    """Anomaly detection: stop where a derivative gives NaN."""
+    for i, (_, grad) in enumerate(found):
+        if STATE.check_nan and grad is not None and not hasattr(grad, "level") and bool(grad.ne(grad).any()):
+            raise GradientError(
+                f"Function '{node.name()}' returned nan values in its {i}th output (the gradient of operand {i} of "
+                f"{node.record.name}). Look at the values that go into {node.record.name}."
+            )
 
 
 def _layout_at(node: Node, position) -> Layout:

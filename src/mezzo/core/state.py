@@ -16,6 +16,7 @@ class State(threading.local):
         self.stack = []
         self.grad = True
         self.inference = False
+        self.anomaly, self.check_nan = False, True
 
     def push(self, interpreter) -> None:
         """Put an interpreter on the stack, beneath those of higher rank."""

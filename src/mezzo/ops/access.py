@@ -246,12 +246,25 @@ def __dlpack_device__(self):
     return (1, 0)
 
 
+class _Capsule:
+    """A bare DLPack capsule, by the protocol that NumPy reads."""
+
+    def __init__(self, capsule):
+        self._capsule = capsule
+
+    def __dlpack__(self, **_options):
+        return self._capsule
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
 def from_dlpack(source) -> Tensor:
     """A tensor that shares memory with any object that speaks DLPack.
 
     Source: torch.from_dlpack
     """
-    array = np.from_dlpack(source)
+    array = np.from_dlpack(source if hasattr(source, "__dlpack__") else _Capsule(source))
     if not array.flags.writeable:
         array = _writable(array)
     return from_array(array, owner=(array, source))

@@ -126,6 +126,10 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> T
     Dtypes: that of the value unless given
     Source: torch.full
     """
+    if not isinstance(fill_value, (bool, int, float, complex, np.generic, Tensor)):
+        raise Fact(ArgumentTypeError, f"argument 2 (fill_value) is {type(fill_value).__name__}; it must be a number")
+    if isinstance(fill_value, Tensor):
+        dtype, fill_value = dtype or fill_value.dtype, fill_value.item()
     return _filled("full", size, fill_value, dtype or dtypes.of_scalar(fill_value), device, requires_grad)
 
 
@@ -233,7 +237,11 @@ def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_gr
     Source: torch.full_like
     """
     where = input.device if device is None else devices.usable(device, "full_like")
-    made = fill_new(tuple(input.shape), dtype or input.dtype, where, fill_value)
+    made = empty_like(input, dtype=dtype, device=where, memory_format=memory_format)
+    if made.layout.is_contiguous or not made.layout.is_dense:
+        made = fill_new(tuple(input.shape), made.dtype, where, fill_value)
+    else:
+        made.fill_(fill_value)
     return made.requires_grad_() if requires_grad else made
 
 

@@ -10,7 +10,7 @@ from mezzo.core.families.fused import slope, zero
 from mezzo.core.record import Cast, registered
 from mezzo.core.tensor import Tensor
 from mezzo.dtypes import INTEGER
-from mezzo.errors import ArgumentValueError, Fact, ZeroDivisorError
+from mezzo.errors import Fact, ImpossibleValueError, ZeroDivisorError
 from mezzo.kernels import ir as k
 from mezzo.rules import dtypes as rules
 from mezzo.rules import samples
@@ -91,7 +91,7 @@ def _div_dtype(operands, named):
     mode = named["rounding_mode"]
     if mode not in (None, "floor", "trunc"):
         raise Fact(
-            ArgumentValueError, f"rounding_mode is {mode!r}; it must be None, 'trunc' or 'floor'"
+            ImpossibleValueError, f"rounding_mode is {mode!r}; it must be None, 'trunc' or 'floor'"
         )
     return rules.int_to_float(operands) if mode is None else rules.no_bool(operands)
 

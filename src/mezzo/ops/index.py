@@ -119,6 +119,8 @@ def _slice(item: slice, size: int) -> tuple[int, int, int]:
 
 
 def _as_tuple(given) -> tuple:
+    if isinstance(given, list) and given and isinstance(given[0], (list, tuple, slice, type(None), type(Ellipsis))):
+        given = tuple(given)  # a list that holds sequences is read as a tuple
     parts = given if isinstance(given, tuple) else (given,)
     return tuple(_from_sequence(p) if isinstance(p, (list, range, np.ndarray)) else p for p in parts)
 

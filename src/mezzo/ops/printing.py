@@ -139,7 +139,7 @@ def to_text(tensor: Tensor, name: str = "tensor") -> str:
     suffixes = []
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
-    default = (dtypes.Defaults.float_dtype, dtypes.int64, dtypes.bool_)
+    default = (dtypes.Defaults.float_dtype, dtypes.int64, dtypes.bool_, dtypes.Defaults.float_dtype.to_complex())
     if tensor.is_meta:
         body = "..."
         suffixes.append(f"size={tuple(tensor.shape)}")

@@ -10,7 +10,7 @@ from mezzo import devices, dtypes
 from mezzo.core.families.random import DEFAULT, Generator, random
 from mezzo.core.record import composite, update
 from mezzo.core.tensor import Tensor, tensor_method
-from mezzo.errors import ArgumentValueError, DTypeError, Fact
+from mezzo.errors import ArgumentValueError, Fact, ImpossibleValueError, UnsupportedDTypeError
 from mezzo.kernels import ir as k
 from mezzo.ops.copy import copy
 from mezzo.ops.create import from_array, shape_of
@@ -81,7 +81,7 @@ def _finish(made: Tensor, requires_grad: bool) -> Tensor:
 def _float_dtype(dtype):
     dtype = dtype or dtypes.Defaults.float_dtype
     if not dtype.is_floating_point:
-        raise Fact(DTypeError, f"is not implemented for {dtype.name}; it needs a floating dtype", "Use randint for integers.")
+        raise Fact(UnsupportedDTypeError, f"is not implemented for {dtype.name}; it needs a floating dtype", "Use randint for integers.")
     return dtype
 
 
@@ -109,7 +109,7 @@ def randn(size, *, generator=None, dtype=None, device=None, requires_grad=False)
 
 def _randint(size, low, high, generator, dtype, device) -> Tensor:
     if high <= low:
-        raise Fact(ArgumentValueError, f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise Fact(ImpossibleValueError, f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     draw = draw_integers if high - low <= 1 << 32 else draw_wide_integers
     if draw is draw_integers and high - low == 1 << 32:
         draw = draw_wide_integers
@@ -186,8 +186,15 @@ def bernoulli(input: Tensor, p=None, *, generator=None) -> Tensor:
     """
     if p is not None:
         return draw_mask(tuple(input.shape), input.dtype, input.device, generator, _probability(p))
+    _check_values(input, lambda a: (a >= 0) & (a <= 1), "every probability must lie between 0 and 1")
     drawn = draw_uniform(tuple(input.shape), _float_dtype(input.dtype), input.device, generator, 0.0, 1.0)
     return (drawn < input.detach()).to(input.dtype)
+
+
+def _check_values(tensor: Tensor, holds, problem: str) -> None:
+    """Raise where a tensor of parameters has impossible values; inside a transform they cannot be read."""
+    if tensor.is_cpu and not hasattr(tensor, "level") and not holds(tensor._array()).all():
+        raise Fact(ImpossibleValueError, problem)
 
 
 def _probability(p) -> float:
@@ -202,6 +209,10 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None,
 
     Source: torch.normal
     """
+    if isinstance(std, Tensor):
+        _check_values(std, lambda a: a >= 0, "every element of std must be at least 0")
+    elif not std >= 0:
+        raise Fact(ImpossibleValueError, f"expects std >= 0.0, but found std {std}")
     if size is not None:
         where = devices.usable(device, "normal")
         made = draw_normal(shape_of(size), _float_dtype(dtype), where, generator, float(mean), float(std))
@@ -224,9 +235,9 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
         raise Fact(DTypeError, f"only supports floating-point dtypes for input, got: {input.dtype.name}", "Convert with x.float().")
     weights = np.atleast_2d(input.detach().double().numpy())
     if (weights < 0).any() or not np.isfinite(weights).all() or (weights.sum(-1) <= 0).any():
-        raise Fact(ArgumentValueError, "probability tensor contains either inf, nan or element < 0, or a row of sum 0")
+        raise Fact(ImpossibleValueError, "probability tensor contains either inf, nan or element < 0, or a row of sum 0")
     if not replacement and num_samples > (weights > 0).sum(-1).min():
-        raise Fact(ArgumentValueError, f"cannot sample {num_samples} > the number of nonzero weights without replacement")
+        raise Fact(ImpossibleValueError, f"cannot sample {num_samples} > the number of nonzero weights without replacement")
     rows = weights.shape[0]
     if replacement:
         drawn = draw_uniform((rows, num_samples), dtypes.float64, devices.cpu, generator, 0.0, 1.0).numpy()
@@ -243,7 +254,7 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
 
 def _dropout(input: Tensor, p: float, training: bool, inplace: bool, shape) -> Tensor:
     if not 0 <= p <= 1:
-        raise Fact(ArgumentValueError, f"dropout probability has to be between 0 and 1, but got {p}")
+        raise Fact(ImpossibleValueError, f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
     kept = draw_mask(tuple(shape), input.dtype, input.device, None, 1.0 - p)

@@ -23,9 +23,9 @@ def permute(input: Tensor, dims) -> Tensor:
     Shapes: input (n0, n1, ...) -> (n[dims[0]], n[dims[1]], ...)
     Source: torch.permute
     """
-    order = shapes.axes(tuple(dims), input.ndim, "dims")
     if len(dims) != input.ndim:
         raise Fact(ShapeError, f"dims {tuple(dims)} must name each of the {input.ndim} axes once")
+    order = shapes.axes(tuple(dims), input.ndim, "dims")
     return tuple(input.shape[i] for i in order), tuple(input.strides[i] for i in order), 0
 
 

@@ -1,7 +1,7 @@
-"""Utilities: data loading."""
+"""Utilities: data loading, checkpointing, DLPack."""
 
 from __future__ import annotations
 
-from mezzo.utils import data
+from mezzo.utils import checkpoint, data, dlpack
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data", "dlpack"]

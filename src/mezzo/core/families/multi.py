@@ -78,9 +78,8 @@ class Multi(Record):
             if len(self._tables) > 64:
                 self._tables.clear()
             table = self._tables[key] = Table(sizes, pointers)
-        else:
-            table.point(pointers)
-        return table
+            return table
+        return table.at(pointers)
 
     def _check(self, row: tuple[Tensor, ...]) -> None:
         first = row[0]

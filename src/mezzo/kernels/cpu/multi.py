@@ -62,10 +62,16 @@ class Table:
                 words += (row, low, min(low + CHUNK, size))
         self._units = array.array("q", words)
         self.units_at, self.count = self._units.buffer_info()[0], len(words) // 3
-        self.point(pointers)
+        self._point(pointers)
 
-    def point(self, pointers: Sequence[Sequence[int]]) -> None:
-        """Use other buffers of the same sizes."""
+    def at(self, pointers: Sequence[Sequence[int]]) -> Table:
+        """A table of other buffers of the same sizes. A new one: another thread may be using this."""
+        made = object.__new__(Table)
+        made._units, made.units_at, made.count = self._units, self.units_at, self.count
+        made._point(pointers)
+        return made
+
+    def _point(self, pointers: Sequence[Sequence[int]]) -> None:
         self._rows = array.array("q", [p for row in pointers for p in row])
         self.rows_at = self._rows.buffer_info()[0]
 
