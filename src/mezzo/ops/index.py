@@ -263,7 +263,7 @@ def __setitem__(self, given, value):
     items = parsed.items if items is None else items
     part = index_view(self, items) if items else self
     if parsed is None or not parsed.advanced:
-        if _is_number(value):
+        if _is_number(value) and not part.dtype.is_complex:
             part.fill_(value)
         else:
             update(copy, part, _fitting(part, _as_value(part, value)))
