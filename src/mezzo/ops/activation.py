@@ -52,7 +52,7 @@ def relu(input: Tensor, inplace=False) -> Tensor:
 @elementwise(kernel=lambda x, threshold, value, inplace: k.where(x <= threshold, k.lift(value, x.type), x), inplace=True,
              where="mezzo nn.functional", dtype=rules.no_bool,
              vjp={"input": lambda g, _y, x, threshold, value, inplace: threshold_backward(g, x, threshold)},
-             samples=[S(T(7), 0.5, 2.0), S(T(2, 3), -0.1, 20), S(T(0, 2), 0.0, 0.0)])  # fmt: skip
+             samples=[S(T(7), 0.5, 2.0), S(T(2, 3), 0.1, 20), S(T(0, 2), 0.0, 0.0)])  # fmt: skip
 def threshold(input: Tensor, threshold, value, inplace=False) -> Tensor:
     """input where above the threshold, else value.
 
@@ -72,8 +72,15 @@ def hardtanh_backward(grad: Tensor, input: Tensor, min_val=-1.0, max_val=1.0) ->
     """grad where input lies strictly between the limits, else zero."""
 
 
+def _hardtanh_dtype(operands, named):
+    result, _ = rules.no_bool(operands)
+    if not result.is_signed and min(int(named["min_val"]), int(named["max_val"])) < 0:
+        raise Fact(DTypeError, f"cannot have negative limits for the unsigned type {result.name}")
+    return result, result
+
+
 @elementwise(kernel=lambda x, low, high, inplace: k.minimum(k.maximum(x, low), high), inplace=True, where=FUNCTIONAL,
-             dtype=rules.no_bool,
+             dtype=_hardtanh_dtype,
              vjp={"input": lambda g, _y, x, low, high, inplace: hardtanh_backward(g, x, low, high)},
              samples=[*samples.unary(), S(T(7), -0.5, 0.25)])  # fmt: skip
 def hardtanh(input: Tensor, min_val=-1.0, max_val=1.0, inplace=False) -> Tensor:
@@ -194,7 +201,7 @@ def softsign_backward(grad: Tensor, input: Tensor) -> Tensor:
     """grad times the slope of softsign."""
 
 
-@elementwise(kernel=lambda x: x / (k.abs(x) + 1.0), where=FUNCTIONAL, dtype=rules.int_to_float,
+@elementwise(kernel=lambda x: x / (k.abs(x) + 1.0), where=FUNCTIONAL, dtype=rules.number_to_float,
              vjp={"input": lambda g, _y, x: softsign_backward(g, x)}, samples=samples.unary())  # fmt: skip
 def softsign(input: Tensor) -> Tensor:
     """input / (1 + |input|).

@@ -74,7 +74,7 @@ def logit_backward(grad: Tensor, input: Tensor, eps=None) -> Tensor:
 
 @elementwise(kernel=_logit, dtype=rules.int_to_float, inplace=True, where="mezzo Tensor special",
              vjp={"input": lambda g, _y, x, eps: logit_backward(g, x, eps)},
-             samples=[*samples.unary(0.1, 0.9), S(T(7, low=-0.2, high=1.2), 0.1), S(T(7, low=0.1, high=0.9), eps=1e-6)])  # fmt: skip
+             samples=[*samples.unary(0.1, 0.4), S(T(7, low=-0.2, high=1.2), 0.1), S(T(7, low=0.1, high=0.9), eps=1e-6)])  # fmt: skip
 def logit(input: Tensor, eps=None) -> Tensor:
     """ln(input / (1 - input)), the inverse of sigmoid; eps limits input to [eps, 1 - eps] first.
 
@@ -115,7 +115,7 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0) -> Tensor:
 tanhshrink_backward = slope("tanhshrink_backward", lambda t: t * t, lambda t: t * 2)
 
 
-@elementwise(kernel=lambda x: x - k.tanh(x), dtype=rules.int_to_float, where=FUNCTIONAL,
+@elementwise(kernel=lambda x: x - k.tanh(x), dtype=rules.number_to_float, where=FUNCTIONAL,
              vjp={"input": lambda g, _y, x: tanhshrink_backward(g, tanh(x))}, samples=samples.unary())  # fmt: skip
 def tanhshrink(input: Tensor) -> Tensor:
     """input - tanh(input).

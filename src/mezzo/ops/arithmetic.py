@@ -166,7 +166,7 @@ def signbit(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=lambda x, a, b, value: x + _scaled(a * b, value), dtype=rules.scaled, inplace=True, cast=PROMOTE,
+@elementwise(kernel=lambda x, a, b, value: x + _scaled(a * b, value), dtype=rules.no_bool, inplace=True, cast=PROMOTE,
              vjp={"input": lambda g, _y, _x, _a, _b, value: g,
                   "tensor1": lambda g, _y, _x, _a, b, value: g * b if value == 1 else g * b * value,
                   "tensor2": lambda g, _y, _x, a, _b, value: g * a if value == 1 else g * a * value},
@@ -182,8 +182,8 @@ def addcmul(
     """
 
 
-def _addcdiv_dtype(operands, named):
-    result, _ = rules.scaled(operands, named)
+def _addcdiv_dtype(operands):
+    result, _ = rules.promote(operands)
     if all(have.category <= INTEGER for have, _ in operands):
         raise Fact(
             DTypeError, "integer division with addcdiv is not supported",

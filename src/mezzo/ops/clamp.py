@@ -6,7 +6,6 @@ from numbers import Number
 
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.families.fused import zero
-from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels import ir as k
@@ -41,7 +40,9 @@ def clamp_backward(
 def _clamp_dtype(operands, named):
     if named["min"] is None and named["max"] is None:
         raise Fact(DTypeError, "at least one of 'min' or 'max' must not be None")
-    return rules.no_bool(operands)
+    alone = [b for b in (named["min"], named["max"]) if b is not None]
+    one_tensor = len(alone) == 1 and isinstance(alone[0], Tensor)
+    return rules.promote(operands) if one_tensor else rules.no_bool(operands)
 
 
 def _to_min(g, _y, x, low, high):
@@ -73,32 +74,37 @@ def clamp(
     """
 
 
-@composite(
-    where="mezzo Tensor",
-    inplace=True,
-    samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)],
-)
-def clamp_min(input: Tensor, min) -> Tensor:
+def _one_bound(bound: str):
+    def rule(operands, named):
+        return (
+            rules.promote(operands) if isinstance(named[bound], Tensor) else rules.no_bool(operands)
+        )
+
+    return rule
+
+
+@elementwise(kernel=k.maximum, dtype=_one_bound("min"), inplace=True,
+             vjp={"input": lambda g, _y, x, low: clamp_backward(g, x, low, None),
+                  "min": lambda g, _y, x, low: _to_min(g, None, x, low, None)},
+             samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)])  # fmt: skip
+def clamp_min(input: Tensor, min: Tensor | Number) -> Tensor:
     """input, but at least min.
 
     Shapes: broadcast
     Source: torch.clamp_min
     """
-    return clamp(input, min)
 
 
-@composite(
-    where="mezzo Tensor",
-    inplace=True,
-    samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)],
-)
-def clamp_max(input: Tensor, max) -> Tensor:
+@elementwise(kernel=k.minimum, dtype=_one_bound("max"), inplace=True,
+             vjp={"input": lambda g, _y, x, high: clamp_backward(g, x, None, high),
+                  "max": lambda g, _y, x, high: _to_max(g, None, x, None, high)},
+             samples=[S(T(2, 3), 0.5), S(T(2, 3), T(3)), S(T(3, kind="int"), 1)])  # fmt: skip
+def clamp_max(input: Tensor, max: Tensor | Number) -> Tensor:
     """input, but at most max.
 
     Shapes: broadcast
     Source: torch.clamp_max
     """
-    return clamp(input, None, max)
 
 
 def _winner(g: k.Expr, a: k.Expr, b: k.Expr) -> k.Expr:

@@ -7,7 +7,7 @@ from numbers import Number
 
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.families.fused import slope, zero
-from mezzo.core.record import Cast, composite
+from mezzo.core.record import Cast, Composite, registered
 from mezzo.core.tensor import Tensor
 from mezzo.dtypes import BOOL, FLOAT, INTEGER, float64
 from mezzo.errors import DTypeError, Fact
@@ -52,11 +52,7 @@ def power(a: k.Expr, b) -> k.Expr:
     """a to the power b, an expression or a number."""
     if not isinstance(b, k.Expr) and b in COMMON:
         return _constant_power(a, b)
-    if a.type == "b1":
-        return a | ~k.lift(b, "b1")
-    if not isinstance(a, k.Expr) or a.is_float:
-        return k.pow(a, b)
-    return _integer_power(a, b)
+    return k.pow(a, b) if a.is_float else _integer_power(a, b)
 
 
 def _base(a, b) -> k.Expr:
@@ -65,7 +61,7 @@ def _base(a, b) -> k.Expr:
 
 def _pow_dtype(operands, named):
     exponent = named["exponent"]
-    result = rules.result_type(operands)
+    result, _ = rules.no_bool(operands)
     if result.category <= INTEGER and not isinstance(exponent, Tensor) and exponent < 0:
         raise Fact(
             DTypeError,
@@ -127,7 +123,7 @@ def pow_backward_exponent(
 
 @elementwise(kernel=lambda a, b: power(_base(a, b), b), dtype=_pow_dtype, operators="__pow__ __rpow__", inplace=True,
              cast=FP32, constants={"exponent": COMMON},
-             vjp={"input": lambda g, _y, a, b: pow_backward_base(g, a, b),
+             vjp={"input": lambda g, _y, a, b: pow_backward_base(g, a, b) if isinstance(b, Tensor) or b else zero(g),
                   "exponent": lambda g, y, a, b: pow_backward_exponent(g, y, a, b)},
              samples=[*samples.binary(0.2, 2.0, -2.0, 3.0), S(T(5), 2), S(T(5), 3), S(T(5, low=0.2), 0.5),
                       S(T(5, low=0.2), -1), S(T(5, low=0.2), -0.5), S(T(5, low=0.2), 2.7), S(T(5), 0), S(T(5), 1),
@@ -143,7 +139,22 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """
 
 
-@composite(where="mezzo Tensor", inplace=True, aliases="",
+class FloatPower(Composite):
+    """In place, the base must already have the dtype of the result."""
+
+    def update(self, target: Tensor, args: tuple) -> Tensor:
+        if target.dtype is not float64:
+            text = f"the base given to float_power_ has dtype {target.dtype.name} but the operation's result requires float64"
+            self.fail(
+                Fact(
+                    DTypeError, text, "Convert it with x.double(), or write x = x.float_power(...)."
+                ),
+                args,
+            )
+        return super().update(target, args)
+
+
+@registered(FloatPower)(where="mezzo Tensor", inplace=True, aliases="",
            samples=[S(T(2, 3, low=0.2), T(3), grad=False), S(T(3), 2, grad=False), S(2.5, T(3), grad=False)])  # fmt: skip
 def float_power(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """input to the power exponent, in float64.

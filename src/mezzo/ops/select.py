@@ -80,17 +80,34 @@ def _masked_dtype(operands, named):
                 ShapeError,
                 f"only supports a 0-dimensional value tensor, but got {value.ndim} dimensions",
             )
-        _require_castable(value.dtype, have)
+        if value.dtype.category > have.category and value.dtype.category >= FLOAT:
+            text = f"value of type {value.dtype.name} cannot be converted to {have.name}"
+            raise Fact(DTypeError, text, "Convert the tensor first.")
     return have, have
 
 
-def _require_castable(value: dtypes.dtype, have: dtypes.dtype) -> None:
-    if value.category > have.category and value.category >= FLOAT:
-        raise Fact(
-            DTypeError,
-            f"value of type {value.name} cannot be converted to {have.name}",
-            "Convert the tensor first.",
-        )
+class Filling(Elementwise):
+    """Elementwise operations whose last operand becomes elements as it is: a number must fit the dtype."""
+
+    def run(self, args: tuple) -> Tensor:
+        self._require_fit(args)
+        return super().run(args)
+
+    def update(self, target: Tensor, args: tuple) -> Tensor:
+        self._require_fit(args)
+        return super().update(target, args)
+
+    def _require_fit(self, args: tuple) -> None:
+        have, value = args[0].dtype, args[-1]
+        if have.category != INTEGER or not isinstance(value, (int, float)):
+            return
+        limits = dtypes.iinfo(have)
+        if not min(limits.min, -limits.max) <= value <= limits.max:
+            text = f"value {value} cannot be converted to type {have.name} without overflow"
+            self.fail(Fact(DTypeError, text), args)
+
+
+filling = registered(Filling)
 
 
 def _batch_masked_fill(record, size, args, batched):
@@ -110,7 +127,7 @@ def _batch_fill(record, size, args, batched):
     return value.to(x.dtype).reshape((size,) + (1,) * len(shape)).expand((size, *shape)).clone()
 
 
-@elementwise(kernel=lambda x, mask, value: k.where(mask, k.lift(value, x.type), x), dtype=_masked_dtype, raw=("mask",),
+@filling(kernel=lambda x, mask, value: k.where(mask, k.lift(value, x.type), x), dtype=_masked_dtype, raw=("mask",),
              inplace=True, where="Tensor mezzo", batch=_batch_masked_fill,
              vjp={"input": lambda g, _y, _x, mask, _v: masked_fill(g, mask, 0),
                   "value": lambda g, _y, _x, mask, _v: where(mask, g, 0)},
@@ -136,7 +153,7 @@ def _fill_dtype(operands, named):
     return have, have
 
 
-@elementwise(kernel=lambda x, value: k.lift(value, x.type), dtype=_fill_dtype, inplace=True, where="mezzo", batch=_batch_fill,
+@filling(kernel=lambda x, value: k.lift(value, x.type), dtype=_fill_dtype, inplace=True, where="mezzo", batch=_batch_fill,
              vjp={"input": lambda g, _y, _x, _v: zero(g), "value": lambda g, _y, _x, _v: g},
              samples=[S(T(2, 3), 1.5), S(T(2, 3), T()), S(T(0, 3), 1.0)])  # fmt: skip
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:

@@ -98,19 +98,18 @@ def integers(operands: Sequence[Operand]):
 
 
 def scaled(operands: Sequence[Operand], named: dict):
-    """As promote; a fractional alpha or value needs a floating result."""
+    """As promote; a fractional alpha needs a floating result."""
     result = result_type(operands)
-    for name in ("alpha", "value"):
-        factor = named.get(name, 1)
-        if isinstance(factor, float) and result.category < FLOAT:
-            raise Fact(
-                DTypeError,
-                f"argument {name} must not be a floating point number for integral input tensors, and is {factor}",
-                "Convert the tensors with x.float().",
-            )
+    if isinstance(named["alpha"], float) and result.category < FLOAT:
+        raise Fact(
+            DTypeError,
+            f"argument alpha must not be a floating point number for integral input tensors, and is {named['alpha']}",
+            "Convert the tensors with x.float().",
+        )
     return result, result
 
 
-def wide_float(operands: Sequence[Operand]):
-    """Compute and return in float64."""
-    return dtypes.float64, dtypes.float64
+def number_to_float(operands: Sequence[Operand]):
+    """As int_to_float; bool is refused."""
+    no_bool(operands)
+    return int_to_float(operands)

@@ -20,8 +20,13 @@ def _zero_gradient(input: Tensor) -> Tensor:
     """Zeros in the shape of input: the gradient of what is constant in pieces."""
 
 
-zero = Elementwise(_zero_gradient, name="zero_gradient", where="", kernel=lambda x: const(0, x.type),
-                   vjp={"input": lambda g, _y, _x: zero(g)})  # fmt: skip
+zero = Elementwise(
+    _zero_gradient,
+    name="zero_gradient",
+    where="",
+    kernel=lambda x: const(0, x.type),
+    vjp=none("constant"),
+)
 
 
 def _times_slope(grad: Tensor, input: Tensor) -> Tensor:
