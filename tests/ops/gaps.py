@@ -7,12 +7,7 @@ from __future__ import annotations
 
 # operation -> {dtype: reason}: PyTorch takes the dtype, mezzo refuses it.
 _INTEGER_CONV = "a convolution of integers is a mistake more often than a wish: convert to float"
-_INTEGER_FACTOR = "a factor of 0.5 would be cut to 0 without a word"
 REFUSED: dict[str, dict[str, str]] = {
-    "addcmul": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_FACTOR),
-    "clamp": {"bool": "PyTorch takes tensors and refuses numbers; refused for both"},
-    "clamp_max": {"bool": "PyTorch takes tensors and refuses numbers; refused for both"},
-    "clamp_min": {"bool": "PyTorch takes tensors and refuses numbers; refused for both"},
     "matmul": {"bool": "PyTorch refuses it too, but not where the summed axis is empty"},
     "conv1d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv2d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
@@ -24,10 +19,7 @@ REFUSED: dict[str, dict[str, str]] = {
 
 # operation -> {dtype: reason}: mezzo takes a dtype that PyTorch refuses for more than a missing kernel.
 ACCEPTED: dict[str, dict[str, str]] = {
-    "hardtanh": {"uint8": "limits below zero cut nothing off"},
     "randint_like": {"bool": "numbers other than zero are True"},
-    "tanhshrink": {"bool": "computed as one expression, in the default float"},
-    "threshold": {"uint8": "what does not fit wraps, as everywhere"},
 }
 
 # operation -> reason: strides of the result are not compared with PyTorch's.
@@ -71,9 +63,7 @@ VALUE_DEPENDENT: dict[str, str] = {
 ONCE: dict[str, str] = {}
 
 # operation -> reason: the in-place form is allowed where PyTorch refuses it.
-INPLACE: dict[str, str] = {
-    "float_power": "the result is rounded to the tensor's dtype, as in-place results are elsewhere",
-}
+INPLACE: dict[str, str] = {}
 
 # operation -> reason: the dtype under autocast differs from PyTorch's.
 AUTOCAST: dict[str, str] = {}
