@@ -77,3 +77,75 @@ def test_bad_input(case):
     sample, kind, part = case
     with pytest.raises(kind, match=part):
         attend(*[ours(torch.randn(t.shape)) for t in sample.args], **sample.kwargs)
+
+
+def heads_inside(t: torch.Tensor) -> torch.Tensor:
+    """The same tensor with heads inside positions in memory, as projections leave it."""
+    return t.transpose(1, 2).contiguous().transpose(1, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("mask", ["bool", "float", "broadcast", "per head"])
+def test_masks_of_long_sequences(mask, dtype):
+    torch.manual_seed(2)
+    shapes = [(2, 3, 75, 32), (2, 3, 150, 32), (2, 3, 150, 48)]
+    tensors = [heads_inside(torch.randn(s)).to(dtype) for s in shapes]
+    if mask == "bool":
+        tensors.append(torch.rand(75, 150) > 0.5)
+        tensors[-1][3] = False
+    elif mask == "broadcast":
+        tensors.append(torch.rand(2, 1, 1, 150) > 0.3)
+    a, b = (
+        [t.clone().requires_grad_() if t.dtype != torch.bool else t for t in tensors],
+        [ours(t) for t in tensors],
+    )
+    extra = {"float": (75, 150), "per head": (1, 3, 75, 150)}.get(mask)
+    if extra:
+        bias = torch.randn(extra).to(dtype)
+        a, b = [*a, bias], [*b, ours(bias)]
+    for t in b[:3]:
+        t.requires_grad = True
+    want = torch.nn.functional.scaled_dot_product_attention(*a)
+    got = attend(*b)
+    g = torch.randn(want.shape).to(dtype)
+    want.backward(g)
+    got.backward(ours(g))
+    close(want, got, dtype)
+    for p, q in zip(a[:3], b[:3]):
+        close(p.grad, q.grad, dtype)
+
+
+def test_heads_stay_inside():
+    q = mezzo.rand(2, 64, 4, 32).transpose(1, 2)
+    assert attend(q, q, q).transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_second_derivatives(causal):
+    torch.manual_seed(3)
+    tensors = [torch.randn(2, 40, 16) * 0.5 for _ in range(3)]
+    a = [t.clone().requires_grad_() for t in tensors]
+    b = [ours(t) for t in tensors]
+    for t in b:
+        t.requires_grad = True
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        want = torch.nn.functional.scaled_dot_product_attention(*a, is_causal=causal)
+    first = torch.autograd.grad((want**2).sum(), a, create_graph=True)
+    second = torch.autograd.grad(sum((t**2).sum() for t in first), a)
+    got = attend(*b, is_causal=causal)
+    mine = mezzo.autograd.grad((got * got).sum(), b, create_graph=True)
+    again = mezzo.autograd.grad(
+        (mine[0] * mine[0]).sum() + (mine[1] * mine[1]).sum() + (mine[2] * mine[2]).sum(), b
+    )
+    for p, q in zip(second, again):
+        torch.testing.assert_close(
+            torch.from_numpy(np.array(q.detach().numpy())), p, rtol=1e-3, atol=1e-3
+        )
+
+
+def test_vmap():
+    torch.manual_seed(4)
+    q, k = torch.randn(3, 2, 40, 16), torch.randn(2, 50, 16)
+    got = mezzo.func.vmap(lambda a: attend(a, ours(k), ours(k)))(ours(q))
+    for i in range(3):
+        close(torch.nn.functional.scaled_dot_product_attention(q[i], k, k), got[i], torch.float32)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from mezzo import dtypes
+from mezzo.core.families.attention import fused_attention
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.families.rows import rows
-from mezzo.core.record import composite
+from mezzo.core.record import composite, none
+from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir as k
@@ -15,17 +17,19 @@ from mezzo.kernels.cpu.rows import Rows
 from mezzo.ops.create import arange
 from mezzo.ops.linalg import product
 from mezzo.ops.random import dropout
-from mezzo.ops.shape import reshape, transpose
+from mezzo.ops.shape import expand, reshape, transpose
 from mezzo.ops.softmax import ordered_max, row_frame, softmax_backward
-from mezzo.rules import batching
+from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, truth
 
 _LOWEST = -math.inf
+_FLOATS = (dtypes.float32, dtypes.float64, dtypes.bfloat16, dtypes.float16)
+ROUNDED = 16  # keys below which weights rounded to bfloat16 would be the largest error
 
 
 @elementwise(where="", raw=("row", "column"), kernel=lambda x, row, column, fill: k.where(column <= row, x, fill),
              vjp={"input": lambda g, _y, _x, row, column, fill: hide_after(g, row, column, 0.0)},
-             samples=[S(T(2, 3), T(2, 1, kind="index", high=2), T(3, kind="index", high=3))],
+             samples=[S(T(2, 3), T(2, 1, kind="index", high=2), T(3, kind="index", high=3), only=_FLOATS)],
              reference=lambda x, row, column: x.masked_fill(column > row, _LOWEST))  # fmt: skip
 def hide_after(input: Tensor, row: Tensor, column: Tensor, fill=_LOWEST) -> Tensor:
     """input where column <= row, else fill."""
@@ -33,7 +37,7 @@ def hide_after(input: Tensor, row: Tensor, column: Tensor, fill=_LOWEST) -> Tens
 
 @elementwise(where="", raw=("keep",), kernel=lambda x, keep, fill: k.where(keep, x, fill),
              vjp={"input": lambda g, _y, _x, keep, fill: hide_where_not(g, keep, 0.0)},
-             samples=[S(T(2, 3), truth(2, 3)), S(T(2, 2, 3), truth(2, 3))],
+             samples=[S(T(2, 3), truth(2, 3), only=_FLOATS), S(T(2, 2, 3), truth(2, 3), only=_FLOATS)],
              reference=lambda x, keep: x.masked_fill(~keep, _LOWEST))  # fmt: skip
 def hide_where_not(input: Tensor, keep: Tensor, fill=_LOWEST) -> Tensor:
     """input where keep is true, else fill."""
@@ -47,7 +51,7 @@ def _weights(x: k.Expr) -> Rows:
 
 @rows(kernel=_weights, where="", batch=batching.elementwise,
       vjp={"input": lambda g, y, _x: softmax_backward(g, y, -1)},
-      samples=[S(T(3, 5))], reference=lambda x: x.softmax(-1))  # fmt: skip
+      samples=[S(T(3, 5), only=_FLOATS)], reference=lambda x: x.softmax(-1))  # fmt: skip
 def attention_weights(input: Tensor) -> Tensor:
     """softmax along the last axis; zeros where all of a row is -inf."""
     return row_frame(input, -1, [])
@@ -113,25 +117,107 @@ def _shared_heads(query: Tensor, tensor: Tensor, name: str) -> Tensor:
     return reshape(spread, (*lead[:-1], want, *tail))
 
 
-def _composed(query, key, value, mask, dropout_p, is_causal, scale) -> Tensor:
-    """Attention by whole matrices of scores, in float32 or wider."""
-    low = query.dtype
-    wide = dtypes.float64 if low is dtypes.float64 else dtypes.float32
-    scores = product(query, transpose(key, -2, -1), None, low, wide) * scale
-    if is_causal:
+def _scored(query, key, mask, causal: bool, scale) -> Tensor:
+    """The weights as one matrix per head, in float32 or wider."""
+    wide = dtypes.float64 if query.dtype is dtypes.float64 else dtypes.float32
+    scores = product(query, transpose(key, -2, -1), None, query.dtype, wide) * scale
+    if causal:
         rows_at = arange(query.shape[-2], device=query.device)
-        scores = hide_after(
-            scores, reshape(rows_at, (-1, 1)), arange(key.shape[-2], device=query.device)
-        )
-    elif mask is not None:
-        if mask.dtype is dtypes.bool_:
-            scores = hide_where_not(scores, mask)
-        else:
-            scores = scores + mask
-    weights = attention_weights(scores)
+        columns_at = arange(key.shape[-2], device=query.device)
+        scores = hide_after(scores, reshape(rows_at, (-1, 1)), columns_at)
+    if mask is not None:
+        scores = hide_where_not(scores, mask) if mask.dtype is dtypes.bool_ else scores + mask
+    return attention_weights(scores)
+
+
+def _composed(query, key, value, mask, dropout_p, causal: bool, scale) -> Tensor:
+    """Attention by whole matrices of scores: what the fused kernels do not cover."""
+    weights = _scored(query, key, mask, causal, scale)
     if dropout_p > 0.0:
         weights = dropout(weights, dropout_p)
-    return product(weights, value, None, wide, low)
+    return product(weights, value, None, weights.dtype, query.dtype)
+
+
+def _composed_grad(g, query, key, value, mask, causal: bool, scale):
+    """The gradients by operations that can be differentiated again."""
+    weights = _scored(query, key, mask, causal, scale)
+    wide = weights.dtype
+    d = product(g, transpose(value, -2, -1), None, g.dtype, wide)
+    d = softmax_backward(d, weights, -1) * scale
+    dq = product(d, key, None, wide, query.dtype)
+    dk = product(transpose(d, -2, -1), query, None, wide, key.dtype)
+    return dq, dk, product(transpose(weights, -2, -1), g, None, wide, value.dtype)
+
+
+def _fused_vjp(g, y, query, key, value, mask, causal, scale):
+    g = g[0]
+    if STATE.grad:  # a second derivative may follow
+        return (*_composed_grad(g, query, key, value, mask, causal, scale), None)
+    g = g if g.layout.strides[-1] == 1 else g.contiguous()
+    turned = None if mask is None else transpose(mask, -2, -1).contiguous()
+    return (*attend_grad(g, query, key, value, turned, *y, causal, scale), None)
+
+
+def _batch_heads(record, size, args, batched):
+    """The batch becomes the first of the leading axes."""
+    full = batching.every(args, batched, size, record.operands)
+    rank = max(
+        full[i].ndim for i in record.operands if full[i] is not None and record.names[i] != "lse"
+    )
+    for i in record.operands:
+        want = rank - (record.names[i] == "lse")
+        while full[i] is not None and full[i].ndim < want:
+            full[i] = full[i].unsqueeze(1)
+    return record.apply(tuple(full))
+
+
+@fused_attention(
+    back=False, where="", batch=_batch_heads, no_gradient_outputs=(1,), vjp=_fused_vjp, samples=[]
+)
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal, scale):
+    """Attention without matrices of scores, and the logarithm of each row's sum (float32)."""
+
+
+@fused_attention(back=True, where="", batch=_batch_heads, samples=[],
+                 vjp=none("made only where no further derivative is asked for"))  # fmt: skip
+def attend_grad(
+    g: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    out: Tensor,
+    lse: Tensor,
+    causal,
+    scale,
+):
+    """The gradients of attend by query, key and value; mask: transposed."""
+
+
+def _fusable(query, key, value, mask, dropout_p) -> bool:
+    """True for what the fused kernels cover."""
+    if (
+        dropout_p > 0.0
+        or query.dtype is dtypes.float64
+        or 0 in (*query.shape, *key.shape, *value.shape)
+    ):
+        return False
+    if query.dtype is dtypes.bfloat16 and key.shape[-2] < ROUNDED:
+        return False
+    if mask is None:
+        return True
+    lead = shapes.broadcast([tuple(t.shape[:-2]) for t in (query, key, value)])
+    fits = mask.ndim - 2 <= len(lead) and all(
+        m in (1, n) for m, n in zip(mask.shape[-3::-1], lead[::-1])
+    )
+    return fits and not (STATE.grad and mask.requires_grad)
+
+
+def _mask_rows(mask: Tensor, queries: int, keys: int) -> Tensor:
+    """The mask with both its last axes whole, the last contiguous."""
+    lead = tuple(mask.shape[:-2]) if mask.ndim > 2 else ()
+    mask = expand(mask, (*lead, queries, keys))
+    return mask if mask.layout.strides[-1] == 1 else mask.contiguous()
 
 
 @composite(where="nn.functional", cast="low", samples=[
@@ -155,5 +241,9 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
         raise Fact(ArgumentValueError, f"dropout_p is {dropout_p}; it must lie between 0 and 1")
     if enable_gqa:
         key, value = _shared_heads(query, key, "key"), _shared_heads(query, value, "value")
-    scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scale = float(1.0 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    if _fusable(query, key, value, attn_mask, dropout_p):
+        if attn_mask is not None:
+            attn_mask = _mask_rows(attn_mask, query.shape[-2], key.shape[-2])
+        return attend(query, key, value, attn_mask, bool(is_causal), scale)[0]
     return _composed(query, key, value, attn_mask, dropout_p, is_causal, scale)

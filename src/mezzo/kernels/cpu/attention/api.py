@@ -1,0 +1,66 @@
+"""Plans of fused attention."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+
+from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.attention.backward import backward
+from mezzo.kernels.cpu.attention.block import (
+    MATRICES,
+    WORDS,
+    Matrix,
+    Sizes,
+    backward_words,
+    forward_words,
+)
+from mezzo.kernels.cpu.attention.forward import forward
+from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
+from mezzo.kernels.cpu.contract.writer import Program
+
+SERIAL_WORK = 1 << 17  # multiply-adds below which the pool is not worth waking
+
+
+class Plan:
+    """address: the native entry; block: its first argument; workspace_bytes: the second's size."""
+
+    __slots__ = ("_words", "address", "block", "workspace_bytes")
+
+    def __init__(self, address: int, words: list[int], workspace_bytes: int):
+        self.address, self.workspace_bytes = address, workspace_bytes
+        self._words = (ctypes.c_int64 * len(words))(*words)
+        self.block = ctypes.addressof(self._words)
+
+
+@functools.cache
+def _kernel(storage: str, mask: str | None, back: bool) -> tuple[Scheme, int]:
+    chosen = scheme(storage, storage, storage, storage, None)
+    program = Program()
+    (backward if back else forward)(program, chosen, mask)
+    return chosen, jit.load(program.text()).address("kernel")
+
+
+def plan(
+    storage: str, mask: str | None, sizes: Sizes, matrices: dict[str, Matrix], *, causal: bool, scale: float,
+    threads: int, back: bool = False,
+) -> Plan:  # fmt: skip
+    """The plan for stored type, mask type (b8, a float, or None) and how every tensor lies."""
+    chosen, address = _kernel(storage, mask, back)
+    found = backward_words(chosen, sizes) if back else forward_words(chosen, sizes, threads)
+    work = sizes.heads * sizes.queries * sizes.keys * (sizes.features + sizes.outputs)
+    serial = threads <= 1 or work < SERIAL_WORK or found["units"] < 2
+    found |= {
+        "serial": int(serial), "queries": sizes.queries, "keys": sizes.keys, "features": sizes.features,
+        "outputs": sizes.outputs, "causal": int(causal), "scale": struct.unpack("=q", struct.pack("=d", scale))[0],
+    }  # fmt: skip
+    for name in MATRICES:
+        have = matrices.get(name, Matrix(0, 0, 0))
+        found |= {
+            f"{name}_row": have.row,
+            f"{name}_column": have.column,
+            f"{name}_heads": have.heads,
+        }
+    words = [found.get(name, 0) for name in WORDS]
+    return Plan(address, words, found["lane_bytes"] * (1 if serial else threads))
