@@ -32,6 +32,10 @@ class ZeroDivisorError(MezzoError, RuntimeError, ZeroDivisionError):
     """Integers were divided by zero (PyTorch raises RuntimeError: ZeroDivisionError)."""
 
 
+class LinAlgError(MezzoError, RuntimeError):
+    """A matrix has no inverse, no such factor, or an iteration did not converge."""
+
+
 class DeviceError(MezzoError, RuntimeError):
     """A device is unknown, absent, or mixed with another one."""
 

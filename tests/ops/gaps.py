@@ -24,6 +24,7 @@ ACCEPTED: dict[str, dict[str, str]] = {
 
 # operation -> reason: strides of the result are not compared with PyTorch's.
 STRIDES: dict[str, str] = {
+    **dict.fromkeys(("inv", "inverse", "solve"), "PyTorch keeps LAPACK's column order; mezzo's results are row-major"),
     "argwhere": "PyTorch's are those of its kernel's scratch memory",
     "nonzero": "PyTorch's are those of its kernel's scratch memory",
 }
@@ -38,6 +39,7 @@ ROUNDED: dict[str, str] = {
 
 # operation -> reason: the result depends on how the inputs lie in memory, by its meaning.
 MEMORY: dict[str, str] = {
+    **dict.fromkeys(("inv", "inverse", "solve"), "a matrix expanded from one row has no inverse"),
     "as_strided": "reads the memory, not the elements",
     "strided_view": "reads the memory, not the elements",
     "view": "exists only where the memory allows it",
