@@ -72,6 +72,8 @@ def function(name: str, value: object) -> str:
     if isinstance(value, Record):
         out = ", out: Any = ..." if "*" in parameters(value) else ", *, out: Any = ..."
         listed = parameters(value)
+        if "out" in value.names:
+            return f"def {name}({listed}) -> {result(value)}: ..."
         return f"def {name}({listed}{out if listed else '*, out: Any = ...'}) -> {result(value)}: ..."
     return f"def {name}(*args: Any, **kwargs: Any) -> Any: ..."
 

@@ -55,7 +55,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p=2.0, eps=1e-6, keepdim=False) ->
     where="nn.functional",
     samples=[S(T(3, 5)), S(T(2, 3, 4), 1.0, -1), S(T(3), 2.0, 0), S(T(3, 5), 3.0)],
 )
-def normalize(input: Tensor, p=2.0, dim=1, eps=1e-12, out=None) -> Tensor:
+def normalize(input: Tensor, p=2.0, dim=1, eps=1e-12) -> Tensor:
     """Vectors along an axis divided by their p-norm.
 
     Math:   x / max(|x|_p, eps)
