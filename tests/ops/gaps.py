@@ -84,6 +84,10 @@ SIGNATURES: dict[str, str] = dict.fromkeys(
 
 # family or operation -> where its records are tested instead: they take no single call that PyTorch has too.
 ELSEWHERE: dict[str, str] = {
+    "complex": "complex tensors: tests/unit/test_user_values.py",
+    "imag": "complex tensors: tests/unit/test_user_values.py",
+    "view_as_complex": "complex tensors: tests/unit/test_user_values.py",
+    "view_as_real": "complex tensors: tests/unit/test_user_values.py",
     "multi": "optimizers and GradScaler against PyTorch's, in tests/unit",
     "move": "test_meta_has_the_layout_of_real_results moves every operation's inputs",
     "blend": "test_running_statistics",

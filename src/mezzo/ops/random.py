@@ -10,7 +10,13 @@ from mezzo import devices, dtypes
 from mezzo.core.families.random import DEFAULT, Generator, random
 from mezzo.core.record import composite, update
 from mezzo.core.tensor import Tensor, tensor_method
-from mezzo.errors import ArgumentValueError, Fact, ImpossibleValueError, UnsupportedDTypeError
+from mezzo.errors import (
+    ArgumentValueError,
+    DTypeError,
+    Fact,
+    ImpossibleValueError,
+    UnsupportedDTypeError,
+)
 from mezzo.kernels import ir as k
 from mezzo.ops.copy import copy
 from mezzo.ops.create import from_array, shape_of
