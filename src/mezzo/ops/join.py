@@ -11,7 +11,14 @@ from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.joins import join
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError, ArgumentValueError, DimensionError, DTypeError, Fact, ShapeError
+from mezzo.errors import (
+    ArgumentTypeError,
+    ArgumentValueError,
+    DimensionError,
+    DTypeError,
+    Fact,
+    ShapeError,
+)
 from mezzo.ops.shape import reshape, select, slice_dim, unsqueeze
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, index
