@@ -53,7 +53,11 @@ def test_reads_and_their_gradients(index):
 @pytest.mark.parametrize("index", INDICES, ids=lambda i: repr(i).replace("\n", "")[:50])
 def test_writes_and_their_gradients(index):
     shape = tuple(torch.tensor(X)[of(torch, index)].shape)
-    for value in (2.5, RNG.standard_normal(shape).astype("float32"), RNG.standard_normal((1, 1)).astype("float32")):
+    for value in (
+        2.5,
+        RNG.standard_normal(shape).astype("float32"),
+        RNG.standard_normal((1, 1)).astype("float32"),
+    ):
         theirs, ours = torch.tensor(X), mezzo.tensor(X)
         is_array = isinstance(value, np.ndarray)
         try:
@@ -63,7 +67,10 @@ def test_writes_and_their_gradients(index):
         ours[of(mezzo, index)] = mezzo.tensor(value) if is_array else value
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     grads = []
-    value, weight = RNG.standard_normal(shape).astype("float32"), RNG.standard_normal(X.shape).astype("float32")
+    value, weight = (
+        RNG.standard_normal(shape).astype("float32"),
+        RNG.standard_normal(X.shape).astype("float32"),
+    )
     for library in (torch, mezzo):
         x, v = library.tensor(X, requires_grad=True), library.tensor(value, requires_grad=True)
         y = x * 2
@@ -101,7 +108,9 @@ def test_a_bad_write_touches_nothing_outside(index):
 def test_the_error_names_index_axis_and_size():
     x = mezzo.zeros(3, 4)
     for read in (lambda: x[:, mezzo.tensor([1, 4])], lambda: x.index_select(1, mezzo.tensor([4]))):
-        with pytest.raises(IndexError, match="index 4 is out of bounds for dimension 1 with size 4"):
+        with pytest.raises(
+            IndexError, match="index 4 is out of bounds for dimension 1 with size 4"
+        ):
             read()
     with pytest.raises(IndexError, match="with size 0"):
         mezzo.zeros(0, 3)[mezzo.tensor([0])]
@@ -118,7 +127,9 @@ def test_values_that_do_not_fit():
 
 
 @pytest.mark.parametrize("size", [1, 3, 16, 17, 33, 100])
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int16", "float32", "float64", "complex64", "complex128"]
+)
 def test_every_width_goes_through_rows_and_elements(size, dtype):
     x = (RNG.standard_normal((40, size)) * 50).astype(dtype)
     rows, columns = RNG.integers(-40, 40, 25), RNG.integers(0, size, 37)
@@ -127,10 +138,14 @@ def test_every_width_goes_through_rows_and_elements(size, dtype):
     np.testing.assert_array_equal(t[:, mezzo.tensor(columns)].numpy(), x[:, columns])
     np.testing.assert_array_equal(t.t()[mezzo.tensor(columns)].numpy(), x.T[columns])
     index = RNG.integers(0, 40, (60, size))
-    np.testing.assert_array_equal(t.gather(0, mezzo.tensor(index)).numpy(), np.take_along_axis(x, index, 0))
+    np.testing.assert_array_equal(
+        t.gather(0, mezzo.tensor(index)).numpy(), np.take_along_axis(x, index, 0)
+    )
 
 
-@pytest.mark.parametrize("shape, count", [((1000, 3), 70000), ((50, 300), 4000), ((9,), 100000), ((2000, 64), 3000)])
+@pytest.mark.parametrize(
+    "shape, count", [((1000, 3), 70000), ((50, 300), 4000), ((9,), 100000), ((2000, 64), 3000)]
+)
 def test_sums_by_index_are_those_of_numpy_and_the_same_on_any_number_of_threads(shape, count):
     index = RNG.integers(0, shape[0], count)
     source = RNG.standard_normal((count, *shape[1:])).astype("float32")
@@ -141,7 +156,9 @@ def test_sums_by_index_are_those_of_numpy_and_the_same_on_any_number_of_threads(
     try:
         for threads in (1, 2):
             mezzo.set_num_threads(threads)
-            found.append(mezzo.zeros(*shape).index_add(0, mezzo.tensor(index), mezzo.tensor(source)).numpy())
+            found.append(
+                mezzo.zeros(*shape).index_add(0, mezzo.tensor(index), mezzo.tensor(source)).numpy()
+            )
     finally:
         mezzo.set_num_threads(before)
     np.testing.assert_allclose(found[0], expected, 1e-3, 1e-3)
@@ -150,7 +167,9 @@ def test_sums_by_index_are_those_of_numpy_and_the_same_on_any_number_of_threads(
 
 def test_half_precision_sums_round_once():
     ones = mezzo.ones(4096, dtype=mezzo.bfloat16)
-    total = mezzo.zeros(1, dtype=mezzo.bfloat16).index_add(0, mezzo.zeros(4096, dtype=mezzo.int64), ones)
+    total = mezzo.zeros(1, dtype=mezzo.bfloat16).index_add(
+        0, mezzo.zeros(4096, dtype=mezzo.int64), ones
+    )
     assert total.item() == 4096
 
 

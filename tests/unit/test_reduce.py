@@ -29,10 +29,18 @@ def test_every_length_along_and_across(rows, dtype):
             for dim in (0, 1):
                 for name in ("sum", "amax", "argmin", "any"):
                     found, expected = getattr(ours, name)(dim), getattr(theirs, name)(dim)
-                    np.testing.assert_allclose(found.numpy(), expected.numpy(), 1e-5, 1e-4, err_msg=f"{name} {x.shape} {dim}")
+                    np.testing.assert_allclose(
+                        found.numpy(),
+                        expected.numpy(),
+                        1e-5,
+                        1e-4,
+                        err_msg=f"{name} {x.shape} {dim}",
+                    )
 
 
-@pytest.mark.parametrize("shape", [(1000003,), (1009, 1013), (299993, 10), (3, 5, 99991), (17, 65537), (200001, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1000003,), (1009, 1013), (299993, 10), (3, 5, 99991), (17, 65537), (200001, 3)]
+)
 def test_long_reductions_in_uneven_parts(shape):
     x = RNG.standard_normal(shape).astype("float32")
     ours, theirs = pair(x)
@@ -40,7 +48,13 @@ def test_long_reductions_in_uneven_parts(shape):
     for name, dim in itertools.product(("sum", "var", "amax", "argmax", "argmin", "any"), dims):
         args = () if dim is None else (dim,)
         found, expected = getattr(ours, name)(*args), getattr(theirs.double(), name)(*args)
-        np.testing.assert_allclose(found.numpy(), expected.numpy(), 2e-5, 2e-2 if name == "sum" else 1e-6, err_msg=f"{name} {dim}")
+        np.testing.assert_allclose(
+            found.numpy(),
+            expected.numpy(),
+            2e-5,
+            2e-2 if name == "sum" else 1e-6,
+            err_msg=f"{name} {dim}",
+        )
     assert ours.t().argmax().item() == theirs.t().argmax().item() if len(shape) == 2 else True
 
 
@@ -85,7 +99,9 @@ def test_scans_of_every_length(length):
         ours, theirs = pair(x)
         for name in ("cumsum", "cumprod", "logcumsumexp"):
             found, expected = getattr(ours, name)(dim), getattr(theirs.double(), name)(dim)
-            np.testing.assert_allclose(found.numpy(), expected.numpy(), 1e-5, 1e-5, err_msg=f"{name} {shape}")
+            np.testing.assert_allclose(
+                found.numpy(), expected.numpy(), 1e-5, 1e-5, err_msg=f"{name} {shape}"
+            )
         found, expected = ours.cummax(dim), theirs.cummax(dim)
         np.testing.assert_array_equal(found.indices.numpy(), expected.indices.numpy())
 
@@ -100,7 +116,9 @@ def test_running_products_have_exact_gradients_at_zero():
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.int64, np.complex128])
-@pytest.mark.parametrize("shape", [(5, 7), (16, 16), (17, 33), (64, 100), (3, 20, 40), (2, 5, 40, 17), (100, 3)])
+@pytest.mark.parametrize(
+    "shape", [(5, 7), (16, 16), (17, 33), (64, 100), (3, 20, 40), (2, 5, 40, 17), (100, 3)]
+)
 def test_transposed_copies(shape, dtype):
     x = (RNG.standard_normal(shape) * 50).astype(dtype)
     for order in itertools.permutations(range(len(shape))):

@@ -34,11 +34,16 @@ def movedim(input: Tensor, source, destination) -> Tensor:
     Source: torch.movedim
     """
     rank = input.ndim
-    start, to = shapes.axes(_as_dims(source), rank, "source"), shapes.axes(_as_dims(destination), rank, "destination")
+    start, to = (
+        shapes.axes(_as_dims(source), rank, "source"),
+        shapes.axes(_as_dims(destination), rank, "destination"),
+    )
     if not start and rank:
         return input
     if len(start) != len(to):
-        raise Fact(ShapeError, f"source {source} and destination {destination} must name as many axes")
+        raise Fact(
+            ShapeError, f"source {source} and destination {destination} must name as many axes"
+        )
     rest = iter(i for i in range(rank) if i not in start)
     moved = dict(zip(to, start))
     return permute(input, tuple(moved[i] if i in moved else next(rest) for i in range(rank)))
@@ -52,7 +57,11 @@ def t(input: Tensor) -> Tensor:
     Source: torch.t
     """
     if input.ndim > 2:
-        raise Fact(ShapeError, f"expects a tensor with <= 2 dimensions, but self is {input.ndim}D", "Use x.mT.")
+        raise Fact(
+            ShapeError,
+            f"expects a tensor with <= 2 dimensions, but self is {input.ndim}D",
+            "Use x.mT.",
+        )
     return input if input.ndim < 2 else transpose(input, 0, 1)
 
 
@@ -71,7 +80,9 @@ def adjoint(input: Tensor) -> Tensor:
 def _matrix_transpose(self: Tensor) -> Tensor:
     """The last two axes exchanged."""
     if self.ndim < 2:
-        raise ShapeError(f"mT: tensor.mT needs at least 2 axes, and the tensor has {self.ndim}. Use unsqueeze() first.")
+        raise ShapeError(
+            f"mT: tensor.mT needs at least 2 axes, and the tensor has {self.ndim}. Use unsqueeze() first."
+        )
     return transpose(self, -2, -1)
 
 
@@ -83,7 +94,9 @@ def _reversed_axes(self: Tensor) -> Tensor:
 def _hermitian(self: Tensor) -> Tensor:
     """A matrix transposed."""
     if self.ndim not in (0, 2):
-        raise ShapeError(f"H: tensor.H is for matrices, and the tensor has {self.ndim} axes. Use x.mH for batches.")
+        raise ShapeError(
+            f"H: tensor.H is for matrices, and the tensor has {self.ndim} axes. Use x.mH for batches."
+        )
     return t(self)
 
 
@@ -103,12 +116,17 @@ def flatten(input: Tensor, start_dim=0, end_dim=-1) -> Tensor:
     """
     if not input.ndim:
         return reshape(input, (1,))
-    a, b = shapes.axis(start_dim, input.ndim, "start_dim"), shapes.axis(end_dim, input.ndim, "end_dim")
+    a, b = (
+        shapes.axis(start_dim, input.ndim, "start_dim"),
+        shapes.axis(end_dim, input.ndim, "end_dim"),
+    )
     if a > b:
         raise Fact(ShapeError, f"start_dim {start_dim} cannot come after end_dim {end_dim}")
     if a == b:
         return input
-    return reshape(input, (*input.shape[:a], shapes.numel(input.shape[a : b + 1]), *input.shape[b + 1 :]))
+    return reshape(
+        input, (*input.shape[:a], shapes.numel(input.shape[a : b + 1]), *input.shape[b + 1 :])
+    )
 
 
 @composite(samples=[S(T(2, 6), 1, (2, 3)), S(T(6, 2), 0, (-1, 2))])
@@ -123,7 +141,10 @@ def unflatten(input: Tensor, dim, sizes) -> Tensor:
     if not sizes:
         raise Fact(ShapeError, "sizes must not be empty")
     if -1 not in sizes and shapes.numel(sizes) != input.shape[axis]:
-        raise Fact(ShapeError, f"sizes {list(sizes)} don't multiply up to the size of dim {axis} ({input.shape[axis]})")
+        raise Fact(
+            ShapeError,
+            f"sizes {list(sizes)} don't multiply up to the size of dim {axis} ({input.shape[axis]})",
+        )
     inner = shapes.infer(sizes, input.shape[axis])
     return view_shape(input, (*input.shape[:axis], *inner, *input.shape[axis + 1 :]))
 
@@ -167,19 +188,25 @@ class Reinterpret(Primitive):
         shape, strides = list(have.shape), list(have.strides)
         if old != new:
             if not shape:
-                raise ShapeError(f"view: a 0-d tensor of {have.dtype.name} cannot become {dtype.name}: the sizes differ.")
+                raise ShapeError(
+                    f"view: a 0-d tensor of {have.dtype.name} cannot become {dtype.name}: the sizes differ."
+                )
             if strides[-1] != 1 or (shape[-1] * old) % new or (have.numel and (input.ptr % new)):
                 raise ShapeError(
                     f"view: the last axis ({shape[-1]} elements of {old} bytes, stride {strides[-1]}) cannot be read as "
                     f"{dtype.name} ({new} bytes). Call contiguous() first."
                 )
             if any(s * old % new for s in strides[:-1]):
-                raise ShapeError(f"view: the strides {have.strides} of {have.dtype.name} do not divide into {dtype.name}.")
+                raise ShapeError(
+                    f"view: the strides {have.strides} of {have.dtype.name} do not divide into {dtype.name}."
+                )
             shape[-1] = shape[-1] * old // new
             strides = [s * old // new for s in strides[:-1]] + [1]
         out = raw_view(input, layout(shape, strides, dtype, have.device))
         step, base = (self, args[1:]), input.base
-        out.base = tape.View(input, (step,)) if base is None else tape.View(base.root, (*base.chain, step))
+        out.base = (
+            tape.View(input, (step,)) if base is None else tape.View(base.root, (*base.chain, step))
+        )
         return out
 
 
@@ -236,7 +263,11 @@ def broadcast_tensors(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(expand(x, shape) for x in tensors)
 
 
-@composite(where="mezzo", varargs="shapes_", samples=[S((2, 1), (3,)), S((4, 1, 3), (1, 2, 1), (3,)), S((0,), (1,))])
+@composite(
+    where="mezzo",
+    varargs="shapes_",
+    samples=[S((2, 1), (3,)), S((4, 1, 3), (1, 2, 1), (3,)), S((0,), (1,))],
+)
 def broadcast_shapes(shapes_) -> Size:
     """The shape that tensors of the given shapes broadcast to.
 
@@ -333,7 +364,9 @@ def roll(input: Tensor, shifts, dims=None) -> Tensor:
         return reshape(roll(reshape(input, (-1,)), shifts, 0), tuple(input.shape))
     shifts, dims = _as_dims(shifts), _as_dims(dims)
     if len(shifts) != len(dims):
-        raise Fact(ShapeError, f"shifts and dims must align: {len(shifts)} shifts and {len(dims)} dims")
+        raise Fact(
+            ShapeError, f"shifts and dims must align: {len(shifts)} shifts and {len(dims)} dims"
+        )
     if not input.layout.numel:
         return clone(input)
     rolled = None
@@ -341,11 +374,17 @@ def roll(input: Tensor, shifts, dims=None) -> Tensor:
         source = input if rolled is None else rolled
         n = source.shape[shapes.axis(dim, source.ndim)]
         cut = -shift % n
-        rolled = clone(source) if not cut else cat((source.narrow(dim, cut, n - cut), source.narrow(dim, 0, cut)), dim)
+        rolled = (
+            clone(source)
+            if not cut
+            else cat((source.narrow(dim, cut, n - cut), source.narrow(dim, 0, cut)), dim)
+        )
     return rolled
 
 
-@composite(samples=[S(T(2, 3)), S(T(2, 3), 2), S(T(2, 3), -1), S(T(2, 3, 4), 1, (1, 2)), S(T(2, 3), 0)])
+@composite(
+    samples=[S(T(2, 3)), S(T(2, 3), 2), S(T(2, 3), -1), S(T(2, 3, 4), 1, (1, 2)), S(T(2, 3), 0)]
+)
 def rot90(input: Tensor, k=1, dims=(0, 1)) -> Tensor:
     """The plane of two axes turned k times by 90 degrees.
 

@@ -43,10 +43,24 @@ def diagonal(input: Tensor, offset=0, dim1=0, dim2=1) -> Tensor:
         start = -offset * input.strides[a] if length else 0
     rest = [i for i in range(input.ndim) if i not in (a, b)]
     step = input.strides[a] + input.strides[b]
-    return (*(input.shape[i] for i in rest), length), (*(input.strides[i] for i in rest), step), start
+    return (
+        (*(input.shape[i] for i in rest), length),
+        (*(input.strides[i] for i in rest), step),
+        start,
+    )
 
 
-@composite(samples=[S(T(3)), S(T(2, 3)), S(T(2), 1), S(T(2), -1, 0, 1), S(T(2, 3), -1, 0, 2), S(T(2, 3), 1, -2, -1), S(T(2, 3), 0, 0, 1)])
+@composite(
+    samples=[
+        S(T(3)),
+        S(T(2, 3)),
+        S(T(2), 1),
+        S(T(2), -1, 0, 1),
+        S(T(2, 3), -1, 0, 2),
+        S(T(2, 3), 1, -2, -1),
+        S(T(2, 3), 0, 0, 1),
+    ]
+)
 def diag_embed(input: Tensor, offset=0, dim1=-2, dim2=-1) -> Tensor:
     """Matrices of zeros with the last axis of input on a diagonal.
 
@@ -63,7 +77,10 @@ def diag_embed(input: Tensor, offset=0, dim1=-2, dim2=-1) -> Tensor:
     return scatter_view(zeros_of(input, shape), input, ((diagonal, (offset, a, b)),))
 
 
-@composite(samples=[S(T(3)), S(T(3, 4)), S(T(3), 1), S(T(3, 4), -1)], errors=[(S(T(2, 3, 4)), ShapeError, "matrix or a vector")])
+@composite(
+    samples=[S(T(3)), S(T(3, 4)), S(T(3), 1), S(T(3, 4), -1)],
+    errors=[(S(T(2, 3, 4)), ShapeError, "matrix or a vector")],
+)
 def diag(input: Tensor, diagonal=0) -> Tensor:
     """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector.
 
@@ -73,7 +90,11 @@ def diag(input: Tensor, diagonal=0) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
-        raise Fact(ShapeError, f"expects a matrix or a vector, got {input.ndim} axes", "Use diagonal() for batches.")
+        raise Fact(
+            ShapeError,
+            f"expects a matrix or a vector, got {input.ndim} axes",
+            "Use diagonal() for batches.",
+        )
     return clone(input.diagonal(diagonal), memory_format="contiguous")
 
 
@@ -189,7 +210,9 @@ def unfold(input: Tensor, dimension, size, step) -> Tensor:
     axis = shapes.axis(dimension, input.ndim)
     n, stride = (input.shape[axis], input.strides[axis]) if input.ndim else (1, 1)
     if not 0 <= size <= n:
-        raise Fact(ShapeError, f"maximum size for tensor at dimension {axis} is {n} but size is {size}")
+        raise Fact(
+            ShapeError, f"maximum size for tensor at dimension {axis} is {n} but size is {size}"
+        )
     if step <= 0:
         raise Fact(ShapeError, f"step is {step} but must be > 0")
     shape, strides = list(input.shape), list(input.strides)

@@ -100,7 +100,11 @@ def min_along(input: Tensor, dim, keepdim) -> tuple[Tensor, Tensor]:
 
 def _one_axis(dim) -> int:
     if isinstance(dim, (tuple, list)):
-        raise Fact(DimensionError, f"dim is {dim!r}; indices are found along one axis", "Use amax or amin for several.")
+        raise Fact(
+            DimensionError,
+            f"dim is {dim!r}; indices are found along one axis",
+            "Use amax or amin for several.",
+        )
     return dim
 
 

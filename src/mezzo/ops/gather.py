@@ -16,7 +16,13 @@ from mezzo.rules import access, batching, shapes
 from mezzo.rules.samples import S, T, index
 
 
-@composite(samples=[S(T(3, 4), index(3, 1, below=4), 1), S(T(3, 4), index(1, 4, below=3), 0), S(T(3, 4), index(5, below=12))])
+@composite(
+    samples=[
+        S(T(3, 4), index(3, 1, below=4), 1),
+        S(T(3, 4), index(1, 4, below=3), 0),
+        S(T(3, 4), index(5, below=12)),
+    ]
+)
 def take_along_dim(input: Tensor, indices: Tensor, dim=None) -> Tensor:
     """gather with indices broadcast against input; without dim on the flattened tensor.
 
@@ -25,11 +31,16 @@ def take_along_dim(input: Tensor, indices: Tensor, dim=None) -> Tensor:
     if dim is None:
         return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
     if input.ndim != indices.ndim:
-        raise Fact(ShapeError, f"input and indices should have the same number of dimensions: {input.ndim} and {indices.ndim}")
+        raise Fact(
+            ShapeError,
+            f"input and indices should have the same number of dimensions: {input.ndim} and {indices.ndim}",
+        )
     axis = shapes.axis(dim, input.ndim)
     have = [(*t.shape[:axis], 1, *t.shape[axis + 1 :]) for t in (input, indices)]
     common = shapes.broadcast(have)
-    wide = [expand(t, (*common[:axis], t.shape[axis], *common[axis + 1 :])) for t in (input, indices)]
+    wide = [
+        expand(t, (*common[:axis], t.shape[axis], *common[axis + 1 :])) for t in (input, indices)
+    ]
     return gather(wide[0], axis, wide[1])
 
 
@@ -43,7 +54,11 @@ def index_select(input: Tensor, dim, index: Tensor) -> Tensor:
     Source: torch.index_select
     """
     if index.ndim > 1:
-        raise Fact(OutOfRangeError, f"index is supposed to be a vector, got {index.ndim} axes", "Use x[index].")
+        raise Fact(
+            OutOfRangeError,
+            f"index is supposed to be a vector, got {index.ndim} axes",
+            "Use x[index].",
+        )
     axis = shapes.axis(dim, input.ndim)
     if index.ndim == 1 and input.ndim:
         return pick_at(input, (axis,), (index,), axis, False)
@@ -65,10 +80,22 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 def _row_gradient(g, _y, _w, input, padding_idx, by_frequency):
     rows = zeros_of(g, _w.shape)
     if by_frequency:
-        count = put_at(g.new_zeros((_w.shape[0],)), (0,), (input,), g.new_ones(tuple(input.shape)), 0, False, "add")
+        count = put_at(
+            g.new_zeros((_w.shape[0],)),
+            (0,),
+            (input,),
+            g.new_ones(tuple(input.shape)),
+            0,
+            False,
+            "add",
+        )
         g = g / unsqueeze(pick_at(count, (0,), (input,), 0, False), -1)
     rows = put_at(rows, (0,), (input,), g, 0, False, "add")
-    return rows if padding_idx is None else put_at(rows, (0,), (arange(padding_idx, padding_idx + 1),), 0, 0, False, "set")
+    return (
+        rows
+        if padding_idx is None
+        else put_at(rows, (0,), (arange(padding_idx, padding_idx + 1),), 0, 0, False, "set")
+    )
 
 
 def _rows_batched(record, size, args, batched):
@@ -104,13 +131,18 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None, max_norm=None, no
     Source: torch.nn.functional.embedding
     """
     if not isinstance(input, Tensor):
-        raise Fact(ArgumentTypeError, f"argument 1 (input) is {type(input).__name__}; it must be a Tensor of indices")
+        raise Fact(
+            ArgumentTypeError,
+            f"argument 1 (input) is {type(input).__name__}; it must be a Tensor of indices",
+        )
     if weight.ndim != 2:
         raise Fact(ShapeError, f"weight must be 2-D, got {weight.ndim} axes")
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
-            raise Fact(OutOfRangeError, f"padding_idx {padding_idx} must be within num_embeddings ({rows})")
+            raise Fact(
+                OutOfRangeError, f"padding_idx {padding_idx} must be within num_embeddings ({rows})"
+            )
         padding_idx %= rows
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
@@ -122,10 +154,15 @@ def _renormalise(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
     table, used = weight.detach()._array(), np.unique(input._array())
     rows = table[used].astype(np.float64)
     norms = np.linalg.norm(rows, ord=norm_type, axis=1, keepdims=True)
-    table[used] = np.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows).astype(table.dtype)
+    table[used] = np.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows).astype(
+        table.dtype
+    )
 
 
-@composite(where="nn.functional", samples=[S(index(4, below=3), 3, grad=False), S(index(2, 2, below=3), 5, grad=False)])
+@composite(
+    where="nn.functional",
+    samples=[S(index(4, below=3), 3, grad=False), S(index(2, 2, below=3), 5, grad=False)],
+)
 def one_hot(input: Tensor, num_classes=-1) -> Tensor:
     """A one at each index, zeros elsewhere.
 
@@ -134,10 +171,18 @@ def one_hot(input: Tensor, num_classes=-1) -> Tensor:
     Source: torch.nn.functional.one_hot
     """
     if input.dtype is not dtypes.int64:
-        raise Fact(DTypeError, f"one_hot is only applicable to index tensor of type int64, got {input.dtype.name}", "Use x.long().")
+        raise Fact(
+            DTypeError,
+            f"one_hot is only applicable to index tensor of type int64, got {input.dtype.name}",
+            "Use x.long().",
+        )
     if num_classes == -1:
         if not input.layout.numel:
-            raise Fact(ShapeError, "can not infer total number of classes from empty tensor", "Pass num_classes.")
+            raise Fact(
+                ShapeError,
+                "can not infer total number of classes from empty tensor",
+                "Pass num_classes.",
+            )
         num_classes = int(input.max()) + 1
     if num_classes <= 0:
         raise Fact(ShapeError, f"num_classes is {num_classes}; it should be positive")

@@ -101,8 +101,15 @@ def _from_sequence(item):
 
 def _is_int(item) -> bool:
     if isinstance(item, Tensor):
-        return not item.ndim and item.dtype.category == dtypes.INTEGER and item.dtype is not dtypes.uint8 and not STATE.stack
-    return isinstance(item, (int, np.integer)) or (hasattr(item, "__index__") and not hasattr(item, "__len__"))
+        return (
+            not item.ndim
+            and item.dtype.category == dtypes.INTEGER
+            and item.dtype is not dtypes.uint8
+            and not STATE.stack
+        )
+    return isinstance(item, (int, np.integer)) or (
+        hasattr(item, "__index__") and not hasattr(item, "__len__")
+    )
 
 
 def _slice(item: slice, size: int) -> tuple[int, int, int]:
@@ -113,16 +120,24 @@ def _slice(item: slice, size: int) -> tuple[int, int, int]:
         return start, max(start, stop), 1
     step = item.step.__index__()
     if step <= 0:
-        raise _error("step must be greater than zero", "Use flip() to read backwards.", ArgumentValueError)
+        raise _error(
+            "step must be greater than zero", "Use flip() to read backwards.", ArgumentValueError
+        )
     start, stop, _ = slice(item.start, item.stop).indices(size)
     return start, max(start, stop), step
 
 
 def _as_tuple(given) -> tuple:
-    if isinstance(given, list) and given and isinstance(given[0], (list, tuple, slice, type(None), type(Ellipsis))):
+    if (
+        isinstance(given, list)
+        and given
+        and isinstance(given[0], (list, tuple, slice, type(None), type(Ellipsis)))
+    ):
         given = tuple(given)  # a list that holds sequences is read as a tuple
     parts = given if isinstance(given, tuple) else (given,)
-    return tuple(_from_sequence(p) if isinstance(p, (list, range, np.ndarray)) else p for p in parts)
+    return tuple(
+        _from_sequence(p) if isinstance(p, (list, range, np.ndarray)) else p for p in parts
+    )
 
 
 def _parse(self: Tensor, given) -> _Parsed:
@@ -168,7 +183,9 @@ def _parse(self: Tensor, given) -> _Parsed:
 
 def _finished(self: Tensor, items: list, advanced: list) -> _Parsed:
     parsed = _Parsed()
-    while items and isinstance(items[-1], tuple) and items[-1] == (0, self.shape[_axes(items) - 1], 1):
+    while (
+        items and isinstance(items[-1], tuple) and items[-1] == (0, self.shape[_axes(items) - 1], 1)
+    ):
         items.pop()
     parsed.items, parsed.advanced, parsed.at = tuple(items), tuple(advanced), 0
     if advanced:
@@ -207,7 +224,10 @@ def _tensors(self: Tensor, part, axis: int) -> list[Tensor]:
             return [reshape(arange(1), (1,)) if bool(found) else arange(0)]
         return list(nonzero(found, as_tuple=True))
     if found.dtype not in (dtypes.int64, dtypes.int32):
-        raise _error("tensors used as indices must be long, int, byte or bool tensors", f"Got {found.dtype.name}.")
+        raise _error(
+            "tensors used as indices must be long, int, byte or bool tensors",
+            f"Got {found.dtype.name}.",
+        )
     return [found if found.device is self.device else found.to(self.device)]
 
 
@@ -232,7 +252,9 @@ def _basic(shape, given) -> tuple | None:
             continue
         if (kind is not int and kind is not slice) or axis >= rank:
             return None
-        items.append(_position(part, shape[axis], axis) if kind is int else _slice(part, shape[axis]))
+        items.append(
+            _position(part, shape[axis], axis) if kind is int else _slice(part, shape[axis])
+        )
         axis += 1
     return tuple(items)
 
@@ -249,13 +271,25 @@ def __getitem__(self, given):
     part = index_view(self, parsed.items)
     if not parsed.advanced:
         return part
-    return pick_at(part, tuple(a for a, _ in parsed.advanced), tuple(i for _, i in parsed.advanced), parsed.at, True)
+    return pick_at(
+        part,
+        tuple(a for a, _ in parsed.advanced),
+        tuple(i for _, i in parsed.advanced),
+        parsed.at,
+        True,
+    )
 
 
 @tensor_method
 def __setitem__(self, given, value):
     """Write a value (broadcast) where the index reads."""
-    if isinstance(given, Tensor) and given.dtype is dtypes.bool_ and given.ndim == self.ndim and self.ndim and _is_number(value):
+    if (
+        isinstance(given, Tensor)
+        and given.dtype is dtypes.bool_
+        and given.ndim == self.ndim
+        and self.ndim
+        and _is_number(value)
+    ):
         self.masked_fill_(given, value)
         return
     items = _basic(self.shape, given)
@@ -285,7 +319,9 @@ def _as_value(part: Tensor, value) -> Tensor:
         return fill_new((), part.dtype, part.device, value)
     if isinstance(value, (complex, np.generic, np.ndarray, list, tuple)):
         return tensor(value, dtype=part.dtype)
-    raise ArgumentTypeError(f"setitem: can't assign a {type(value).__name__} to a {part.dtype.name} tensor.")
+    raise ArgumentTypeError(
+        f"setitem: can't assign a {type(value).__name__} to a {part.dtype.name} tensor."
+    )
 
 
 def _fitting(part: Tensor, value: Tensor) -> Tensor:
@@ -313,7 +349,10 @@ def position_lists(input: Tensor) -> tuple[Tensor, ...]:
     return tuple(np.asarray(i, np.int64) for i in np.nonzero(np.atleast_1d(input)))
 
 
-@composite(batch=none("the shape of its result depends on the values"), samples=[S(truth(3, 4)), S(T(5)), S(truth(0, 3)), S(truth())])
+@composite(
+    batch=none("the shape of its result depends on the values"),
+    samples=[S(truth(3, 4)), S(T(5)), S(truth(0, 3)), S(truth())],
+)
 def nonzero(input: Tensor, *, as_tuple=False) -> Tensor:
     """The indices of the elements that are not zero: one row each, or with as_tuple one vector for each axis.
 
@@ -324,7 +363,9 @@ def nonzero(input: Tensor, *, as_tuple=False) -> Tensor:
     return position_lists(input) if as_tuple else transpose(positions_of(input), 0, 1)
 
 
-@composite(batch=none("the shape of its result depends on the values"), samples=[S(truth(3, 4)), S(T(5))])
+@composite(
+    batch=none("the shape of its result depends on the values"), samples=[S(truth(3, 4)), S(T(5))]
+)
 def argwhere(input: Tensor) -> Tensor:
     """The indices of the elements that are not zero, one row each.
 
@@ -352,7 +393,11 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 def _require_mask(mask: Tensor) -> None:
     if mask.dtype is not dtypes.bool_:
-        raise Fact(DTypeError, f"expected BoolTensor for mask, got {mask.dtype.name}", "Compare, or use mask.bool().")
+        raise Fact(
+            DTypeError,
+            f"expected BoolTensor for mask, got {mask.dtype.name}",
+            "Compare, or use mask.bool().",
+        )
 
 
 @composite(inplace=True, samples=[S(T(3, 4), truth(3, 4), T(12)), S(T(3, 4), truth(4), T(12))])
@@ -364,14 +409,20 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """
     _require_mask(mask)
     if source.dtype is not input.dtype:
-        raise Fact(DTypeError, f"expected self and source to have same dtypes but got {input.dtype.name} and {source.dtype.name}")
+        raise Fact(
+            DTypeError,
+            f"expected self and source to have same dtypes but got {input.dtype.name} and {source.dtype.name}",
+        )
     shape = shapes.broadcast([tuple(input.shape), tuple(mask.shape)])
     mask = mask.expand(shape)
     order = reshape(mask, (-1,)).cumsum(0)
     if not STATE.stack and mask.device is not devices.meta and order.layout.numel:
         count = order[-1].item()
         if count > source.layout.numel:
-            raise Fact(ShapeError, f"number of elements of source ({source.layout.numel}) < number of ones in mask ({count})")
+            raise Fact(
+                ShapeError,
+                f"number of elements of source ({source.layout.numel}) < number of ones in mask ({count})",
+            )
     if not source.layout.numel:
         return input.expand(shape).clone()
     # The n-th true element takes the n-th of the source: shapes do not depend on values.
@@ -382,7 +433,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 def _lower_index_put(input, indices, values, accumulate=False):
     if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
-        raise Fact(ArgumentTypeError, f"indices must be a tuple of Tensors, not {type(indices).__name__}")
+        raise Fact(
+            ArgumentTypeError, f"indices must be a tuple of Tensors, not {type(indices).__name__}"
+        )
     parsed = _parse(input, tuple(slice(None) if i is None else i for i in indices))
     axes, found = tuple(a for a, _ in parsed.advanced), tuple(i for _, i in parsed.advanced)
     return put_at, (axes, found, values, parsed.at, True, "add" if accumulate else "set")

@@ -134,8 +134,6 @@ def scatter_extreme(input: Tensor, dim, index: Tensor, src: Tensor, mode) -> Ten
     """input multiplied with, or replaced by the larger or smaller of, src at the indices of one axis."""
 
 
-
-
 # ---- at index tensors
 
 
@@ -193,7 +191,9 @@ def _aligned(values: Tensor, is_batched: bool, rank: int) -> Tensor:
         values = unsqueeze(values, 0)
     while values.ndim - 1 > rank and values.shape[1] == 1:
         values = values.squeeze(1)
-    return reshape(values, (values.shape[0],) + (1,) * (rank + 1 - values.ndim) + tuple(values.shape[1:]))
+    return reshape(
+        values, (values.shape[0],) + (1,) * (rank + 1 - values.ndim) + tuple(values.shape[1:])
+    )
 
 
 def _put_vjp(g, _y, _x, axes, indices, _v, at, wrap, mode, alpha):
@@ -205,5 +205,7 @@ def _put_vjp(g, _y, _x, axes, indices, _v, at, wrap, mode, alpha):
      vjp={"input": _put_vjp,
           "values": lambda g, _y, _x, axes, indices, _v, at, wrap, mode, alpha:
           pick_at(g, axes, indices, at, wrap) * alpha if alpha != 1 else pick_at(g, axes, indices, at, wrap)})  # fmt: skip
-def put_at(input: Tensor, axes, indices: Sequence[Tensor], values: Tensor | Number, at, wrap, mode, alpha=1) -> Tensor:
+def put_at(
+    input: Tensor, axes, indices: Sequence[Tensor], values: Tensor | Number, at, wrap, mode, alpha=1
+) -> Tensor:
     """input with values written ("set") or added, times alpha ("add"), where pick_at would read."""

@@ -105,7 +105,9 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return cat(_grown(tensors, 2), 0)
 
 
-@composite(where="mezzo", samples=[S((T(3), T(3))), S((T(2, 3), T(2, 3))), S((T(2, 3, 1), T(2, 3, 2)))])
+@composite(
+    where="mezzo", samples=[S((T(3), T(3))), S((T(2, 3), T(2, 3))), S((T(2, 3, 1), T(2, 3, 2)))]
+)
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors one behind the other, along axis 2.
 
@@ -281,7 +283,11 @@ def narrow(input: Tensor, dim, start, length) -> Tensor:
 # ---- grids and repeats
 
 
-@composite(where="mezzo", varargs="tensors", samples=[S(T(3), T(4), indexing="ij"), S(T(3), T(4), T(2), indexing="xy")])
+@composite(
+    where="mezzo",
+    varargs="tensors",
+    samples=[S(T(3), T(4), indexing="ij"), S(T(3), T(4), T(2), indexing="xy")],
+)
 def meshgrid(tensors: Sequence[Tensor], *, indexing=None) -> tuple[Tensor, ...]:
     """Coordinate grids of vectors: tensor i repeated along every other axis.
 
@@ -318,7 +324,9 @@ def cartesian_prod(tensors: Sequence[Tensor]) -> Tensor:
     return stack(tuple(reshape(g, (-1,)) for g in meshgrid(tuple(tensors), indexing="ij")), 1)
 
 
-@composite(where="mezzo Tensor", varargs="dims", name="tile", samples=[S(T(2, 3), (2,)), S(T(3), (2, 2))])
+@composite(
+    where="mezzo Tensor", varargs="dims", name="tile", samples=[S(T(2, 3), (2,)), S(T(3), (2, 2))]
+)
 def tile(input: Tensor, dims) -> Tensor:
     """The tensor repeated; fewer repeats than axes count from the last.
 
@@ -327,7 +335,11 @@ def tile(input: Tensor, dims) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(dims)) + tuple(dims))
 
 
-@composite(where="Tensor", varargs="repeats", samples=[S(T(2, 3), (2, 1)), S(T(3), (2, 2)), S(T(2), (0,), grad=False), S(T(), (3,))])
+@composite(
+    where="Tensor",
+    varargs="repeats",
+    samples=[S(T(2, 3), (2, 1)), S(T(3), (2, 2)), S(T(2), (0,), grad=False), S(T(), (3,))],
+)
 def repeat(input: Tensor, repeats) -> Tensor:
     """The tensor repeated along every axis, in new memory.
 
@@ -335,13 +347,18 @@ def repeat(input: Tensor, repeats) -> Tensor:
     Source: torch.Tensor.repeat
     """
     if len(repeats) < input.ndim:
-        raise Fact(ShapeError, f"number of repeats ({len(repeats)}) can not be smaller than the number of axes ({input.ndim})")
+        raise Fact(
+            ShapeError,
+            f"number of repeats ({len(repeats)}) can not be smaller than the number of axes ({input.ndim})",
+        )
     if any(r < 0 for r in repeats):
         raise Fact(ShapeError, f"repeats {tuple(repeats)} must not be negative")
     shape = (1,) * (len(repeats) - input.ndim) + tuple(input.shape)
     lined = reshape(input, tuple(n for size in shape for n in (1, size)))
     wide = lined.expand(tuple(n for r, size in zip(repeats, shape) for n in (r, size)))
-    return wide.clone(memory_format="contiguous").reshape(tuple(r * n for r, n in zip(repeats, shape)))
+    return wide.clone(memory_format="contiguous").reshape(
+        tuple(r * n for r, n in zip(repeats, shape))
+    )
 
 
 @dynamic(where="", samples=[S(index(5, below=4))], reference="repeat_interleave")
@@ -371,6 +388,8 @@ def repeat_interleave(input: Tensor, repeats, dim=None, *, output_size=None) -> 
         return input.index_select(axis, repetitions(repeats))
     if repeats < 0:
         raise Fact(ArgumentValueError, f"repeats is {repeats}; it must not be negative")
-    wide = unsqueeze(input, axis + 1).expand((*input.shape[: axis + 1], repeats, *input.shape[axis + 1 :]))
+    wide = unsqueeze(input, axis + 1).expand(
+        (*input.shape[: axis + 1], repeats, *input.shape[axis + 1 :])
+    )
     to = (*input.shape[:axis], input.shape[axis] * repeats, *input.shape[axis + 1 :])
     return reshape(wide, to)

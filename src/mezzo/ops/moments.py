@@ -17,7 +17,9 @@ from mezzo.rules.samples import S, T
 def _float_dtype(have, wanted):
     to = wanted or have
     if to.category < dtypes.FLOAT:
-        raise Fact(DTypeError, f"needs floating point input, got {to.name}", "Convert with x.float().")
+        raise Fact(
+            DTypeError, f"needs floating point input, got {to.name}", "Convert with x.float()."
+        )
     return to, (to,)
 
 
@@ -47,19 +49,25 @@ def _both_vjp(rule):
         if g[0] is not None:
             total = rule(g[0], y[0], input, dim, correction, keepdim)
         if g[1] is not None:
-            part = spread(g[1], input.shape, dim, keepdim) * (1 / max(count_of(input.shape, dim), 1))
+            part = spread(g[1], input.shape, dim, keepdim) * (
+                1 / max(count_of(input.shape, dim), 1)
+            )
             total = part if total is None else total + part
         return total
 
     return vjp
 
 
-@reduction(where="", fold=folds.variance, dtype=_float_dtype, vjp={"input": _variance_vjp}, samples=[])
+@reduction(
+    where="", fold=folds.variance, dtype=_float_dtype, vjp={"input": _variance_vjp}, samples=[]
+)
 def variance(input: Tensor, dim, correction, keepdim) -> Tensor:
     """The variance over the given axes, `correction` taken off the count."""
 
 
-@reduction(where="", fold=folds.deviation, dtype=_float_dtype, vjp={"input": _deviation_vjp}, samples=[])
+@reduction(
+    where="", fold=folds.deviation, dtype=_float_dtype, vjp={"input": _deviation_vjp}, samples=[]
+)
 def deviation(input: Tensor, dim, correction, keepdim) -> Tensor:
     """The square root of the variance."""
 
@@ -117,7 +125,9 @@ def std(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=Non
 
 
 @composite(where="mezzo", samples=_FORMS)
-def var_mean(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=None) -> tuple[Tensor, Tensor]:
+def var_mean(
+    input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=None
+) -> tuple[Tensor, Tensor]:
     """(variance, mean) over the given axes, or over all.
 
     Shapes: input (..., n, ...) -> two of (..., ...), or (..., 1, ...) with keepdim
@@ -128,7 +138,9 @@ def var_mean(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correctio
 
 
 @composite(where="mezzo", samples=_FORMS)
-def std_mean(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=None) -> tuple[Tensor, Tensor]:
+def std_mean(
+    input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=None
+) -> tuple[Tensor, Tensor]:
     """(standard deviation, mean) over the given axes, or over all.
 
     Shapes: input (..., n, ...) -> two of (..., ...), or (..., 1, ...) with keepdim
@@ -178,7 +190,11 @@ def vector_norm(x: Tensor, ord=2, dim=None, keepdim=False, *, dtype=None) -> Ten
     Source: torch.linalg.vector_norm
     """
     if not x.dtype.is_floating_point:
-        raise Fact(DTypeError, f"expected a floating point tensor as input, got {x.dtype.name}", "Use x.float().")
+        raise Fact(
+            DTypeError,
+            f"expected a floating point tensor as input, got {x.dtype.name}",
+            "Use x.float().",
+        )
     if ord < 0 and 0 in [x.shape[d] for d in shapes.axes(_axes_or_all(dim), x.ndim)]:
         raise Fact(DTypeError, f"the norm of order {ord} of an empty tensor has no value")
     return norm_over(x, float(ord), _axes_or_all(dim), keepdim, dtype)
@@ -196,12 +212,19 @@ def norm(input: Tensor, p="fro", dim=None, keepdim=False, dtype=None) -> Tensor:
     Source: torch.norm
     """
     if isinstance(p, str) and p != "fro":
-        raise Fact(DTypeError, f"p is {p!r}; it must be 'fro' or a number", "Other matrix norms are in mezzo.linalg.")
+        raise Fact(
+            DTypeError,
+            f"p is {p!r}; it must be 'fro' or a number",
+            "Other matrix norms are in mezzo.linalg.",
+        )
     order = 2.0 if p in ("fro", None) else float(p)
     return norm_over(input, order, _axes_or_all(dim), keepdim, dtype)
 
 
-@composite(cast=Cast(cuda="fp32"), samples=[S(T(3, 4), T(3, 4)), S(T(3, 4), T(4), 1), S(T(3, 4), T(3, 4), 3)])
+@composite(
+    cast=Cast(cuda="fp32"),
+    samples=[S(T(3, 4), T(3, 4)), S(T(3, 4), T(4), 1), S(T(3, 4), T(3, 4), 3)],
+)
 def dist(input: Tensor, other: Tensor, p=2) -> Tensor:
     """The norm of order p of input - other.
 

@@ -148,7 +148,9 @@ def _nansum_vjp(g, _y, x, dim, keepdim, dtype):
     return spread(g, x.shape, dim, keepdim) * x.eq(x).to(g.dtype)
 
 
-@reduction(fold=folds.total_of_numbers, dtype=_sum_dtype, vjp={"input": _nansum_vjp}, samples=MANY_AXES)
+@reduction(
+    fold=folds.total_of_numbers, dtype=_sum_dtype, vjp={"input": _nansum_vjp}, samples=MANY_AXES
+)
 def nansum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The sum, with NaN counted as zero.
 
@@ -186,7 +188,11 @@ def trace(input: Tensor) -> Tensor:
     return sum(input.diagonal())
 
 
-@composite(where="Tensor", varargs="size", samples=[S(T(2, 3), (2, 1)), S(T(4, 2, 3), (3,)), S(T(2, 3), (2, 3))])
+@composite(
+    where="Tensor",
+    varargs="size",
+    samples=[S(T(2, 3), (2, 1)), S(T(4, 2, 3), (3,)), S(T(2, 3), (2, 3))],
+)
 def sum_to_size(input: Tensor, size) -> Tensor:
     """The sum over the axes along which `size` would broadcast to the tensor's shape.
 
@@ -195,6 +201,11 @@ def sum_to_size(input: Tensor, size) -> Tensor:
     """
     lead = input.ndim - len(size)
     if lead < 0 or tuple(shapes.broadcast([tuple(input.shape), tuple(size)])) != tuple(input.shape):
-        raise Fact(DTypeError, f"size {list(size)} is not expandable to the tensor's size {list(input.shape)}")
-    dims = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(size) if n == 1 and input.shape[i + lead] != 1)
+        raise Fact(
+            DTypeError,
+            f"size {list(size)} is not expandable to the tensor's size {list(input.shape)}",
+        )
+    dims = tuple(range(lead)) + tuple(
+        i + lead for i, n in enumerate(size) if n == 1 and input.shape[i + lead] != 1
+    )
     return reshape(sum(input, dims, True), tuple(size)) if dims else input

@@ -15,7 +15,16 @@ from mezzo.ops.shape import reshape, slice_dim, zeros_of
 from mezzo.rules import batching, folds, shapes
 from mezzo.rules.samples import S, T
 
-_LINES = [S(T(3, 4), 1), S(T(3, 4), 0), S(T(2, 3, 4), -2), S(T(7), 0), S(T(0, 3), 0), S(T(), 0), S(T(5, 40), 0), S(T(2, 40, 3), 1)]
+_LINES = [
+    S(T(3, 4), 1),
+    S(T(3, 4), 0),
+    S(T(2, 3, 4), -2),
+    S(T(7), 0),
+    S(T(0, 3), 0),
+    S(T(), 0),
+    S(T(5, 40), 0),
+    S(T(2, 40, 3), 1),
+]
 
 
 def _own_dtype(have, _wanted):
@@ -28,7 +37,11 @@ def _found(have, _wanted):
 
 def _float_dtype(have, _wanted):
     if not have.is_floating_point:
-        raise Fact(DTypeError, f"does not take {have.name}; it needs a floating dtype", "Convert with x.float().")
+        raise Fact(
+            DTypeError,
+            f"does not take {have.name}; it needs a floating dtype",
+            "Convert with x.float().",
+        )
     return have, (have,)
 
 
@@ -73,7 +86,14 @@ def _product_vjp(g, y, x, dim, dtype):
     return before * scan_recurrence(_shifted(x, dim, True, 0), g, dim, True)
 
 
-@scan(where="", fold=folds.running_product, dtype=_sum_dtype, batch=batching.line, samples=[], vjp={"input": _product_vjp})
+@scan(
+    where="",
+    fold=folds.running_product,
+    dtype=_sum_dtype,
+    batch=batching.line,
+    samples=[],
+    vjp={"input": _product_vjp},
+)
 def scan_product(input: Tensor, dim, dtype) -> Tensor:
     """The product of all up to each element."""
 
@@ -120,7 +140,13 @@ def scan_min(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The smallest so far and where it last stood."""
 
 
-_RANKED = [S(T(3, 4, distinct=True), 1), S(T(3, 4, distinct=True), 0), S(T(7, distinct=True), 0), S(T(), 0), S(T(5, 40, distinct=True), 0)]
+_RANKED = [
+    S(T(3, 4, distinct=True), 1),
+    S(T(3, 4, distinct=True), 0),
+    S(T(7, distinct=True), 0),
+    S(T(), 0),
+    S(T(5, 40, distinct=True), 0),
+]
 
 
 @composite(samples=_RANKED)
@@ -156,7 +182,14 @@ def _log_above_zero(g: Tensor) -> Tensor:
     return g.masked_fill(nothing, 1).log().masked_fill(nothing, dtypes.finfo(g.dtype).min)
 
 
-@scan(where="", fold=folds.running_log_sum, dtype=_float_dtype, batch=batching.line, samples=[], vjp={"input": _log_sum_vjp})
+@scan(
+    where="",
+    fold=folds.running_log_sum,
+    dtype=_float_dtype,
+    batch=batching.line,
+    samples=[],
+    vjp={"input": _log_sum_vjp},
+)
 def scan_log_sum(input: Tensor, dim, reverse) -> Tensor:
     """log(sum exp) of all up to each element, from either end."""
 
@@ -173,8 +206,18 @@ def logcumsumexp(input: Tensor, dim) -> Tensor:
     return scan_log_sum(input, dim, False)
 
 
-@composite(samples=[S(T(5)), S(T(3, 5), 2), S(T(3, 5), 1, 0), S(T(3, 5), prepend=T(3, 1), append=T(3, 2)), S(T(3, 1), 2)])
-def diff(input: Tensor, n=1, dim=-1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+@composite(
+    samples=[
+        S(T(5)),
+        S(T(3, 5), 2),
+        S(T(3, 5), 1, 0),
+        S(T(3, 5), prepend=T(3, 1), append=T(3, 2)),
+        S(T(3, 1), 2),
+    ]
+)
+def diff(
+    input: Tensor, n=1, dim=-1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
     """The differences of neighbours along an axis, n times.
 
     Math:   y[i] = input[i + 1] - input[i]

@@ -58,7 +58,9 @@ def _lower_scatter(input, dim, index, src, reduce=None):
         raise Fact(ArgumentValueError, "needs src (a tensor) or value (a number)")
     if reduce is None:
         if isinstance(src, Tensor) and not src.ndim and index.ndim:
-            raise Fact(ShapeError, "src must have as many axes as index", "Pass a Python number as value.")
+            raise Fact(
+                ShapeError, "src must have as many axes as index", "Pass a Python number as value."
+            )
         return scatter_set, (dim, index, src)
     modes = {"add": "add", "multiply": "mul"}
     if reduce not in modes:
@@ -70,7 +72,9 @@ def _lower_scatter(input, dim, index, src, reduce=None):
          samples=[*SCATTERED[:5], S(T(3, 4), 1, index(3, 1, below=4), 2.5), S(T(3, 4), 0, index(1, 4, below=3), value=1.0),
                   S(T(3, 4), 0, index(1, 4, below=3), T(1, 4), reduce="add", grad=False),
                   S(T(3, 4), 0, index(1, 4, below=3), T(1, 4), reduce="multiply", grad=False)])  # fmt: skip
-def scatter(input: Tensor, dim, index: Tensor, src: Tensor | Number = None, *, reduce=None) -> Tensor:
+def scatter(
+    input: Tensor, dim, index: Tensor, src: Tensor | Number = None, *, reduce=None
+) -> Tensor:
     """input with src (or a number) written at the indices of one axis.
 
     Math:   y[index[i, j], j] = src[i, j] for dim 0
@@ -79,7 +83,13 @@ def scatter(input: Tensor, dim, index: Tensor, src: Tensor | Number = None, *, r
     """
 
 
-_REDUCED = {"sum": ("add", 0), "prod": ("mul", 1), "amax": ("max", None), "amin": ("min", None), "mean": ("add", 0)}
+_REDUCED = {
+    "sum": ("add", 0),
+    "prod": ("mul", 1),
+    "amax": ("max", None),
+    "amin": ("min", None),
+    "mean": ("add", 0),
+}
 
 
 def _limit(dtype, lowest: bool):
@@ -95,14 +105,19 @@ def _limit(dtype, lowest: bool):
 @composite(inplace=True,
            samples=[S(T(3, 4), 0, index(5, 4, below=3), T(5, 4), r) for r in _REDUCED]
            + [S(T(5), 0, index(7, below=5), T(7), r, include_self=False) for r in _REDUCED])  # fmt: skip
-def scatter_reduce(input: Tensor, dim, index: Tensor, src: Tensor, reduce, *, include_self=True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim, index: Tensor, src: Tensor, reduce, *, include_self=True
+) -> Tensor:
     """input reduced with src at the indices of one axis: sum, prod, mean, amax or amin.
 
     Shapes: input (..., n, ...), index (..., m, ...), src at least as large as index -> (..., n, ...)
     Source: torch.scatter_reduce
     """
     if reduce not in _REDUCED:
-        raise Fact(DTypeError, f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce!r}")
+        raise Fact(
+            DTypeError,
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce!r}",
+        )
     mode, start = _REDUCED[reduce]
     if not index.layout.numel:
         return cast(input)
@@ -134,10 +149,16 @@ def _vector(input, dim, index):
 def _matching(input, axis: int, index, source):
     """Slices to be written must fit those they replace."""
     if source.ndim != input.ndim and source.ndim:
-        raise Fact(ShapeError, f"source has {source.ndim} axes and input {input.ndim}; they must have as many")
+        raise Fact(
+            ShapeError,
+            f"source has {source.ndim} axes and input {input.ndim}; they must have as many",
+        )
     want = (*input.shape[:axis], index.shape[0], *input.shape[axis + 1 :]) if input.ndim else ()
     if tuple(source.shape) != want and source.layout.numel != 1:
-        raise Fact(ShapeError, f"source has shape {list(source.shape)}; with this input and index it must be {list(want)}")
+        raise Fact(
+            ShapeError,
+            f"source has shape {list(source.shape)}; with this input and index it must be {list(want)}",
+        )
 
 
 def _lower_at(input, dim, index, source, mode):
@@ -149,7 +170,10 @@ def _lower_at(input, dim, index, source, mode):
 
 _ROWS = [S(T(3, 4), 0, index(5, below=3), T(5, 4)), S(T(3, 4), 1, index(2, below=4), T(3, 2)), S(T(5), 0, index(7, below=5), T(7)),
          S(T(3, 4), 0, index(0, below=3), T(0, 4)), S(T(20, 70), 0, index(30, below=20), T(30, 70))]  # fmt: skip
-_ONCE = [S(T(3, 4), 0, T(1, kind="index", low=2, high=3), T(1, 4)), S(T(3, 4), 1, T(1, kind="index", low=1, high=2), T(3, 1))]
+_ONCE = [
+    S(T(3, 4), 0, T(1, kind="index", low=2, high=3), T(1, 4)),
+    S(T(3, 4), 1, T(1, kind="index", low=1, high=2), T(3, 1)),
+]
 
 
 def _lower_index_add(input, dim, index, source, alpha=1):
@@ -186,7 +210,10 @@ def _lower_index_fill(input, dim, index, value):
     return _lower_at(input, dim, index, value, "set")
 
 
-@written(lower=_lower_index_fill, samples=[S(T(3, 4), 0, index(2, below=3), 2.5), S(T(3, 4), 1, index(2, below=4), T())])
+@written(
+    lower=_lower_index_fill,
+    samples=[S(T(3, 4), 0, index(2, below=3), 2.5), S(T(3, 4), 1, index(2, below=4), T())],
+)
 def index_fill(input: Tensor, dim, index: Tensor, value: Tensor | Number) -> Tensor:
     """input with one value at the indices of one axis.
 

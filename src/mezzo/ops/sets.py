@@ -60,7 +60,9 @@ def _chosen(found, return_inverse: bool, return_counts: bool):
 
 @composite(batch=none("the shape of its result depends on the values"), samples=[S(index(7, below=4)), S(index(3, 4, below=3), return_inverse=True, return_counts=True),
                     S(index(6, 2, below=2), dim=0, return_counts=True)])  # fmt: skip
-def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor:
+def unique(
+    input: Tensor, sorted=True, return_inverse=False, return_counts=False, dim=None
+) -> Tensor:
     """The distinct elements (or slices along dim) in order; with where each went and how often it occurs.
 
     Shapes: input (...) -> (count,)
@@ -72,7 +74,9 @@ def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False
 
 @composite(batch=none("the shape of its result depends on the values"), samples=[S(index(9, below=3)), S(index(9, below=2), return_inverse=True, return_counts=True),
                     S(index(6, 2, below=2), dim=0)])  # fmt: skip
-def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False, dim=None) -> Tensor:
+def unique_consecutive(
+    input: Tensor, return_inverse=False, return_counts=False, dim=None
+) -> Tensor:
     """The elements (or slices along dim) without those equal to their predecessor.
 
     Shapes: input (...) -> (count,)
@@ -82,7 +86,9 @@ def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False,
     return _chosen(distinct_runs(input, axis), return_inverse, return_counts)
 
 
-@dynamic(samples=[S(index(9, below=5)), S(index(9, below=5), minlength=8), S(index(4, below=3), T(4))])
+@dynamic(
+    samples=[S(index(9, below=5)), S(index(9, below=5), minlength=8), S(index(4, below=3), T(4))]
+)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength=0) -> Tensor:
     """How often each non-negative integer occurs, or the sum of its weights.
 
@@ -91,7 +97,11 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength=0) -> Tenso
     Source: torch.bincount
     """
     if input.ndim != 1 or input.dtype.kind not in "iu" or (input.size and input.min() < 0):
-        raise Fact(DTypeError, "bincount only supports 1-d non-negative integral inputs", "Use x.flatten().")
+        raise Fact(
+            DTypeError,
+            "bincount only supports 1-d non-negative integral inputs",
+            "Use x.flatten().",
+        )
     counted = np.bincount(input, weights, minlength)
     if weights is None:
         return counted.astype(np.int64)
@@ -121,7 +131,11 @@ def _search_batched(record, size, args, batched):
     """One set of edges serves all; with edges of its own every example is a row of values."""
     edges, values, right = args
     if 0 not in batched:
-        return record.apply(args) if edges.ndim == 1 else record.apply((batching.front(edges, False, size), values, right))
+        return (
+            record.apply(args)
+            if edges.ndim == 1
+            else record.apply((batching.front(edges, False, size), values, right))
+        )
     values = batching.front(values, 1 in batched, size)
     if edges.ndim > 2:
         return record.apply((edges, values, right))
@@ -134,10 +148,17 @@ def places_in(edges: Tensor, values: Tensor, right) -> Tensor:
 
 
 def _as_values(values, like: Tensor) -> Tensor:
-    return values if isinstance(values, Tensor) else tensor(values, dtype=like.dtype, device=like.device)
+    return (
+        values
+        if isinstance(values, Tensor)
+        else tensor(values, dtype=like.dtype, device=like.device)
+    )
 
 
-@composite(where="mezzo", samples=[S(T(6, low=0, high=0), T(4)), S(T(2, 3, low=1, high=1), T(2, 4), right=True)])
+@composite(
+    where="mezzo",
+    samples=[S(T(6, low=0, high=0), T(4)), S(T(2, 3, low=1, high=1), T(2, 4), right=True)],
+)
 def searchsorted(sorted_sequence: Tensor, input: Tensor, *, out_int32=False, right=False, side=None,
                  sorter: Tensor | None = None) -> Tensor:  # fmt: skip
     """Where values would be put into sorted lines so that they stay sorted.
@@ -153,7 +174,10 @@ def searchsorted(sorted_sequence: Tensor, input: Tensor, *, out_int32=False, rig
     return found.to(dtypes.int32) if out_int32 else found
 
 
-@composite(where="mezzo", samples=[S(T(4), T(6, low=0, high=0)), S(T(2, 3), T(6, low=0, high=0), right=True)])
+@composite(
+    where="mezzo",
+    samples=[S(T(4), T(6, low=0, high=0)), S(T(2, 3), T(6, low=0, high=0), right=True)],
+)
 def bucketize(input: Tensor, boundaries: Tensor, *, out_int32=False, right=False) -> Tensor:
     """The bin of each value between sorted boundaries.
 
@@ -162,7 +186,9 @@ def bucketize(input: Tensor, boundaries: Tensor, *, out_int32=False, right=False
     Source: torch.bucketize
     """
     if boundaries.ndim != 1:
-        raise Fact(ShapeError, f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+        raise Fact(
+            ShapeError, f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
+        )
     found = places_in(boundaries, _as_values(input, boundaries), right)
     return found.to(dtypes.int32) if out_int32 else found
 
@@ -174,7 +200,9 @@ def _histogram(outs, x, bins, low, high):
     if low == high:
         low, high = low - 1, high + 1
     kept = x[(x >= low) & (x <= high)]
-    at = np.minimum(((kept.astype(np.float64) - low) / (high - low) * bins).astype(np.int64), bins - 1)
+    at = np.minimum(
+        ((kept.astype(np.float64) - low) / (high - low) * bins).astype(np.int64), bins - 1
+    )
     outs[0][...] = np.bincount(at, minlength=bins)
 
 
@@ -184,7 +212,11 @@ def _histogram_results(x, bins, low, high):
     if low > high:
         raise Fact(ArgumentValueError, f"max ({high}) must be larger than min ({low})")
     if not x.dtype.is_floating_point:
-        raise Fact(DTypeError, f"histc needs a floating dtype, got {x.dtype.name}", "Use bincount, or x.float().")
+        raise Fact(
+            DTypeError,
+            f"histc needs a floating dtype, got {x.dtype.name}",
+            "Use bincount, or x.float().",
+        )
     return ((bins,), x.dtype)
 
 
@@ -206,7 +238,9 @@ def _member_batched(record, size, args, batched):
     if 1 not in batched:
         return record.apply(args)
     # A set for each example: one search after the other.
-    return stack([record(*(a[i] if at in batched else a for at, a in enumerate(args))) for i in range(size)])
+    return stack(
+        [record(*(a[i] if at in batched else a for at, a in enumerate(args))) for i in range(size)]
+    )
 
 
 @host(where="", results=lambda e, t, invert: (tuple(e.shape), dtypes.bool_), fill=_member, vjp=_NO,
@@ -215,8 +249,16 @@ def member_of(elements: Tensor, test_elements: Tensor, invert) -> Tensor:
     """Whether each element is among others."""
 
 
-@composite(where="mezzo", samples=[S(index(3, 4, below=9), index(5, below=9)), S(index(6, below=9), index(2, below=9), invert=True)])
-def isin(elements: Tensor | float, test_elements: Tensor | float, *, assume_unique=False, invert=False) -> Tensor:
+@composite(
+    where="mezzo",
+    samples=[
+        S(index(3, 4, below=9), index(5, below=9)),
+        S(index(6, below=9), index(2, below=9), invert=True),
+    ],
+)
+def isin(
+    elements: Tensor | float, test_elements: Tensor | float, *, assume_unique=False, invert=False
+) -> Tensor:
     """Whether each element is among test_elements.
 
     Shapes: elements (...) -> (...)
@@ -251,7 +293,10 @@ def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=Fal
     return bool(input.isclose(other, rtol, atol, equal_nan).all())
 
 
-@composite(where="mezzo", samples=[S(T(5), T(5)), S(T(3, 4), T(3, 4), dim=1), S(T(3, 4), dx=0.5), S(T(3, 4), T(4))])
+@composite(
+    where="mezzo",
+    samples=[S(T(5), T(5)), S(T(3, 4), T(3, 4), dim=1), S(T(3, 4), dx=0.5), S(T(3, 4), T(4))],
+)
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1, dim=-1) -> Tensor:
     """The integral along an axis by the trapezoidal rule.
 
@@ -260,7 +305,11 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1, dim=-1) -> Tensor:
     Source: torch.trapezoid
     """
     if dtypes.bool_ in (y.dtype, None if x is None else x.dtype):
-        raise Fact(DTypeError, "received a bool input for x or y, but bool is not supported", "Use y.int().")
+        raise Fact(
+            DTypeError,
+            "received a bool input for x or y, but bool is not supported",
+            "Use y.int().",
+        )
     axis = shapes.axis(dim, y.ndim)
     n = y.shape[axis]
     pairs = y.narrow(axis, 1, n - 1) + y.narrow(axis, 0, n - 1) if n else y

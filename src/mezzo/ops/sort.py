@@ -23,7 +23,11 @@ _NO = none("an index has no derivative")
 
 def comparable(array: np.ndarray) -> np.ndarray:
     """Half precision as float32: NumPy orders that natively, and NaN last."""
-    return array.astype(np.float32) if array.dtype.itemsize == 2 and array.dtype.kind not in "iu" else array
+    return (
+        array.astype(np.float32)
+        if array.dtype.itemsize == 2 and array.dtype.kind not in "iu"
+        else array
+    )
 
 
 def ordered(array: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -106,7 +110,9 @@ def _best(outs, x, k, dim, largest, in_order):
         part = np.argpartition(x, n - k if largest else k - 1, axis=dim)
         part = np.take(part, range(n - k, n) if largest else range(k), axis=dim)
         part = np.sort(part, axis=dim)
-        found = np.take_along_axis(part, ordered(np.take_along_axis(x, part, dim), dim, largest), dim)
+        found = np.take_along_axis(
+            part, ordered(np.take_along_axis(x, part, dim), dim, largest), dim
+        )
     outs[0][...] = found
 
 
@@ -116,7 +122,9 @@ def _best_results(x, k, dim, largest, in_order):
         raise Fact(DTypeError, "does not support bool", "Use x.int().")
     size = x.shape[axis] if x.ndim else 1
     if not 0 <= k <= size:
-        raise Fact(ShapeError, f"selected index k out of range: k is {k} and the axis has {size} elements")
+        raise Fact(
+            ShapeError, f"selected index k out of range: k is {k} and the axis has {size} elements"
+        )
     return (tuple(k if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
 
 
@@ -148,7 +156,9 @@ def kthvalue(input: Tensor, k, dim=-1, keepdim=False) -> ValuesIndices:
     """
     size = input.shape[shapes.axis(dim, input.ndim)] if input.ndim else 1
     if not 1 <= k <= size:
-        raise Fact(ShapeError, f"selected index k out of range: k is {k}; it must lie between 1 and {size}")
+        raise Fact(
+            ShapeError, f"selected index k out of range: k is {k}; it must lie between 1 and {size}"
+        )
     found = order_of(input, dim, False)
     if input.ndim:
         axis = shapes.axis(dim, input.ndim)
@@ -168,14 +178,22 @@ def _middle(outs, x, dim, ignore_nan):
         outs[0][...] = 0
         return
     order = np.argsort(x, axis=dim, kind="stable")
-    numbers = (~np.isnan(x)).sum(dim, keepdims=True) if x.dtype.kind == "f" else np.full_like(order[:1], 0)
+    numbers = (
+        (~np.isnan(x)).sum(dim, keepdims=True)
+        if x.dtype.kind == "f"
+        else np.full_like(order[:1], 0)
+    )
     n = x.shape[dim]
     if x.dtype.kind != "f":
         place = (n - 1) // 2
         outs[0][...] = np.take(order, [place], axis=dim)
         return
     # With a NaN the median is the first of them; leaving NaN out, the middle of the rest.
-    place = np.maximum(numbers - 1, 0) // 2 if ignore_nan else np.where(numbers < n, numbers, (n - 1) // 2)
+    place = (
+        np.maximum(numbers - 1, 0) // 2
+        if ignore_nan
+        else np.where(numbers < n, numbers, (n - 1) // 2)
+    )
     outs[0][...] = np.take_along_axis(order, place, dim)
 
 
@@ -204,7 +222,13 @@ def _median(input: Tensor, dim, keepdim, ignore_nan):
     return ValuesIndices(squeeze(values, dim), squeeze(found, dim))
 
 
-_MEDIANS = [S(T(3, 5, distinct=True)), S(T(3, 4, distinct=True), 1), S(T(3, 4, distinct=True), 0, True), S(T()), S(T(6, distinct=True), 0)]
+_MEDIANS = [
+    S(T(3, 5, distinct=True)),
+    S(T(3, 4, distinct=True), 1),
+    S(T(3, 4, distinct=True), 0, True),
+    S(T()),
+    S(T(6, distinct=True), 0),
+]
 
 
 @composite(samples=_MEDIANS)
@@ -243,7 +267,13 @@ def commonest_of(input: Tensor, dim) -> Tensor:
     """The index of the commonest element along an axis."""
 
 
-@composite(samples=[S(index(3, 5, below=3), grad=False), S(index(3, 5, below=3), 0, True, grad=False), S(T(3, 4, distinct=True), 1)])
+@composite(
+    samples=[
+        S(index(3, 5, below=3), grad=False),
+        S(index(3, 5, below=3), 0, True, grad=False),
+        S(T(3, 4, distinct=True), 1),
+    ]
+)
 def mode(input: Tensor, dim=-1, keepdim=False) -> ValuesIndices:
     """(value, index) of the commonest element along an axis; the smallest of several.
 
@@ -262,9 +292,16 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 def _quantile(input: Tensor, q, dim, keepdim, interpolation, ignore_nan):
     if interpolation not in _INTERPOLATIONS:
-        raise Fact(DTypeError, f"interpolation is {interpolation!r}; it must be one of {', '.join(_INTERPOLATIONS)}")
+        raise Fact(
+            DTypeError,
+            f"interpolation is {interpolation!r}; it must be one of {', '.join(_INTERPOLATIONS)}",
+        )
     if input.dtype not in (dtypes.float32, dtypes.float64):
-        raise Fact(DTypeError, f"input tensor must be either float or double dtype, got {input.dtype.name}", "Use x.float().")
+        raise Fact(
+            DTypeError,
+            f"input tensor must be either float or double dtype, got {input.dtype.name}",
+            "Use x.float().",
+        )
     if not input.layout.numel:
         raise Fact(DTypeError, "input tensor must be non-empty")
     q = q if isinstance(q, Tensor) else input.new_full((), q)
@@ -312,7 +349,9 @@ _QUANTILES = [S(T(7, distinct=True), 0.3), S(T(3, 5, distinct=True), 0.5, 1), S(
 
 
 @composite(cast=Cast(cpu="fp32"), samples=_QUANTILES)
-def quantile(input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
+def quantile(
+    input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear"
+) -> Tensor:
     """The q-th quantile over an axis or over all; NaN if any is.
 
     Shapes: input (..., n, ...), q () or (m,) -> (m, ..., ...)
@@ -323,7 +362,9 @@ def quantile(input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, inter
 
 
 @composite(cast=Cast(cpu="fp32"), samples=_QUANTILES)
-def nanquantile(input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
+def nanquantile(
+    input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear"
+) -> Tensor:
     """The q-th quantile of what is not NaN.
 
     Shapes: input (..., n, ...), q () or (m,) -> (m, ..., ...)

@@ -35,7 +35,11 @@ class Access:
 
 def _require_index(dtype, allowed: Sequence[str]) -> None:
     if dtype.name not in allowed:
-        raise Fact(DTypeError, f"expected dtype {' or '.join(allowed)} for index, got {dtype.name}", "Use index.long().")
+        raise Fact(
+            DTypeError,
+            f"expected dtype {' or '.join(allowed)} for index, got {dtype.name}",
+            "Use index.long().",
+        )
 
 
 def along(input, dim: int, index) -> Access:
@@ -48,13 +52,22 @@ def along(input, dim: int, index) -> Access:
     if index.numel == 0:
         return Access(tuple(index.shape), shape, (0,) * len(shape), (), False)
     if len(shape) != rank:
-        raise Fact(ShapeError, f"index must have the same number of dimensions as input: {index.ndim} and {input.ndim}")
+        raise Fact(
+            ShapeError,
+            f"index must have the same number of dimensions as input: {index.ndim} and {input.ndim}",
+        )
     for d in range(rank):
         if d != axis and shape[d] > have[d]:
             raise Fact(ShapeError, f"size does not match at dimension {d}: index {list(shape)} is larger than input {list(have)} "
                                    f"apart from dimension {axis}")  # fmt: skip
     data = tuple(0 if d == axis else s for d, s in enumerate(strides))
-    return Access(tuple(index.shape), shape, data, (Index(tuple(index_strides), have[axis], strides[axis], axis),), False)
+    return Access(
+        tuple(index.shape),
+        shape,
+        data,
+        (Index(tuple(index_strides), have[axis], strides[axis], axis),),
+        False,
+    )
 
 
 def at_axes(input, axes: Sequence[int], indices, at: int, wrap: bool) -> Access:
@@ -65,11 +78,18 @@ def at_axes(input, axes: Sequence[int], indices, at: int, wrap: bool) -> Access:
         inner = shapes.broadcast([tuple(i.shape) for i in indices])
     except Fact:
         have = ", ".join(str(list(i.shape)) for i in indices)
-        raise Fact(OutOfRangeError, f"shape mismatch: indexing tensors could not be broadcast together with shapes {have}") from None
+        raise Fact(
+            OutOfRangeError,
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {have}",
+        ) from None
     rest = [d for d in range(input.ndim) if d not in axes]
     before, after = rest[:at], rest[at:]
     shape = (*(input.shape[d] for d in before), *inner, *(input.shape[d] for d in after))
-    data = (*(input.strides[d] for d in before), *(0 for _ in inner), *(input.strides[d] for d in after))
+    data = (
+        *(input.strides[d] for d in before),
+        *(0 for _ in inner),
+        *(input.strides[d] for d in after),
+    )
     found = []
     for axis, index in zip(axes, indices):
         strides = shapes.expand_strides(tuple(index.shape), index.strides, inner)

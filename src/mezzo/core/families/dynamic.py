@@ -31,10 +31,15 @@ class Dynamic(Record):
     def run(self, args: tuple):
         for a in args:
             if isinstance(a, Tensor) and a.device is devices.meta:
-                raise UnsupportedError(f"{self.name}: cannot run on layouts alone (trace, device 'meta'): {_REASON}.")
+                raise UnsupportedError(
+                    f"{self.name}: cannot run on layouts alone (trace, device 'meta'): {_REASON}."
+                )
         arrays = [a._array() if isinstance(a, Tensor) else a for a in args]
         try:
-            found = self.fn(*arrays[: self.positional], **dict(zip(self.names[self.positional :], arrays[self.positional :])))
+            found = self.fn(
+                *arrays[: self.positional],
+                **dict(zip(self.names[self.positional :], arrays[self.positional :])),
+            )
         except Fact as fact:
             self.fail(fact, args)
         if isinstance(found, tuple):

@@ -50,7 +50,9 @@ def _gather_kernel(bits: str, indices: tuple) -> IndirectKernel:
 
 
 @functools.lru_cache(maxsize=512)
-def _scatter_kernel(mode: str, target: str, source: str | None, scaled: bool, indices: tuple) -> IndirectKernel:
+def _scatter_kernel(
+    mode: str, target: str, source: str | None, scaled: bool, indices: tuple
+) -> IndirectKernel:
     """source None: a number. scaled: the source is multiplied by a number first."""
     type = ir.COMPUTE[target]
     reads = mode != "set"
@@ -67,7 +69,9 @@ def _scatter_kernel(mode: str, target: str, source: str | None, scaled: bool, in
 class Space:
     """The block of a launch: axes sorted into inner, steps and outer, with every operand's byte strides over them."""
 
-    def __init__(self, shape: Sequence[int], tables: Sequence[Sequence[int]], count: int, writes: bool):
+    def __init__(
+        self, shape: Sequence[int], tables: Sequence[Sequence[int]], count: int, writes: bool
+    ):
         """tables: out, ins..., indices...; count: how many of them are indices. writes: out is reached through them."""
         self.tables, self.indices, self.writes = tables, count, writes
         (self._scatter if writes else self._gather)(shape, tables)
@@ -87,11 +91,15 @@ class Space:
         # Points of one step may meet: their order is that of the source.
         first = tables[1] if len(tables) - self.indices > 1 else tables[-1]
         apart, by_apart = coalesce([shape[i] for i in safe], [[t[i] for i in safe] for t in tables])
-        order, by_order = coalesce([shape[i] for i in meet], [[t[i] for i in meet] for t in [first, *tables]])
+        order, by_order = coalesce(
+            [shape[i] for i in meet], [[t[i] for i in meet] for t in [first, *tables]]
+        )
         by_order = by_order[1:]
         self.rows = bool(safe) and not any(t[0] for t in by_apart[-self.indices :])
         source = -self.indices - 1
-        inside = bool(safe) and (self.rows or abs(by_apart[source][0] or 1 << 62) < abs(by_order[source][0] or 1 << 62))
+        inside = bool(safe) and (
+            self.rows or abs(by_apart[source][0] or 1 << 62) < abs(by_order[source][0] or 1 << 62)
+        )
         if inside:
             self.inner = apart[0], [t[0] for t in by_apart]
             self.outer, self.steps = (apart[1:], [t[1:] for t in by_apart]), (order, by_order)
@@ -106,14 +114,21 @@ class Space:
     def pattern(self, widths: Sequence[int]) -> str:
         """One access letter for each operand along the inner axis."""
         pairs = zip(self.inner[1], widths)
-        return "".join(CONTIGUOUS if s == w else SCALAR if s == 0 and i else STRIDED for i, (s, w) in enumerate(pairs))
+        return "".join(
+            CONTIGUOUS if s == w else SCALAR if s == 0 and i else STRIDED
+            for i, (s, w) in enumerate(pairs)
+        )
 
     def lanes(self, widths: Sequence[int], wide: Sequence[int], kernel: IndirectKernel) -> str:
         """The letters of operands and indices if LANES elements can be read at a time, else nothing."""
         letters = self.pattern([*widths, *wide])
         still = [c for i, c in enumerate(letters) if i not in kernel.moved]
         plain = all(SIZE[kernel.map.storages[i]] in (4, 8) for i in kernel.moved)
-        return letters if not self.writes and plain and STRIDED not in still and letters[0] == CONTIGUOUS else ""
+        return (
+            letters
+            if not self.writes and plain and STRIDED not in still and letters[0] == CONTIGUOUS
+            else ""
+        )
 
     def block(self, points: int, indices: Sequence[tuple[int, int, int]]) -> array.array:
         """The words the kernel reads; indices: (size, gain, step in bytes) each."""
@@ -139,17 +154,23 @@ class IndirectPlan:
     def go(self, pointers: Sequence[int], numbers: Sequence) -> None:
         """Launch; raises where an index was out of range."""
         cell = array.array("q", (0, 0, 0))
-        self.launch(self.address, self.block.buffer_info()[0], cell.buffer_info()[0], *pointers, *numbers)
+        self.launch(
+            self.address, self.block.buffer_info()[0], cell.buffer_info()[0], *pointers, *numbers
+        )
         if cell[0]:
             bad_index(cell[1], self.dims[cell[2]], self.sizes[cell[2]])
 
 
 def bad_index(value: int, dim: int, size: int):
     """Raise for an index out of range."""
-    raise Fact(OutOfRangeError, f"index {value} is out of bounds for dimension {dim} with size {size}")
+    raise Fact(
+        OutOfRangeError, f"index {value} is out of bounds for dimension {dim} with size {size}"
+    )
 
 
-def _plan(kernel: IndirectKernel, found: Access, operands, widths, layouts, item: int, writes: bool) -> IndirectPlan:
+def _plan(
+    kernel: IndirectKernel, found: Access, operands, widths, layouts, item: int, writes: bool
+) -> IndirectPlan:
     """operands: element strides over the space of out and ins; layouts: those of the indices; item: bytes of data."""
     shape, wide = tuple(found.shape), [i.dtype.itemsize for i in layouts]
     tables = [[s * w for s in strides] for strides, w in zip(operands, widths)]
@@ -161,7 +182,9 @@ def _plan(kernel: IndirectKernel, found: Access, operands, widths, layouts, item
     space = Space(shape, tables, len(layouts), writes)
     plan = IndirectPlan()
     points = shapes.numel(shape)
-    plan.block = space.block(points, [(i.size, i.size if found.wrap else 0, i.step * item) for i in found.indices])
+    plan.block = space.block(
+        points, [(i.size, i.size if found.wrap else 0, i.step * item) for i in found.indices]
+    )
     if space.rows:
         plan.address = kernel.address("rows", space.pattern(widths))
     else:
@@ -208,7 +231,13 @@ class _Indirect(Primitive):
         if 0 in plan.sizes:  # nothing could be read in place of a bad index
             i = plan.sizes.index(0)
             first = _flat(args[self.index_at])[i]._array().reshape(-1)[0]
-            self.fail(Fact(OutOfRangeError, f"index {first} is out of bounds for dimension {plan.dims[i]} with size 0"), args)
+            self.fail(
+                Fact(
+                    OutOfRangeError,
+                    f"index {first} is out of bounds for dimension {plan.dims[i]} with size 0",
+                ),
+                args,
+            )
         try:
             plan.go([*pointers, *[t.ptr for t in _flat(args[self.index_at])]], numbers)
         except Fact as fact:
@@ -227,7 +256,9 @@ class Pick(_Indirect):
     family = "pick"
 
     def make(self, *args) -> IndirectPlan:
-        device = common_device(self.name, [t for i in self.operands for t in _flat(args[i]) if isinstance(t, Tensor)])
+        device = common_device(
+            self.name, [t for i in self.operands for t in _flat(args[i]) if isinstance(t, Tensor)]
+        )
         found, indices = self._access(args)
         x = args[0].layout
         out = dense(found.result, x.dtype, device)
@@ -276,7 +307,9 @@ class Put(_Indirect):
 
     def make(self, *args) -> IndirectPlan:
         """The plan for writing into memory of args[0]'s layout."""
-        device = common_device(self.name, [t for i in self.operands for t in _flat(args[i]) if isinstance(t, Tensor)])
+        device = common_device(
+            self.name, [t for i in self.operands for t in _flat(args[i]) if isinstance(t, Tensor)]
+        )
         found, indices = self._access(args)
         target, source = args[0].layout, args[self.source_at]
         source = source.layout if isinstance(source, Tensor) else None
@@ -284,14 +317,22 @@ class Put(_Indirect):
         read = self._source_strides(found, source, target)
         plan = IndirectPlan()
         plan.layout, plan.work = target, target.dtype
-        plan.runs = device is not devices.meta and shapes.numel(found.shape) > 0 and bool(found.indices)
+        plan.runs = (
+            device is not devices.meta and shapes.numel(found.shape) > 0 and bool(found.indices)
+        )
         if not plan.runs:
             return plan
         if target.has_overlap():
-            raise Fact(ShapeError, "cannot write into an expanded tensor: several indices share one element", "clone() it.")
+            raise Fact(
+                ShapeError,
+                "cannot write into an expanded tensor: several indices share one element",
+                "clone() it.",
+            )
         ins, widths, strides = self._operands(target, source, mode, found, read)
         alpha = self.alpha_at is not None and args[self.alpha_at] != 1
-        kernel = _scatter_kernel(mode, ins[0], ins[-1] if source else None, alpha, tuple(i.dtype.ir for i in indices))
+        kernel = _scatter_kernel(
+            mode, ins[0], ins[-1] if source else None, alpha, tuple(i.dtype.ir for i in indices)
+        )
         out = _plan(kernel, found, strides, widths, indices, target.dtype.itemsize, True)
         out.layout, out.work, out.runs = target, target.dtype, True
         return out
@@ -320,7 +361,10 @@ class Put(_Indirect):
             return found.data
         shape, strides = (tuple(source.shape), source.strides) if source.ndim else ((1,), (0,))
         if len(shape) != len(found.shape) or any(i > s for i, s in zip(found.shape, shape)):
-            raise Fact(ShapeError, f"index {list(found.shape)} must not be larger than src {list(shape)} in any dimension")
+            raise Fact(
+                ShapeError,
+                f"index {list(found.shape)} must not be larger than src {list(shape)} in any dimension",
+            )
         return strides
 
     def _broadcast_source(self, found: Access, source: Layout):
@@ -382,7 +426,11 @@ class Put(_Indirect):
         tape.check_inplace(self.name + "_", target)
         self._check_dtypes(args)
         source = args[self.source_at]
-        if isinstance(source, Tensor) and source.storage is target.storage and source.storage is not None:
+        if (
+            isinstance(source, Tensor)
+            and source.storage is target.storage
+            and source.storage is not None
+        ):
             args = (*args[: self.source_at], source.clone(), *args[self.source_at + 1 :])
         before = tape.alias(target)
         before.auto, before.base = target.auto, target.base

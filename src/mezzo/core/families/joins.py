@@ -99,7 +99,9 @@ class Join(Primitive):
 
     def make(self, tensors, dim) -> JoinPlan:
         if not tensors:
-            raise Fact(ImpossibleValueError, "expected a non-empty list of Tensors", "Pass at least one.")
+            raise Fact(
+                ImpossibleValueError, "expected a non-empty list of Tensors", "Pass at least one."
+            )
         device = common_device(self.name, tensors)
         pieces = [t.layout for t in tensors]
         result = functools.reduce(dtypes.promote_types, [p.dtype for p in pieces])
@@ -131,7 +133,10 @@ class Join(Primitive):
     def _check(self, used, axis: int) -> None:
         for i, piece in enumerate(used):
             if piece.ndim != used[0].ndim:
-                raise Fact(ShapeError, f"tensors must have the same number of dimensions: got {used[0].ndim} and {piece.ndim}")
+                raise Fact(
+                    ShapeError,
+                    f"tensors must have the same number of dimensions: got {used[0].ndim} and {piece.ndim}",
+                )
             for d, (a, b) in enumerate(zip(used[0].shape, piece.shape)):
                 if a != b and (d != axis or self.stacked):
                     if self.stacked:
@@ -150,12 +155,24 @@ class Join(Primitive):
 
     def _refuse_scalars(self, args) -> None:
         if args[0] and not self.stacked:
-            self.fail(Fact(ShapeError, "zero-dimensional tensor (at position 0) cannot be concatenated", "Use stack()."), args)
+            self.fail(
+                Fact(
+                    ShapeError,
+                    "zero-dimensional tensor (at position 0) cannot be concatenated",
+                    "Use stack().",
+                ),
+                args,
+            )
 
 
 def _with_axis(piece: Layout, axis: int) -> Layout:
     shape, strides = piece.shape, piece.strides
-    return layout((*shape[:axis], 1, *shape[axis:]), (*strides[:axis], 0, *strides[axis:]), piece.dtype, piece.device)
+    return layout(
+        (*shape[:axis], 1, *shape[axis:]),
+        (*strides[:axis], 0, *strides[axis:]),
+        piece.dtype,
+        piece.device,
+    )
 
 
 def _without(piece: Layout, axis: int) -> list[int]:
@@ -163,7 +180,11 @@ def _without(piece: Layout, axis: int) -> list[int]:
 
 
 def _result_strides(shape, pieces):
-    if len(shape) == 4 and pieces and all(p.is_channels_last() and not p.is_contiguous for p in pieces):
+    if (
+        len(shape) == 4
+        and pieces
+        and all(p.is_channels_last() and not p.is_contiguous for p in pieces)
+    ):
         return shapes.channels_last_strides(shape)
     return shapes.contiguous_strides(shape)
 

@@ -32,7 +32,9 @@ class RearrangePlan:
             plan = self.plan
             plan.launch(plan.address, plan.head, out.ptr, source.ptr + self.offset)
         elif self.runs:
-            np.copyto(out._array(), array_over(source.storage, source.ptr + self.offset, self.source))
+            np.copyto(
+                out._array(), array_over(source.storage, source.ptr + self.offset, self.source)
+            )
         return out
 
 
@@ -50,7 +52,11 @@ class Rearrange(Primitive):
         plan.offset = offset * x.dtype.itemsize
         plan.runs = x.device is not devices.meta and plan.layout.numel > 0
         kernel = kernel_between(x.dtype, x.dtype)
-        plan.plan = map_plan(kernel, plan.layout, [plan.source]) if plan.runs and kernel is not None else None
+        plan.plan = (
+            map_plan(kernel, plan.layout, [plan.source])
+            if plan.runs and kernel is not None
+            else None
+        )
         return plan
 
     def run(self, args: tuple) -> Tensor:

@@ -50,29 +50,38 @@ class ReducePlan:
         self.launch(self.address, self.block.buffer_info()[0], *outs, *ins)
 
 
-def reduce_plan(kernel: ReduceKernel, outs: Sequence[Layout], ins: Sequence[Layout], shape, dims) -> ReducePlan:
+def reduce_plan(
+    kernel: ReduceKernel, outs: Sequence[Layout], ins: Sequence[Layout], shape, dims
+) -> ReducePlan:
     """The plan for inputs broadcast to `shape`, reduced over `dims`; outs are dense with the kept axes."""
     plan = ReducePlan()
     plan.layouts = tuple(outs)
     plan.runs = outs[0].numel > 0
     kept = [i for i in range(len(shape)) if i not in dims]
     steps = [
-        tuple(s * x.dtype.itemsize for s in shapes.expand_strides(x.shape, x.strides, shape)) for x in ins
+        tuple(s * x.dtype.itemsize for s in shapes.expand_strides(x.shape, x.strides, shape))
+        for x in ins
     ]
     out_steps = [shapes.contiguous_strides([shape[i] for i in kept]) for _ in outs]
     out_steps = [tuple(s * o.dtype.itemsize for s in st) for st, o in zip(out_steps, outs)]
-    ksizes, ktable = coalesce([shape[i] for i in kept], [*out_steps, *[[st[i] for i in kept] for st in steps]])
+    ksizes, ktable = coalesce(
+        [shape[i] for i in kept], [*out_steps, *[[st[i] for i in kept] for st in steps]]
+    )
     rsizes, rtable = _reduced([shape[i] for i in dims], [[st[i] for i in dims] for st in steps])
     widths = [x.dtype.itemsize for x in ins]
     n = len(outs)
-    pattern = "".join("c" if r[0] == w else "s" if r[0] == 0 else "g" for r, w in zip(rtable, widths))
+    pattern = "".join(
+        "c" if r[0] == w else "s" if r[0] == 0 else "g" for r, w in zip(rtable, widths)
+    )
     if "g" not in pattern and "c" in pattern and rsizes[0] >= 8:
         mode, lane, lane_steps = "inner", 1, [0] * (n + len(ins))
         cells = outs[0].numel
         units = cells
     else:
         mode, lane, lane_steps = "outer", ksizes[0], [t[0] for t in ktable]
-        pattern = "".join("c" if t[0] == w else "s" if t[0] == 0 else "g" for t, w in zip(ktable[n:], widths))
+        pattern = "".join(
+            "c" if t[0] == w else "s" if t[0] == 0 else "g" for t, w in zip(ktable[n:], widths)
+        )
         if any(t[0] != o.dtype.itemsize for t, o in zip(ktable, outs)):
             pattern = "g" * len(ins)
         ksizes, ktable = ksizes[1:], [t[1:] for t in ktable]
@@ -132,7 +141,9 @@ class SplitPlan:
         return outs[0] if len(outs) == 1 else tuple(outs)
 
 
-def split_plan(kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout], source: int) -> SplitPlan | None:
+def split_plan(
+    kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout], source: int
+) -> SplitPlan | None:
     """The two steps of a long reduction to few results, or None where one step will do.
 
     One reduced axis is cut into equal parts; what is left over is one more.
@@ -183,7 +194,12 @@ class Reduction(Primitive):
 
     def __init__(self, fn, *, fold, dtype, outs: int = 1, empty_error: str = "", **options):
         super().__init__(fn, **options)
-        self.fold, self.dtype_rule, self.out_count, self.empty_error = fold, dtype, outs, empty_error
+        self.fold, self.dtype_rule, self.out_count, self.empty_error = (
+            fold,
+            dtype,
+            outs,
+            empty_error,
+        )
 
     def make(self, *args) -> ReducePlan:
         named = dict(zip(self.names, args))
@@ -191,20 +207,30 @@ class Reduction(Primitive):
         layouts = [args[i].layout for i in tensors]
         device = common_device(self.name, [args[i] for i in tensors])
         shape = shapes.broadcast([x.shape for x in layouts])
-        dims = shapes.axes(named.get("dim"), len(shape)) if shape else _checked_scalar(named.get("dim"))
+        dims = (
+            shapes.axes(named.get("dim"), len(shape))
+            if shape
+            else _checked_scalar(named.get("dim"))
+        )
         compute, results = self.dtype_rule(layouts[0].dtype, named.get("dtype"))
         require_no_complex(self.name, compute)
         if self.empty_error and any(shape[d] == 0 for d in dims):
             raise Fact(DimensionError, self.empty_error, "Pass a dim whose size is not zero.")
         out_shape = shapes.reduced(shape, dims, bool(named.get("keepdim")))
         outs = [dense(out_shape, r, device) for r in results]
-        values = tuple(named[n] for n in self.names if n not in ("dim", "keepdim", "dtype") and self.names.index(n) not in self.operands)
+        values = tuple(
+            named[n]
+            for n in self.names
+            if n not in ("dim", "keepdim", "dtype") and self.names.index(n) not in self.operands
+        )
         if device is devices.meta:
             plan = ReducePlan()
             plan.layouts, plan.runs = tuple(outs), False
             return plan
         ins = tuple(x.dtype.ir for x in layouts)
-        kernel = _kernel(self.fold, ins, ir.COMPUTE[compute.ir], tuple(o.dtype.ir for o in outs), values)
+        kernel = _kernel(
+            self.fold, ins, ir.COMPUTE[compute.ir], tuple(o.dtype.ir for o in outs), values
+        )
         if len(shape) and len(tensors) == 1 and outs[0].numel * 64 < shapes.numel(shape):
             split = split_plan(kernel, layouts[0], dims, outs, tensors[0])
             if split is not None:

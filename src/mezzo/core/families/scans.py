@@ -42,7 +42,9 @@ class ScanPlan:
         outs = [empty(x) for x in self.layouts]
         if self.runs:
             pointers = [*(o.ptr for o in outs), *(args[i].ptr for i in self.tensors)]
-            self.launch(self.address, self.block.buffer_info()[0], *map(sum, zip(pointers, self.shifts)))
+            self.launch(
+                self.address, self.block.buffer_info()[0], *map(sum, zip(pointers, self.shifts))
+            )
         return outs[0] if len(outs) == 1 else tuple(outs)
 
 
@@ -70,7 +72,10 @@ class Scan(Primitive):
         if not plan.runs:
             return plan
         every = [*plan.layouts, *layouts]
-        tables = [tuple(s * x.dtype.itemsize for s in shapes.expand_strides(x.shape, x.strides, shape)) for x in every]
+        tables = [
+            tuple(s * x.dtype.itemsize for s in shapes.expand_strides(x.shape, x.strides, shape))
+            for x in every
+        ]
         kept = [i for i in range(len(shape)) if i != axis]
         sizes, table = coalesce([shape[i] for i in kept], [[t[i] for i in kept] for t in tables])
         length, steps = (shape[axis], [t[axis] for t in tables]) if shape else (1, [0] * len(every))
@@ -83,7 +88,14 @@ class Scan(Primitive):
         plan.address = kernel.address("outer", ("c" if vector else "g") * len(layouts))
         units = shapes.numel(sizes[1:]) * -(-sizes[0] // LANES)
         total = shapes.numel(shape)
-        words = [units, int(total <= SERIAL or units == 1), length, sizes[0], len(sizes) - 1, *sizes[1:]]
+        words = [
+            units,
+            int(total <= SERIAL or units == 1),
+            length,
+            sizes[0],
+            len(sizes) - 1,
+            *sizes[1:],
+        ]
         for t, step in zip(table, steps):
             words += [t[0], -step if back else step, *t[1:]]
         plan.block = array.array("q", words)

@@ -41,13 +41,20 @@ class Fold:
                 other[i] = where(other[i] < 0, other[i], other[i] + index * part)
             return self.merge(accs, other)
 
-        return Fold(self.starts, step, self.merge, lambda accs, count: self.finish(accs, const(total, "i64")))
+        return Fold(
+            self.starts,
+            step,
+            self.merge,
+            lambda accs, count: self.finish(accs, const(total, "i64")),
+        )
 
 
 class FoldKernel:
     """A fold over operands of given storage types; compiles variants on demand."""
 
-    def __init__(self, fold: Fold, ins: Sequence[str], outs: Sequence[str], scalars: Sequence[str] = ()):
+    def __init__(
+        self, fold: Fold, ins: Sequence[str], outs: Sequence[str], scalars: Sequence[str] = ()
+    ):
         self.fold, self.ins, self.outs, self.scalars = fold, tuple(ins), tuple(outs), tuple(scalars)
         self._addresses: dict[tuple[str, str], int] = {}
 
@@ -55,7 +62,9 @@ class FoldKernel:
         """The entry; pattern holds for each input how it lies along the lanes (see reduce.py and scan.py)."""
         found = self._addresses.get((mode, pattern))
         if found is None:
-            found = self._addresses[mode, pattern] = jit.load(self.write(mode, pattern)).address("kernel")
+            found = self._addresses[mode, pattern] = jit.load(self.write(mode, pattern)).address(
+                "kernel"
+            )
         return found
 
     def write(self, mode: str, pattern: str) -> str:
@@ -88,7 +97,9 @@ class FoldWriter:
     def _leaves(self, kind: str) -> list[Expr]:
         return [Expr(kind, (), t, i) for i, (_, t) in enumerate(self.fold.starts)]
 
-    def step(self, tag: str, lanes: int, accs: list[str], pointers: list[str], index: str, mask: str = "") -> list[str]:
+    def step(
+        self, tag: str, lanes: int, accs: list[str], pointers: list[str], index: str, mask: str = ""
+    ) -> list[str]:
         """Take in one element for each lane (of the mask); index is a register of the first lane's position."""
 
         def leaf(x: Expr) -> str:
@@ -104,16 +115,24 @@ class FoldWriter:
                 return emitter.put(f"add {emitter.wide('i64')} {base}, <{iota}>")
             if self.pattern[x.attr] == "s" and lanes > 1:
                 one = Emitter(self.lines, self.declares, 1, f"{tag}o{x.attr}_", lambda e: "")
-                return emitter.splat(one.load(pointers[x.attr], self.kernel.ins[x.attr]), LLVM[x.type])
+                return emitter.splat(
+                    one.load(pointers[x.attr], self.kernel.ins[x.attr]), LLVM[x.type]
+                )
             return self._load(emitter, pointers[x.attr], self.kernel.ins[x.attr], mask)
 
         emitter = Emitter(self.lines, self.declares, lanes, tag, leaf)
         loads = [Expr("load", (), _compute(s), i) for i, s in enumerate(self.kernel.ins)]
-        new = [emitter.value(x) for x in self.fold.step(self._leaves("acc"), loads, Expr("index", (), "i64"))]
+        new = [
+            emitter.value(x)
+            for x in self.fold.step(self._leaves("acc"), loads, Expr("index", (), "i64"))
+        ]
         if not mask:
             return new
         held = f"<{lanes} x i1> {mask}"
-        return [emitter.put(f"select {held}, {t} {n}, {t} {a}") for t, n, a in zip(self.types(lanes), new, accs)]
+        return [
+            emitter.put(f"select {held}, {t} {n}, {t} {a}")
+            for t, n, a in zip(self.types(lanes), new, accs)
+        ]
 
     def mask(self, name: str, left: str, first: int = 0) -> str:
         """Lanes first, first + 1, ... that lie below a count (i64)."""
@@ -147,7 +166,9 @@ class FoldWriter:
             raw = e.put(f"bitcast <{LANES} x {STORED[storage]}> {raw} to {wide}")
         name = f"llvm.masked.store.v{LANES}{bits}.p0"
         self.declares.add(f"declare void @{name}({wide}, ptr, <{LANES} x i1>)")
-        self.lines.append(f"  call void @{name}({wide} {raw}, ptr align {SIZE[storage]} {pointer}, <{LANES} x i1> {mask})")
+        self.lines.append(
+            f"  call void @{name}({wide} {raw}, ptr align {SIZE[storage]} {pointer}, <{LANES} x i1> {mask})"
+        )
 
     def merge(self, tag: str, lanes: int, a: list[str], b: list[str]) -> list[str]:
         """Combine two accumulations lane by lane."""
@@ -170,7 +191,9 @@ class FoldWriter:
                     else:
                         mask = ", ".join(f"i32 {side * half + j}" for j in range(half))
                         other = f"<{lanes} x {LLVM[t]}> poison"
-                        self.lines.append(f"  {name} = shufflevector {source}, {other}, <{half} x i32> <{mask}>")
+                        self.lines.append(
+                            f"  {name} = shufflevector {source}, {other}, <{half} x i32> <{mask}>"
+                        )
                     parts[side].append(name)
             accs = self.merge(f"{tag}m{half}_", half, *parts)
             lanes = half
@@ -191,7 +214,9 @@ class FoldWriter:
         self.lines.append(f"  {name} = getelementptr i8, ptr {pointer}, i64 {offset}")
         return name
 
-    def finish(self, tag: str, lanes: int, accs: list[str], pointers: list[str], mask: str = "") -> None:
+    def finish(
+        self, tag: str, lanes: int, accs: list[str], pointers: list[str], mask: str = ""
+    ) -> None:
         """Store what the accumulators amount to."""
         emitter = Emitter(self.lines, self.declares, lanes, tag, lambda x: "")
         emitter.leaf = lambda x: accs[x.attr] if x.op == "acc" else (

@@ -18,7 +18,7 @@ which two points may meet there, so its sums have one order whatever the number 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.emit import LANES, LLVM, STORED, Emitter
@@ -26,13 +26,32 @@ from mezzo.kernels.cpu.maps import SCALAR, STRIDED, MapKernel, MapLoop, inner_lo
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
 from mezzo.kernels.ir import COMPUTE, SIZE, Expr
 
-WORDS = ("units", "serial", "per_row", "across", "chunk", "steps", "per_unit", "columns", "ds", "dc")
+WORDS = (
+    "units",
+    "serial",
+    "per_row",
+    "across",
+    "chunk",
+    "steps",
+    "per_unit",
+    "columns",
+    "ds",
+    "dc",
+)
 
 
 class IndirectKernel:
     """Expression, storage types, which operands (0: the output) move, and the types of the indices."""
 
-    def __init__(self, ins: Sequence[str], out: str, expr: Expr, scalars: Sequence[str], moved, indices: Sequence[str]):
+    def __init__(
+        self,
+        ins: Sequence[str],
+        out: str,
+        expr: Expr,
+        scalars: Sequence[str],
+        moved,
+        indices: Sequence[str],
+    ):
         self.map = MapKernel(ins, (out,), (expr,), scalars)
         self.moved, self.indices = frozenset(moved), tuple(indices)
         self._addresses: dict[tuple[str, str], int] = {}
@@ -102,7 +121,9 @@ class _Writer:
               "  %hi = select i1 %cut, i64 %far, i64 %across",
               "  %cfrom = mul i64 %column, %per_unit", "  %cfar = add i64 %cfrom, %per_unit",
               "  %ccut = icmp slt i64 %cfar, %steps", "  %cto = select i1 %ccut, i64 %cfar, i64 %steps"]  # fmt: skip
-        lines, moved, label = offsets("k", "unit", "%row", "%ds", "%osizes", {n: f"%{n}_outer" for n in names})
+        lines, moved, label = offsets(
+            "k", "unit", "%row", "%ds", "%osizes", {n: f"%{n}_outer" for n in names}
+        )
         L += lines
         L += [f"  %o_{n} = getelementptr i8, ptr %{n}, i64 {moved[n]}" for n in names]
         L += ["  br label %step", "step:", f"  %c = phi i64 [%cfrom, %{label}], [%c2, %stepend]"]
@@ -110,10 +131,16 @@ class _Writer:
     def _step(self, names: list[str]) -> None:
         """Pointers of this step: one multiplication where the steps run over one axis, divisions where over several."""
         L = self.lines
-        L += ["  %simple = icmp sle i64 %dc, 1", "  br i1 %simple, label %near, label %wide", "near:"]
+        L += [
+            "  %simple = icmp sle i64 %dc, 1",
+            "  br i1 %simple, label %near, label %wide",
+            "near:",
+        ]
         L += [f"  %n_{n} = mul i64 %c, %{n}_near" for n in names]
         L += ["  br label %moved", "wide:"]
-        lines, moved, label = offsets("q", "wide", "%c", "%dc", "%csizes", {n: f"%{n}_steps" for n in names})
+        lines, moved, label = offsets(
+            "q", "wide", "%c", "%dc", "%csizes", {n: f"%{n}_steps" for n in names}
+        )
         L += [*lines, "  br label %moved", "moved:"]
         L += [f"  %m_{n} = phi i64 [%n_{n}, %near], [{moved[n]}, %{label}]" for n in names]
         L += [f"  %q_{n} = getelementptr i8, ptr %o_{n}, i64 %m_{n}" for n in names]
@@ -151,9 +178,15 @@ class _Writer:
         L += ["  br label %stepend", "rgood:"]
         for i, n in enumerate(self.operands):
             by = total if i in self.kernel.moved else "0"
-            L += [f"  %p{i} = getelementptr i8, ptr %q_{n}, i64 {by}", f"  %inner{i} = add i64 %{n}_inner, 0"]
+            L += [
+                f"  %p{i} = getelementptr i8, ptr %q_{n}, i64 {by}",
+                f"  %inner{i} = add i64 %{n}_inner, 0",
+            ]
         L += ["  br label %pre", "pre:"]
-        inner_loops(MapLoop(self.kernel.map, self.pattern, L, self.declares), vectorise=STRIDED not in self.pattern)
+        inner_loops(
+            MapLoop(self.kernel.map, self.pattern, L, self.declares),
+            vectorise=STRIDED not in self.pattern,
+        )
         L += ["  br label %stepend"]
 
     def _each(self) -> None:
@@ -166,7 +199,10 @@ class _Writer:
         else:
             L += ["  br label %each", "each:", "  %e = phi i64 [%lo, %moved], [%e2, %enext]"]
         for n in self.operands + self.indices:
-            L += [f"  %eo_{n} = mul i64 %e, %{n}_inner", f"  %e_{n} = getelementptr i8, ptr %q_{n}, i64 %eo_{n}"]
+            L += [
+                f"  %eo_{n} = mul i64 %e, %{n}_inner",
+                f"  %e_{n} = getelementptr i8, ptr %q_{n}, i64 %eo_{n}",
+            ]
         total = self._wrapped("e", [f"%e_{n}" for n in self.indices], "good", "bad")
         L += ["  br label %enext", "egood:"]
         for i, n in enumerate(self.operands):
@@ -190,8 +226,14 @@ class _Writer:
         scalar = Emitter(L, self.declares, 1, "h", lambda e: "")
         letters = dict(zip(self.operands + self.indices, self.pattern))
         iota = "<" + ", ".join(f"i64 {i}" for i in range(LANES)) + ">"
-        steps = {n: emitter.put(f"mul <{LANES} x i64> {emitter.splat(f'%{n}_inner', 'i64')}, {iota}") for n in self.operands}
-        sizes = {n: [emitter.splat(f"%{n}_{w}", "i64") for w in ("size", "gain", "by")] for n in self.indices}
+        steps = {
+            n: emitter.put(f"mul <{LANES} x i64> {emitter.splat(f'%{n}_inner', 'i64')}, {iota}")
+            for n in self.operands
+        }
+        sizes = {
+            n: [emitter.splat(f"%{n}_{w}", "i64") for w in ("size", "gain", "by")]
+            for n in self.indices
+        }
         L += ["  %gsome = icmp slt i64 %lo, %hi", "  br i1 %gsome, label %gtest, label %stepend", "gtest:",
               "  %ge = phi i64 [%lo, %moved], [%ge2, %gread]", f"  %ge2 = add i64 %ge, {LANES}",
               "  %gfits = icmp sle i64 %ge2, %hi", "  br i1 %gfits, label %gcheck, label %eany", "gcheck:"]  # fmt: skip
@@ -205,23 +247,9 @@ class _Writer:
                 return emitter.splat(scalar.load(at(n), storage), LLVM[COMPUTE[storage]])
             return emitter.load(at(n), storage)
 
-        total, fine = None, None
-        for n, storage in zip(self.indices, kernel.indices):
-            value = read(n, storage)
-            if storage != "i64":
-                value = emitter.put(f"sext <{LANES} x {LLVM[storage]}> {value} to <{LANES} x i64>")
-            size, gain, by = sizes[n]
-            negative = emitter.put(f"icmp slt <{LANES} x i64> {value}, zeroinitializer")
-            more = emitter.put(f"select <{LANES} x i1> {negative}, <{LANES} x i64> {gain}, <{LANES} x i64> zeroinitializer")
-            place = emitter.put(f"add <{LANES} x i64> {value}, {more}")
-            good = emitter.put(f"icmp ult <{LANES} x i64> {place}, {size}")
-            fine = good if fine is None else emitter.put(f"and <{LANES} x i1> {fine}, {good}")
-            moved = emitter.put(f"mul <{LANES} x i64> {place}, {by}")
-            total = moved if total is None else emitter.put(f"add <{LANES} x i64> {total}, {moved}")
-        name = f"llvm.vector.reduce.and.v{LANES}i1"
-        self.declares.add(f"declare i1 @{name}(<{LANES} x i1>)")
-        every = emitter.put(f"call i1 @{name}(<{LANES} x i1> {fine})")
-        L += [f"  br i1 {every}, label %gread, label %eany", "gread:"]
+        total, every = self._lane_places(emitter, read, sizes)
+        L.append(f"  br i1 {every}, label %gread, label %eany")
+        L.append("gread:")
 
         def leaf(e: Expr) -> str:
             if e.op == "scalar":
@@ -233,10 +261,36 @@ class _Writer:
             places = emitter.put(f"getelementptr i8, ptr {at(n)}, <{LANES} x i64> {spread}")
             wide = f"<{LANES} x {STORED[storage]}>"
             intrinsic = f"llvm.masked.gather.v{LANES}{storage}.v{LANES}p0"
-            self.declares.add(f"declare {wide} @{intrinsic}(<{LANES} x ptr>, <{LANES} x i1>, {wide})")
+            self.declares.add(
+                f"declare {wide} @{intrinsic}(<{LANES} x ptr>, <{LANES} x i1>, {wide})"
+            )
             pointers = f"<{LANES} x ptr> align {SIZE[storage]} {places}"
-            raw = emitter.put(f"call {wide} @{intrinsic}({pointers}, <{LANES} x i1> splat (i1 true), {wide} poison)")
+            raw = emitter.put(
+                f"call {wide} @{intrinsic}({pointers}, <{LANES} x i1> splat (i1 true), {wide} poison)"
+            )
             return emitter.decode(raw, storage)
 
         emitter.store(emitter.value(kernel.map.exprs[0]), at("base0"), kernel.map.outs[0])
         L.append("  br label %gtest")
+
+    def _lane_places(self, emitter: Emitter, read: Callable, sizes: dict) -> tuple[str, str]:
+        """Byte offsets of LANES places, and whether all of them are good."""
+        total, fine = None, None
+        for n, storage in zip(self.indices, self.kernel.indices):
+            value = read(n, storage)
+            if storage != "i64":
+                value = emitter.put(f"sext <{LANES} x {LLVM[storage]}> {value} to <{LANES} x i64>")
+            size, gain, by = sizes[n]
+            negative = emitter.put(f"icmp slt <{LANES} x i64> {value}, zeroinitializer")
+            more = emitter.put(
+                f"select <{LANES} x i1> {negative}, <{LANES} x i64> {gain}, <{LANES} x i64> zeroinitializer"
+            )
+            place = emitter.put(f"add <{LANES} x i64> {value}, {more}")
+            good = emitter.put(f"icmp ult <{LANES} x i64> {place}, {size}")
+            fine = good if fine is None else emitter.put(f"and <{LANES} x i1> {fine}, {good}")
+            moved = emitter.put(f"mul <{LANES} x i64> {place}, {by}")
+            total = moved if total is None else emitter.put(f"add <{LANES} x i64> {total}, {moved}")
+        name = f"llvm.vector.reduce.and.v{LANES}i1"
+        self.declares.add(f"declare i1 @{name}(<{LANES} x i1>)")
+        every = emitter.put(f"call i1 @{name}(<{LANES} x i1> {fine})")
+        return total, every

@@ -78,7 +78,9 @@ class _Reduction(FoldWriter):
                 position = f"%{name}_next"
         add("  %count = mul i64 %rn, %ro")
 
-    def rows(self, t: str, before: str, lanes: int, sets: int, ins: list[str], base: dict[str, str], row) -> list[list[str]]:
+    def rows(
+        self, t: str, before: str, lanes: int, sets: int, ins: list[str], base: dict[str, str], row
+    ) -> list[list[str]]:
         """Fold all reduced rows from the base pointers, into `sets` accumulations; ends in block {t}end.
 
         row(t, label, start, total) folds one row into the totals and returns (sums, label).
@@ -86,11 +88,21 @@ class _Reduction(FoldWriter):
         L, zero = self.lines, self.starts(lanes)
         total = [self.named(f"{t}tot{s}_") for s in range(sets)]
         after = [self.named(f"{t}aft{s}_") for s in range(sets)]
-        L += [f"  br label %{t}outer", f"{t}outer:", f"  %{t}r = phi i64 [0, %{before}], [%{t}r2, %{t}outernext]"]
+        L += [
+            f"  br label %{t}outer",
+            f"{t}outer:",
+            f"  %{t}r = phi i64 [0, %{before}], [%{t}r2, %{t}outernext]",
+        ]
         for to, new in zip(total, after):
             self.phis(to, lanes, (zero, before), (new, f"{t}outernext"))
-        L += [f"  %{t}rmore = icmp slt i64 %{t}r, %ro", f"  br i1 %{t}rmore, label %{t}row, label %{t}end", f"{t}row:"]
-        lines, moved, label = offsets(f"{t}q", f"{t}row", f"%{t}r", "%dr", "%rsizes", {n: f"%{n}_red" for n in ins})
+        L += [
+            f"  %{t}rmore = icmp slt i64 %{t}r, %ro",
+            f"  br i1 %{t}rmore, label %{t}row, label %{t}end",
+            f"{t}row:",
+        ]
+        lines, moved, label = offsets(
+            f"{t}q", f"{t}row", f"%{t}r", "%dr", "%rsizes", {n: f"%{n}_red" for n in ins}
+        )
         L += lines
         start = {n: self.gep(f"%{t}rp_{n}", base[n], moved[n]) for n in ins}
         L.append(f"  %{t}rbase = mul i64 %{t}r, %rn")
@@ -101,7 +113,17 @@ class _Reduction(FoldWriter):
         L += [f"  %{t}r2 = add i64 %{t}r, 1", f"  br label %{t}outer", f"{t}end:"]
         return total
 
-    def blocks(self, t: str, label: str, lanes: int, total: list[list[str]], limit: str, size: int, stride: int, body):
+    def blocks(
+        self,
+        t: str,
+        label: str,
+        lanes: int,
+        total: list[list[str]],
+        limit: str,
+        size: int,
+        stride: int,
+        body,
+    ):
         """The elements below `limit` of one row in blocks: body(j, accs) -> new accs takes in `stride` of them.
 
         len(total) totals, body's accumulators share them evenly. Returns totals and the label of the end.
@@ -109,7 +131,11 @@ class _Reduction(FoldWriter):
         L, zero, sets = self.lines, self.starts(lanes), len(total)
         tot = [self.named(f"{t}bt{s}_") for s in range(sets)]
         merged = [self.named(f"{t}mg{s}_") for s in range(sets)]
-        L += [f"  br label %{t}blk", f"{t}blk:", f"  %{t}b = phi i64 [0, %{label}], [%{t}bend, %{t}blkend]"]
+        L += [
+            f"  br label %{t}blk",
+            f"{t}blk:",
+            f"  %{t}b = phi i64 [0, %{label}], [%{t}bend, %{t}blkend]",
+        ]
         for to, old, new in zip(tot, total, merged):
             self.phis(to, lanes, (old, label), (new, f"{t}blkend"))
         L += [f"  %{t}bm = icmp slt i64 %{t}b, {limit}", f"  br i1 %{t}bm, label %{t}blkgo, label %{t}rowend",
@@ -127,9 +153,13 @@ class _Reduction(FoldWriter):
               f"  br i1 %{t}jm, label %{t}el, label %{t}blkend", f"{t}blkend:"]  # fmt: skip
         while len(news) > sets:
             half = len(news) // 2
-            news = [self.merge(f"{t}u{half}_{i}_", lanes, news[i], news[i + half]) for i in range(half)]
+            news = [
+                self.merge(f"{t}u{half}_{i}_", lanes, news[i], news[i + half]) for i in range(half)
+            ]
         for s, (old, new, to) in enumerate(zip(tot, news, merged)):
-            for name, value, type in zip(to, self.merge(f"{t}mm{s}_", lanes, old, new), self.types(lanes)):
+            for name, value, type in zip(
+                to, self.merge(f"{t}mm{s}_", lanes, old, new), self.types(lanes)
+            ):
                 L.append(f"  {name} = freeze {type} {value}")
         L += [f"  br label %{t}blk", f"{t}rowend:"]
         return tot, f"{t}rowend"
@@ -141,7 +171,9 @@ class _Reduction(FoldWriter):
             self.lines.append(f"  %{tag}o_{n} = mul i64 {j}, %{n}_step")
             at = f"%{tag}o_{n}"
             if shift and self.pattern[i] == "c":
-                self.lines.append(f"  %{tag}s_{n} = add i64 {at}, {shift * SIZE[self.kernel.ins[i]]}")
+                self.lines.append(
+                    f"  %{tag}s_{n} = add i64 {at}, {shift * SIZE[self.kernel.ins[i]]}"
+                )
                 at = f"%{tag}s_{n}"
             pointers.append(self.gep(f"%{tag}p_{n}", start[n], at))
         return pointers
@@ -156,7 +188,9 @@ class _Inner(_Reduction):
         L = self.lines
         L += [f"  %whole = and i64 %rn, {-LANES * UNROLL}",
               "  br label %unit", "unit:", "  %u = phi i64 [%begin, %entry], [%u2, %unitend]"]  # fmt: skip
-        lines, moved, label = offsets("k", "unit", "%u", "%dk", "%ksizes", {n: f"%{n}_kept" for n in outs + ins})
+        lines, moved, label = offsets(
+            "k", "unit", "%u", "%dk", "%ksizes", {n: f"%{n}_kept" for n in outs + ins}
+        )
         L += lines
         base = {n: self.gep(f"%bp_{n}", f"%{n}", moved[n]) for n in outs + ins}
         (lanes,) = self.rows("v", label, LANES, 1, ins, base, self._row)
@@ -167,27 +201,41 @@ class _Inner(_Reduction):
         def body(j):
             accs, news = [], []
             for u in range(UNROLL):
-                self.lines += [f"  %{t}ju{u} = add i64 {j}, {u * LANES}", f"  %{t}jx{u} = add i64 %{t}rbase, %{t}ju{u}"]
+                self.lines += [
+                    f"  %{t}ju{u} = add i64 {j}, {u * LANES}",
+                    f"  %{t}jx{u} = add i64 %{t}rbase, %{t}ju{u}",
+                ]
                 accs.append(self.named(f"{t}ac{u}_"))
                 pointers = self.element(f"{t}e{u}", start, f"%{t}ju{u}")
                 news.append(self.step(f"{t}st{u}_", LANES, accs[-1], pointers, f"%{t}jx{u}"))
             return accs, news
 
-        total, label = self.blocks(t, label, LANES, total, "%whole", BLOCK * 8, LANES * UNROLL, body)
+        total, label = self.blocks(
+            t, label, LANES, total, "%whole", BLOCK * 8, LANES * UNROLL, body
+        )
         return [self._tail(f"{t}t", label, start, total[0], f"%{t}rbase")], f"{t}tdone"
 
     def _tail(self, t, label, start, total, rbase):
         """What is left of a row, LANES at a time under a mask."""
         L, acc = self.lines, self.named(f"{t}ac")
-        L += [f"  br label %{t}test", f"{t}test:", f"  %{t}j = phi i64 [%whole, %{label}], [%{t}j2, %{t}go]"]
+        L += [
+            f"  br label %{t}test",
+            f"{t}test:",
+            f"  %{t}j = phi i64 [%whole, %{label}], [%{t}j2, %{t}go]",
+        ]
         hole = len(L)
         L += [f"  %{t}m = icmp slt i64 %{t}j, %rn", f"  br i1 %{t}m, label %{t}go, label %{t}done", f"{t}go:",
               f"  %{t}left = sub i64 %rn, %{t}j", f"  %{t}x = add i64 {rbase}, %{t}j"]  # fmt: skip
         mask = self.mask(f"{t}k", f"%{t}left")
-        new = self.step(f"{t}st", LANES, acc, self.element(f"{t}e", start, f"%{t}j"), f"%{t}x", mask)
+        new = self.step(
+            f"{t}st", LANES, acc, self.element(f"{t}e", start, f"%{t}j"), f"%{t}x", mask
+        )
         L += [f"  %{t}j2 = add i64 %{t}j, {LANES}", f"  br label %{t}test", f"{t}done:"]
         types = self.types(LANES)
-        L[hole:hole] = [f"  {a} = phi {k} [{o}, %{label}], [{n}, %{t}go]" for a, k, o, n in zip(acc, types, total, new)]
+        L[hole:hole] = [
+            f"  {a} = phi {k} [{o}, %{label}], [{n}, %{t}go]"
+            for a, k, o, n in zip(acc, types, total, new)
+        ]
         return acc
 
 
@@ -203,18 +251,34 @@ class _Outer(_Reduction):
               f"  %lanefar = add i64 %lane0, {WIDTH}", "  %lanecut = icmp slt i64 %lanefar, %lanes",
               "  %lane1 = select i1 %lanecut, i64 %lanefar, i64 %lanes"]  # fmt: skip
         names = outs + ins
-        lines, moved, label = offsets("k", "unit", "%cell", "%dk", "%ksizes", {n: f"%{n}_kept" for n in names})
+        lines, moved, label = offsets(
+            "k", "unit", "%cell", "%dk", "%ksizes", {n: f"%{n}_kept" for n in names}
+        )
         L += lines
         for n in names:
-            L += [f"  %lo_{n} = mul i64 %lane0, %{n}_lane", f"  %bo_{n} = add i64 %lo_{n}, {moved[n]}"]
+            L += [
+                f"  %lo_{n} = mul i64 %lane0, %{n}_lane",
+                f"  %bo_{n} = add i64 %lo_{n}, {moved[n]}",
+            ]
         base = {n: self.gep(f"%bp_{n}", f"%{n}", f"%bo_{n}") for n in names}
         if "g" in self.pattern:
             self._singles(label, outs, ins, base)
             return
-        L += ["  %full = icmp sle i64 %lanefar, %lanes", "  br i1 %full, label %wide, label %part0", "wide:"]
+        L += [
+            "  %full = icmp sle i64 %lanefar, %lanes",
+            "  br i1 %full, label %wide, label %part0",
+            "wide:",
+        ]
         self._wide("v", "wide", outs, ins, base, [""] * SETS)
         L += ["part0:", "  %left = sub i64 %lane1, %lane0"]
-        self._wide("p", "part0", outs, ins, base, [self.mask(f"k{s}", "%left", s * LANES) for s in range(SETS)])
+        self._wide(
+            "p",
+            "part0",
+            outs,
+            ins,
+            base,
+            [self.mask(f"k{s}", "%left", s * LANES) for s in range(SETS)],
+        )
 
     def _wide(self, t, before, outs, ins, base, masks) -> None:
         def row(t, label, start, total):
@@ -248,7 +312,9 @@ class _Outer(_Reduction):
             def body(j):
                 L.append(f"  %{t}jx = add i64 %{t}rbase, {j}")
                 accs = self.named(f"{t}ac")
-                return [accs], [self.step(f"{t}st", 1, accs, self.element(f"{t}e", start, j), f"%{t}jx")]
+                return [accs], [
+                    self.step(f"{t}st", 1, accs, self.element(f"{t}e", start, j), f"%{t}jx")
+                ]
 
             return self.blocks(t, label, 1, total, "%rn", BLOCK, 1, body)
 

@@ -54,18 +54,31 @@ class _ScanWriter(FoldWriter):
               "  %part = sub i64 %u, %cellback", f"  %lane0 = mul i64 %part, {LANES}",
               f"  %lanefar = add i64 %lane0, {LANES}", "  %lanecut = icmp slt i64 %lanefar, %lanes",
               "  %lane1 = select i1 %lanecut, i64 %lanefar, i64 %lanes"]  # fmt: skip
-        lines, moved, label = offsets("k", "unit", "%cell", "%dk", "%ksizes", {n: f"%{n}_kept" for n in names})
+        lines, moved, label = offsets(
+            "k", "unit", "%cell", "%dk", "%ksizes", {n: f"%{n}_kept" for n in names}
+        )
         L += lines
         for n in names:
-            L += [f"  %lo_{n} = mul i64 %lane0, %{n}_lane", f"  %bo_{n} = add i64 %lo_{n}, {moved[n]}"]
+            L += [
+                f"  %lo_{n} = mul i64 %lane0, %{n}_lane",
+                f"  %bo_{n} = add i64 %lo_{n}, {moved[n]}",
+            ]
         base = {n: self.gep(f"%bp_{n}", f"%{n}", f"%bo_{n}") for n in names}
         if vector:
-            L += ["  %full = icmp sle i64 %lanefar, %lanes", "  br i1 %full, label %wide, label %single", "wide:"]
+            L += [
+                "  %full = icmp sle i64 %lanefar, %lanes",
+                "  br i1 %full, label %wide, label %single",
+                "wide:",
+            ]
             self._line("v", "wide", LANES, names, base)
             L += ["  br label %unitend"]
         else:
             L += ["  br label %single"]
-        L += ["single:", f"  %c = phi i64 [%lane0, %{label}], [%c2, %singleend]", "  %cd = sub i64 %c, %lane0"]
+        L += [
+            "single:",
+            f"  %c = phi i64 [%lane0, %{label}], [%c2, %singleend]",
+            "  %cd = sub i64 %c, %lane0",
+        ]
         L += [f"  %co_{n} = mul i64 %cd, %{n}_lane" for n in names]
         one = {n: self.gep(f"%cp_{n}", base[n], f"%co_{n}") for n in names}
         self._line("s", "single", 1, names, one)
@@ -74,11 +87,17 @@ class _ScanWriter(FoldWriter):
               "unitend:", "  %u2 = add i64 %u, 1",
               "  %umore = icmp slt i64 %u2, %end", "  br i1 %umore, label %unit, label %done"]  # fmt: skip
 
-    def _line(self, t: str, before: str, lanes: int, names: list[str], base: dict[str, str]) -> None:
+    def _line(
+        self, t: str, before: str, lanes: int, names: list[str], base: dict[str, str]
+    ) -> None:
         """Walk one line: load, step, finish, store."""
         L, count = self.lines, len(self.kernel.outs)
         accs, starts = self.named(f"{t}ac"), self.starts(lanes)
-        L += [f"  br label %{t}el", f"{t}el:", f"  %{t}j = phi i64 [0, %{before}], [%{t}j2, %{t}el]"]
+        L += [
+            f"  br label %{t}el",
+            f"{t}el:",
+            f"  %{t}j = phi i64 [0, %{before}], [%{t}j2, %{t}el]",
+        ]
         hole = len(L)
         pointers = []
         for n in names:

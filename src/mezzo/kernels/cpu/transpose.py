@@ -52,7 +52,12 @@ def _text(item: int, operands: int) -> str:
               "  br label %btest", "btest:", f"  %b = phi i64 [0, %{label}], [%b2, %tile]",
               "  %bmore = icmp slt i64 %b, %bend", "  br i1 %bmore, label %tile, label %rest", "tile:"]  # fmt: skip
     lines += _tile(tile, item, kind)
-    lines += [f"  %b2 = add i64 %b, {tile}", "  br label %btest", "rest:", "  %rows = sub i64 %a1, %a0"]
+    lines += [
+        f"  %b2 = add i64 %b, {tile}",
+        "  br label %btest",
+        "rest:",
+        "  %rows = sub i64 %a1, %a0",
+    ]
     lines += _rest(item, kind)
     lines += ["unitend:", "  %u2 = add i64 %u, 1", "  %umore = icmp slt i64 %u2, %end",
               "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry(),
@@ -79,7 +84,9 @@ def _tile(tile: int, item: int, kind: str) -> list[str]:
             made = [f"%x{step}_{i}", f"%x{step}_{i + step}"]
             for name, lanes in zip(made, (low, high)):
                 mask = ", ".join(f"i32 {j}" for j in lanes)
-                lines.append(f"  {name} = shufflevector {wide} {rows[i]}, {wide} {rows[i + step]}, <{tile} x i32> <{mask}>")
+                lines.append(
+                    f"  {name} = shufflevector {wide} {rows[i]}, {wide} {rows[i + step]}, <{tile} x i32> <{mask}>"
+                )
             rows[i], rows[i + step] = made
         step //= 2
     lines.append(f"  %sb = mul i64 %b, {item}")
