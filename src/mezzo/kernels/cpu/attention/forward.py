@@ -132,6 +132,27 @@ def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
         )
 
 
+def _scale(f, scheme, mask, mask_line, line, j, visible, factor, largest) -> None:
+    """Scale and mask the scores of tile j, hide the keys that are not visible, and follow the maximum."""
+    width, across = scheme.width, scheme.tile_columns
+    kind, lowest = wide("float", width), constant("float", LOWEST, width)
+    size = SIZE.get("u8" if mask == "b8" else mask or "f32", 4)
+    for v in range(scheme.tile_vectors):
+        here = f.at(line, f.add(f.mul(j, scheme.tile_bytes), v * width * 4))
+        begin = f.add(f.mul(j, across), v * width)
+        left = f.sub(visible, begin)
+        value = f.let(f"fmul {kind} {f.load(kind, here, 16)}, {factor}")
+        if mask:
+            at = f.at(mask_line, f.mul(begin, size))
+            value = masked(f, mask, value, at, width, left)
+        valid = lanes.mask(f, left, width)
+        value = f.let(f"select <{width} x i1> {valid}, {kind} {value}, {kind} {lowest}")
+        f.store(kind, value, here, 16)
+        before = f.load(kind, largest)
+        higher = f.intrinsic(f"llvm.maxnum.v{width}f32", kind, (kind, before), (kind, value))
+        f.store(kind, higher, largest)
+
+
 def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
     """Scores in tiles become exponentials; the state (maximum, sum) and the sums so far follow the maximum.
 
@@ -142,7 +163,6 @@ def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
     with program.function("softmax", _SOFTMAX, attributes="noinline") as f:
         factor = splat(f, "float", parts.factor(f), width)
         tiles, causal = f.ceil_div("%count", across), f.compare("ne", word(f, "causal"), 0)
-        size = SIZE.get("u8" if mask == "b8" else mask or "f32", 4)
         largest = f.variable(kind)
         total = f.variable(kind)
         with f.loop(0, "%rows") as r:
@@ -151,28 +171,7 @@ def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
             f.store(kind, constant("float", LOWEST, width), largest)
             mask_line = f.at("%mask", f.mul(r, word(f, "mask_row"))) if mask else ""
             with f.loop(0, tiles) as j:
-                for v in range(scheme.tile_vectors):
-                    here = f.at(line, f.add(f.mul(j, scheme.tile_bytes), v * width * 4))
-                    begin = f.add(f.mul(j, across), v * width)
-                    left = f.sub(visible, begin)
-                    value = f.let(f"fmul {kind} {f.load(kind, here, 16)}, {factor}")
-                    if mask:
-                        value = masked(
-                            f, mask, value, f.at(mask_line, f.mul(begin, size)), width, left
-                        )
-                    valid = lanes.mask(f, left, width)
-                    value = f.let(
-                        f"select <{width} x i1> {valid}, {kind} {value}, {kind} {constant('float', LOWEST, width)}"
-                    )
-                    f.store(kind, value, here, 16)
-                    before = f.load(kind, largest)
-                    f.store(
-                        kind,
-                        f.intrinsic(
-                            f"llvm.maxnum.v{width}f32", kind, (kind, before), (kind, value)
-                        ),
-                        largest,
-                    )
+                _scale(f, scheme, mask, mask_line, line, j, visible, factor, largest)
             old = f.load("float", f.at("%state", f.mul(r, 4)), 4)
             top = reduce(f, "fmax", f.load(kind, largest), width)
             top = f.intrinsic("llvm.maxnum.f32", "float", ("float", old), ("float", top))
