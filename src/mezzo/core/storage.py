@@ -29,16 +29,31 @@ class ExternalStorage(Storage):
 
 
 _PACKAGE = __name__.partition(".")[0] + "."
+_ours: set = set()  # mezzo's own code objects: in-place calls ask for every frame
 
 
-def user_line() -> str:
-    """file:line of the innermost frame outside mezzo."""
+class Place(tuple):
+    """(file, line) of a frame; put into words only when an error wants it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self[0]}:{self[1]}" if self else "an unknown line"
+
+    __repr__ = __str__
+
+
+def user_line() -> Place:
+    """Where the innermost frame outside mezzo is."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame is not None:
+        code = frame.f_code
+        if code not in _ours:
+            if not frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+                return Place((code.co_filename, frame.f_lineno))
+            _ours.add(code)
         frame = frame.f_back
-    if frame is None:
-        return "an unknown line"
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return Place()
 
 
 def mark_written(storage: Storage, operation: str) -> None:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from mezzo.core.record import REGISTRY, Record, update
+from mezzo.core.record import REGISTRY, Record, update, update_bound
 from mezzo.core.tensor import Tensor
 
 # Every file of this folder is a family of records: adding one needs no list.
@@ -17,7 +17,11 @@ MODULES = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgu
 
 
 def _inplace(record: Record):
+    tails = record.tails
+
     def method(self, *args, **kwargs):
+        if not kwargs and (tail := tails.get(len(args) + 1)) is not None:
+            return update_bound(record, (self, *args, *tail))
         return update(record, self, *args, **kwargs)
 
     method.__name__ = record.name + "_"

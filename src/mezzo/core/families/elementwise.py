@@ -317,7 +317,14 @@ class Elementwise(Primitive):
                 plan = self.plans[key] = self.make_into(target.layout, args)
             except Fact as fact:
                 self.fail(fact, args)
-        args = _untangle(self, target, args)
+        for i in plan.tensors:
+            if args[i] is not target and args[i].storage is target.storage:
+                args = _untangle(self, target, args)
+                break
+        if not STATE.grad or all([args[i].auto is None and args[i].base is None for i in plan.tensors]):
+            plan.into(target, args)
+            tape.wrote(self.name + "_", target, None)
+            return target
         before = tape.alias(target)
         before.auto, before.base = target.auto, target.base
         args = (before, *args[1:])
