@@ -48,6 +48,10 @@ class DimensionError(MezzoError, IndexError):
     """A dimension is out of range."""
 
 
+class EmptyAxisError(DimensionError, RuntimeError):
+    """An extreme of no elements has no value (PyTorch raises IndexError for an axis, RuntimeError for all)."""
+
+
 class OutOfRangeError(MezzoError, IndexError, RuntimeError):
     """An index lies outside its axis (PyTorch raises IndexError or RuntimeError, by operation)."""
 

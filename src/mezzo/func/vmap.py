@@ -75,7 +75,7 @@ class Batch(Level):
     def _random(self, record: Record, args: tuple):
         if self.randomness == "error":
             raise GradientError(
-                f"vmap: called random operation {record.name} while in randomness error mode. Pass randomness='different' for other "
+                f"vmap: called random operation while in randomness error mode. Pass randomness='different' for other "
                 "numbers in each example, or 'same'."
             )
         inner = tuple(self.unwrap(a)[0] for a in args)

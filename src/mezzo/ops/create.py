@@ -357,7 +357,8 @@ def _numbers(data) -> np.ndarray:
     if array.dtype.kind in "OSUV" and array.dtype not in dtypes._BY_NUMPY:
         _refuse_large(data)
         foreign = _foreign(data)
-        kind = ImpossibleValueError if foreign == "NoneType" else ArgumentTypeError
+        listed = isinstance(data, (list, tuple)) and foreign == "str"
+        kind = ImpossibleValueError if listed or foreign == "NoneType" else ArgumentTypeError
         raise kind(f"tensor: could not infer dtype of {foreign}; elements must be numbers.")
     return array
 

@@ -18,7 +18,7 @@ from mezzo.core import tape
 from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
-from mezzo.errors import DimensionError, Fact
+from mezzo.errors import EmptyAxisError, Fact
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.reduce import WIDTH, ReduceKernel
@@ -215,7 +215,7 @@ class Reduction(Primitive):
         compute, results = self.dtype_rule(layouts[0].dtype, named.get("dtype"))
         require_no_complex(self.name, compute)
         if self.empty_error and any(shape[d] == 0 for d in dims):
-            raise Fact(DimensionError, self.empty_error, "Pass a dim whose size is not zero.")
+            raise Fact(EmptyAxisError, self.empty_error, "Pass a dim whose size is not zero.")
         out_shape = shapes.reduced(shape, dims, bool(named.get("keepdim")))
         outs = [dense(out_shape, r, device) for r in results]
         values = tuple(
