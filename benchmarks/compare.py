@@ -38,7 +38,9 @@ class Row:
 
 def _pair(*shape: int, dtype: str = "float32"):
     values = np.random.default_rng(0).standard_normal(shape).astype("f4")
-    return mezzo.tensor(values).to(getattr(mezzo, dtype)), torch.tensor(values).to(getattr(torch, dtype))
+    return mezzo.tensor(values).to(getattr(mezzo, dtype)), torch.tensor(values).to(
+        getattr(torch, dtype)
+    )
 
 
 def _matmul(size: int, dtype: str):
@@ -92,7 +94,14 @@ ROWS = [
 def import_seconds(library: str) -> float:
     """Median seconds that a fresh interpreter takes to import a library."""
     code = f"import time; t = time.perf_counter(); import {library}; print(time.perf_counter() - t)"
-    times = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    times = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for _ in range(5)
+    ]
     return sorted(times)[2]
 
 
@@ -105,10 +114,15 @@ def run(threads: int, samples: int, only: str) -> list[dict]:
         if only not in row.name:
             continue
         ours, theirs, ratio = alternate(*row.build(), samples=samples)
-        rates = [f"{row.work / s / 1e9:.0f} {row.unit}" if row.work else text(s) for s in (ours, theirs)]
+        rates = [
+            f"{row.work / s / 1e9:.0f} {row.unit}" if row.work else text(s) for s in (ours, theirs)
+        ]
         found.append({"work": row.name, "threads": threads, "mezzo_s": ours, "torch_s": theirs, "ratio": ratio,
                       "goal": row.goal, "mezzo_rate": rates[0], "torch_rate": rates[1]})  # fmt: skip
-        print(f"| {row.name} | {threads} | {text(ours)} ({rates[0]}) | {text(theirs)} ({rates[1]}) | {ratio:.2f} | {row.goal:.2g} |", flush=True)
+        print(
+            f"| {row.name} | {threads} | {text(ours)} ({rates[0]}) | {text(theirs)} ({rates[1]}) | {ratio:.2f} | {row.goal:.2g} |",
+            flush=True,
+        )
     return found
 
 
@@ -120,7 +134,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--json", help="save the figures here")
     options = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, PyTorch {torch.__version__}, mezzo {mezzo.__version__}, {time.strftime('%Y-%m-%d')}\n")
+    print(
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, PyTorch {torch.__version__}, mezzo {mezzo.__version__}, {time.strftime('%Y-%m-%d')}\n"
+    )
     print("| work | threads | mezzo | PyTorch | ratio | asked |\n|---|---|---|---|---|---|")
     rows = [r for n in options.threads for r in run(n, options.samples, options.only)]
     if not options.only:

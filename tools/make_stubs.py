@@ -24,7 +24,14 @@ from typing import Any, Iterator
 
 import numpy as np
 '''
-_KNOWN = {"bool": "_bool", "int": "_int", "float": "_float", "str": "str", "Tensor": "Tensor", "None": "None"}
+_KNOWN = {
+    "bool": "_bool",
+    "int": "_int",
+    "float": "_float",
+    "str": "str",
+    "Tensor": "Tensor",
+    "None": "None",
+}
 
 
 def annotation(text: object) -> str:
@@ -64,7 +71,13 @@ def parameters(record: Record, skip_first: bool = False) -> str:
 def result(record: Record) -> str:
     """The return type of a record."""
     text = str(record.fn.__annotations__.get("return", "Any"))
-    return "Tensor" if text == "Tensor" else "tuple[Tensor, ...]" if text.startswith("tuple") else "Any"
+    return (
+        "Tensor"
+        if text == "Tensor"
+        else "tuple[Tensor, ...]"
+        if text.startswith("tuple")
+        else "Any"
+    )
 
 
 def function(name: str, value: object) -> str:
@@ -74,7 +87,9 @@ def function(name: str, value: object) -> str:
         listed = parameters(value)
         if "out" in value.names:
             return f"def {name}({listed}) -> {result(value)}: ..."
-        return f"def {name}({listed}{out if listed else '*, out: Any = ...'}) -> {result(value)}: ..."
+        return (
+            f"def {name}({listed}{out if listed else '*, out: Any = ...'}) -> {result(value)}: ..."
+        )
     return f"def {name}(*args: Any, **kwargs: Any) -> Any: ..."
 
 
@@ -93,7 +108,13 @@ def method(name: str, value: object) -> str:
     if name in fixed:
         kind = fixed[name]
         kind = _KNOWN.get(kind, kind)
-        extra = ", spec: str, /" if name == "__format__" else ", value: object, /" if name == "__contains__" else ""
+        extra = (
+            ", spec: str, /"
+            if name == "__format__"
+            else ", value: object, /"
+            if name == "__contains__"
+            else ""
+        )
         return f"    def {name}(self{extra}) -> {kind}: ..."
     back = "Tensor" if name.endswith("_") and not name.startswith("__") else "Any"
     return f"    def {name}(self, *args: Any, **kwargs: Any) -> {back}: ..."
@@ -106,7 +127,11 @@ def tensor_class() -> str:
             "__annotations__", "__hash__", "__new__", "__init__"}  # fmt: skip
     for name in sorted(vars(Tensor)):
         value = vars(Tensor)[name]
-        if name in skip or inspect.ismemberdescriptor(value) or (name.startswith("_") and not name.startswith("__")):
+        if (
+            name in skip
+            or inspect.ismemberdescriptor(value)
+            or (name.startswith("_") and not name.startswith("__"))
+        ):
             continue
         if isinstance(value, bool):
             lines.append(f"    {name}: _bool")
@@ -129,13 +154,21 @@ def exports() -> list[str]:
         elif isinstance(node, ast.Assign):
             for to in node.targets:
                 names = [n.id for n in ast.walk(to) if isinstance(n, ast.Name)]
-                kind = "dtype" if "float" in names or "half" in names or "cfloat" in names else "Any"
+                kind = (
+                    "dtype" if "float" in names or "half" in names or "cfloat" in names else "Any"
+                )
                 kind = "str" if "__version__" in names else kind
                 lines += [f"{n}: {kind}" for n in names]
     return lines
 
 
-ALIASES = ["import builtins", "", "_bool = builtins.bool", "_int = builtins.int", "_float = builtins.float"]
+ALIASES = [
+    "import builtins",
+    "",
+    "_bool = builtins.bool",
+    "_int = builtins.int",
+    "_float = builtins.float",
+]
 SHARED = [*ALIASES[:2], "from mezzo.core.tensor import Tensor as Tensor", "", *ALIASES[2:]]
 
 

@@ -16,7 +16,7 @@ _INTERNED: dict[tuple[str, int | None], device] = {}
 class device:
     """A device such as device("cpu"), device("cuda:0"), device("cuda", 1)."""
 
-    __slots__ = ("type", "index")
+    __slots__ = ("index", "type")
     type: str
     index: int | None
 
@@ -98,7 +98,9 @@ def get_default_device() -> device:
 
 def usable(where: device | str | int | None, operation: str) -> device:
     """The device that tensors are made on; raises for one that this machine does not have."""
-    found = device(where) if where is not None else get_default_device() if _CHOSEN.__dict__ else cpu
+    found = (
+        device(where) if where is not None else get_default_device() if _CHOSEN.__dict__ else cpu
+    )
     if found.type == "cuda":
         raise CudaNotAvailableError(
             f"{operation}: device '{found}' was asked for, and this build of mezzo runs no CUDA. Use "

@@ -21,7 +21,7 @@ class dtype:
     numpy (the NumPy dtype with the same bytes), ir (its name in the kernel IR).
     """
 
-    __slots__ = ("name", "itemsize", "category", "is_signed", "numpy", "ir", "index")
+    __slots__ = ("category", "index", "ir", "is_signed", "itemsize", "name", "numpy")
 
     def __init__(self, name, category, numpy_type, ir, is_signed=True):
         self.name, self.category, self.ir, self.is_signed = name, category, ir, is_signed
@@ -185,7 +185,9 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         type = type or Defaults.float_dtype
         if not isinstance(type, dtype) or type.category < FLOAT:
-            raise TypeError(f"finfo: got {type!r}; it must be a floating dtype. Use iinfo for integers.")
+            raise TypeError(
+                f"finfo: got {type!r}; it must be a floating dtype. Use iinfo for integers."
+            )
         info = ml_dtypes.finfo(type.to_real().numpy)
         self.bits, self.dtype = type.to_real().itemsize * 8, type.name
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
@@ -194,7 +196,9 @@ class finfo:
 
     def __repr__(self) -> str:
         fields = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
-        return f"finfo({', '.join(f'{f}={getattr(self, f):g}' for f in fields)}, dtype={self.dtype})"
+        return (
+            f"finfo({', '.join(f'{f}={getattr(self, f):g}' for f in fields)}, dtype={self.dtype})"
+        )
 
 
 class iinfo:
@@ -204,7 +208,12 @@ class iinfo:
         if not isinstance(type, dtype) or type.category != INTEGER:
             raise TypeError(f"iinfo: got {type!r}; it must be an integer dtype.")
         info = np.iinfo(type.numpy)
-        self.bits, self.min, self.max, self.dtype = info.bits, int(info.min), int(info.max), type.name
+        self.bits, self.min, self.max, self.dtype = (
+            info.bits,
+            int(info.min),
+            int(info.max),
+            type.name,
+        )
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

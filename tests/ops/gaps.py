@@ -24,7 +24,10 @@ ACCEPTED: dict[str, dict[str, str]] = {
 
 # operation -> reason: strides of the result are not compared with PyTorch's.
 STRIDES: dict[str, str] = {
-    **dict.fromkeys(("inv", "inverse", "solve"), "PyTorch keeps LAPACK's column order; mezzo's results are row-major"),
+    **dict.fromkeys(
+        ("inv", "inverse", "solve"),
+        "PyTorch keeps LAPACK's column order; mezzo's results are row-major",
+    ),
     "argwhere": "PyTorch's are those of its kernel's scratch memory",
     "nonzero": "PyTorch's are those of its kernel's scratch memory",
 }

@@ -267,7 +267,9 @@ def port(text: str, cuda: bool) -> str:
     """The block for mezzo: imports renamed; without a GPU, CUDA devices become the CPU."""
     text = text.replace("import torch.nn as nn", "import mezzo.nn as nn")
     text = text.replace("import torch.optim as optim", "import mezzo.optim as optim")
-    text = text.replace("import torch\n", "import mezzo as torch\n").replace("from torch.", "from mezzo.")
+    text = text.replace("import torch\n", "import mezzo as torch\n").replace(
+        "from torch.", "from mezzo."
+    )
     if not cuda:
         text = text.replace("device='cuda'", "device='cpu'").replace(".cuda()", ".cpu()")
         text = text.replace("cuda.amp", "cpu.amp")

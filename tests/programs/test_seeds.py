@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-from programs.seeds import BLOCKS, Block, port
 
 import mezzo
 from mezzo import nn
+from programs.seeds import BLOCKS, Block, port
 
 
 def _run(block: Block) -> None:
@@ -35,5 +35,3 @@ def test_cuda_without_a_gpu_says_what_to_do():
         mezzo.tensor([1.0], device="cuda")
     with pytest.raises(RuntimeError, match="device='cpu'"):
         mezzo.ones(2).cuda()
-
-

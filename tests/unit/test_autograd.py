@@ -123,7 +123,9 @@ def test_node_hooks_and_names():
         y = x * 2
         seen = []
         y.grad_fn.register_prehook(lambda g: seen.append("pre"))
-        y.grad_fn.register_hook(lambda gi, go: seen.append(("post", gi[0].tolist(), go[0].tolist())))
+        y.grad_fn.register_hook(
+            lambda gi, go: seen.append(("post", gi[0].tolist(), go[0].tolist()))
+        )
         y.backward()
         return [seen, y.grad_fn.name(), y.is_leaf, x.is_leaf, x.grad_fn is None]
 
@@ -151,7 +153,11 @@ def test_modes():
             found.append(lib.is_grad_enabled())
         found.append(lib.is_grad_enabled())
         with lib.inference_mode():
-            found += [(x * 2).requires_grad, (x * 2).is_inference(), lib.is_inference_mode_enabled()]
+            found += [
+                (x * 2).requires_grad,
+                (x * 2).is_inference(),
+                lib.is_inference_mode_enabled(),
+            ]
         with lib.inference_mode(False):
             found.append((x * 2).requires_grad)
         return found

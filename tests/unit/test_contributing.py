@@ -51,6 +51,8 @@ def test_the_example_is_whole(root):
     record = next(b for b in blocks if "def squareplus" in b)
     imports = next(b for b in blocks if "import elementwise" in b)
     # Comments and decorators are read from source by nobody: the record works from exec as from a file.
-    program = PROGRAM.format(imports=imports, record=textwrap.dedent(record), tests=str(root / "tests"))
+    program = PROGRAM.format(
+        imports=imports, record=textwrap.dedent(record), tests=str(root / "tests")
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "done", done.stderr

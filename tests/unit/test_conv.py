@@ -172,7 +172,9 @@ def test_layouts_of_operands():
     mine = [mezzo.from_numpy(np.array(t.contiguous().numpy())) for t in (x, w)]
     mine = [m.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0) for m in mine]
     close(
-        torch.nn.functional.conv2d(x[:, :5], w), ops.conv2d(mine[0].narrow(1, 0, 5), mine[1]), torch.float32
+        torch.nn.functional.conv2d(x[:, :5], w),
+        ops.conv2d(mine[0].narrow(1, 0, 5), mine[1]),
+        torch.float32,
     )
     flat = mezzo.from_numpy(np.array(x[:1].contiguous().numpy()))
     spread = flat.expand((4, *flat.shape[1:]))

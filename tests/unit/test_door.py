@@ -41,7 +41,9 @@ def test_eager_and_recorded_twice(family):
     theirs = build(torch)(*[t for _, t in pairs])
     np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-12)
     first = mezzo.autograd.grad((ours * ours).sum(), [m for m, _ in pairs], create_graph=True)
-    expected = torch.autograd.grad((theirs * theirs).sum(), [t for _, t in pairs], create_graph=True)
+    expected = torch.autograd.grad(
+        (theirs * theirs).sum(), [t for _, t in pairs], create_graph=True
+    )
     second = mezzo.autograd.grad(sum((g * g).sum() for g in first), [m for m, _ in pairs])
     expected2 = torch.autograd.grad(sum((g * g).sum() for g in expected), [t for _, t in pairs])
     for a, b in zip((*first, *second), (*expected, *expected2)):
@@ -55,10 +57,16 @@ def test_batched_equals_loop(family):
     f = build(mezzo)
     batched = mezzo.vmap(f)(*values)
     for i in range(values[0].shape[0]):
-        np.testing.assert_allclose(batched.select(0, i).numpy(), f(*[v.select(0, i) for v in values]).numpy(), rtol=1e-12)
+        np.testing.assert_allclose(
+            batched.select(0, i).numpy(), f(*[v.select(0, i) for v in values]).numpy(), rtol=1e-12
+        )
     shared = mezzo.vmap(f, in_dims=(0, None))(values[0], values[1].select(0, 0))
     for i in range(values[0].shape[0]):
-        np.testing.assert_allclose(shared.select(0, i).numpy(), f(values[0].select(0, i), values[1].select(0, 0)).numpy(), rtol=1e-12)
+        np.testing.assert_allclose(
+            shared.select(0, i).numpy(),
+            f(values[0].select(0, i), values[1].select(0, 0)).numpy(),
+            rtol=1e-12,
+        )
 
 
 @pytest.mark.parametrize("family", CASES)
@@ -150,7 +158,6 @@ def test_the_door_names_no_interpreter():
     source = inspect.getsource(record)
     for name in ("vmap", "Tracing", "ledger", "mezzo.amp", "mezzo.func", "mezzo.compiler"):
         assert name not in source
-
 
 
 def test_plans_follow_the_default_dtype():

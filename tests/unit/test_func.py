@@ -10,7 +10,11 @@ import mezzo
 from mezzo import nn
 
 _RNG = np.random.default_rng(5)
-POINT, BATCH, WEIGHT = _RNG.standard_normal(5), _RNG.standard_normal((3, 5)), _RNG.standard_normal((4, 5))
+POINT, BATCH, WEIGHT = (
+    _RNG.standard_normal(5),
+    _RNG.standard_normal((3, 5)),
+    _RNG.standard_normal((4, 5)),
+)
 
 
 def _scalar(lib):
@@ -71,7 +75,9 @@ def test_the_outer_tape_sees_through_transforms():
     found = []
     for lib in (mezzo, torch):
         w = lib.tensor(WEIGHT, requires_grad=True)
-        per_sample = lib.func.vmap(lib.func.grad(lambda x, w=w: ((w @ x).tanh() ** 2).sum()))(lib.tensor(BATCH))
+        per_sample = lib.func.vmap(lib.func.grad(lambda x, w=w: ((w @ x).tanh() ** 2).sum()))(
+            lib.tensor(BATCH)
+        )
         per_sample.sum().backward()
         found.append(w.grad.numpy())
     np.testing.assert_allclose(*found, rtol=1e-9)
@@ -82,15 +88,23 @@ def test_results_of_closed_functions_are_free_of_history():
 
 
 def _network(lib):
-    model = lib.nn.Sequential(lib.nn.Conv2d(1, 3, 3), lib.nn.ReLU(), lib.nn.Flatten(), lib.nn.Linear(48, 4))
+    model = lib.nn.Sequential(
+        lib.nn.Conv2d(1, 3, 3), lib.nn.ReLU(), lib.nn.Flatten(), lib.nn.Linear(48, 4)
+    )
     rng = np.random.default_rng(1)
-    state = {n: rng.standard_normal(tuple(p.shape)).astype("f4") * 0.3 for n, p in model.named_parameters()}
+    state = {
+        n: rng.standard_normal(tuple(p.shape)).astype("f4") * 0.3
+        for n, p in model.named_parameters()
+    }
     model.load_state_dict({n: lib.tensor(v) for n, v in state.items()})
     return model
 
 
 def test_per_sample_gradients_of_a_convolutional_network():
-    images, labels = np.random.default_rng(2).standard_normal((5, 1, 6, 6)).astype("f4"), [0, 1, 2, 3, 0]
+    images, labels = (
+        np.random.default_rng(2).standard_normal((5, 1, 6, 6)).astype("f4"),
+        [0, 1, 2, 3, 0],
+    )
     found = []
     for lib in (mezzo, torch):
         model = _network(lib)
@@ -100,7 +114,9 @@ def test_per_sample_gradients_of_a_convolutional_network():
             logits = lib.func.functional_call(model, values, (image.unsqueeze(0),))
             return lib.nn.functional.cross_entropy(logits, label.unsqueeze(0))
 
-        grads = lib.func.vmap(lib.func.grad(loss), in_dims=(None, 0, 0))(weights, lib.tensor(images), lib.tensor(labels))
+        grads = lib.func.vmap(lib.func.grad(loss), in_dims=(None, 0, 0))(
+            weights, lib.tensor(images), lib.tensor(labels)
+        )
         found.append(grads)
     for name, value in found[1].items():
         np.testing.assert_allclose(found[0][name].numpy(), value.numpy(), rtol=1e-4, atol=1e-5)
@@ -110,7 +126,9 @@ def test_ensembles():
     models = [nn.Linear(3, 2) for _ in range(4)]
     parameters, buffers = mezzo.func.stack_module_state(models)
     x = mezzo.randn(5, 3)
-    outs = mezzo.vmap(lambda p, b: mezzo.func.functional_call(models[0], (p, b), (x,)))(parameters, buffers)
+    outs = mezzo.vmap(lambda p, b: mezzo.func.functional_call(models[0], (p, b), (x,)))(
+        parameters, buffers
+    )
     for i, model in enumerate(models):
         np.testing.assert_allclose(outs[i].detach().numpy(), model(x).detach().numpy(), rtol=1e-6)
 

@@ -34,7 +34,9 @@ def _iterations(lib, factors, **options):
     return seen
 
 
-@pytest.mark.parametrize("factors", [(1.0, 2.0, 3.0), (1.0, np.inf, 1.0, 1.0), (np.nan, np.inf), (1.0,) * 7])
+@pytest.mark.parametrize(
+    "factors", [(1.0, 2.0, 3.0), (1.0, np.inf, 1.0, 1.0), (np.nan, np.inf), (1.0,) * 7]
+)
 def test_follows_pytorch(factors):
     ours, theirs = _iterations(mezzo, factors), _iterations(torch, factors)
     for (w, scale, state), (w2, scale2, state2) in zip(ours, theirs):
@@ -59,7 +61,9 @@ def _errors(lib):
             action()
             found[name] = None
         except Exception as error:
-            found[name] = next(k for k in (AssertionError, ValueError, RuntimeError) if isinstance(error, k))
+            found[name] = next(
+                k for k in (AssertionError, ValueError, RuntimeError) if isinstance(error, k)
+            )
 
     w, optimizer, scaler = _setup(lib)
     attempt("update before scale", scaler.update)

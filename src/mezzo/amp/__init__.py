@@ -6,4 +6,12 @@ from mezzo.amp.autocast import autocast, custom_bwd, custom_fwd, is_autocast_ava
 from mezzo.amp.ledger import ledger
 from mezzo.amp.scaler import GradScaler, StepReport
 
-__all__ = ["GradScaler", "StepReport", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available", "ledger"]
+__all__ = [
+    "GradScaler",
+    "StepReport",
+    "autocast",
+    "custom_bwd",
+    "custom_fwd",
+    "is_autocast_available",
+    "ledger",
+]

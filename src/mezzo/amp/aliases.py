@@ -12,7 +12,11 @@ from mezzo.dtypes import bfloat16, float16
 
 
 def _warn(old: str, new: str) -> None:
-    warnings.warn(f"`mezzo.{old}` is deprecated. Please use `mezzo.{new}` instead.", FutureWarning, stacklevel=3)
+    warnings.warn(
+        f"`mezzo.{old}` is deprecated. Please use `mezzo.{new}` instead.",
+        FutureWarning,
+        stacklevel=3,
+    )
 
 
 class cuda_autocast(device_autocast):
@@ -34,15 +38,31 @@ class cpu_autocast(device_autocast):
 class cuda_scaler(GradScaler):
     """GradScaler("cuda") under its older name. Source: torch.cuda.amp.GradScaler"""
 
-    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
+    def __init__(
+        self,
+        init_scale=2.0**16,
+        growth_factor=2.0,
+        backoff_factor=0.5,
+        growth_interval=2000,
+        enabled=True,
+    ):
         _warn("cuda.amp.GradScaler(args...)", "amp.GradScaler('cuda', args...)")
-        super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+        super().__init__(
+            "cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled
+        )
 
 
 class cpu_scaler(GradScaler):
     """GradScaler("cpu") under its older name. Source: torch.cpu.amp.GradScaler"""
 
-    def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
+    def __init__(
+        self,
+        init_scale=2.0**16,
+        growth_factor=2.0,
+        backoff_factor=0.5,
+        growth_interval=2000,
+        enabled=True,
+    ):
         _warn("cpu.amp.GradScaler(args...)", "amp.GradScaler('cpu', args...)")
         super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
@@ -56,4 +76,7 @@ def _older(function, name: str):
     return wrapped
 
 
-cuda_custom_fwd, cuda_custom_bwd = _older(custom_fwd, "custom_fwd"), _older(custom_bwd, "custom_bwd")
+cuda_custom_fwd, cuda_custom_bwd = (
+    _older(custom_fwd, "custom_fwd"),
+    _older(custom_bwd, "custom_bwd"),
+)

@@ -26,11 +26,17 @@ _BANNED = {
 class _Region:
     """The interpreter of one autocast region."""
 
-    __slots__ = ("device", "dtype", "enabled", "cache", "outer")
+    __slots__ = ("cache", "device", "dtype", "enabled", "outer")
     rank = 1
 
     def __init__(self, device: str, dtype, enabled: bool, cache: dict | None, outer: bool):
-        self.device, self.dtype, self.enabled, self.cache, self.outer = device, dtype, enabled, cache, outer
+        self.device, self.dtype, self.enabled, self.cache, self.outer = (
+            device,
+            dtype,
+            enabled,
+            cache,
+            outer,
+        )
 
     # ---- interpreter
 
@@ -160,7 +166,9 @@ class autocast:
     Source: torch.autocast
     """
 
-    def __init__(self, device_type: str, dtype=None, enabled: bool = True, cache_enabled: bool | None = None):
+    def __init__(
+        self, device_type: str, dtype=None, enabled: bool = True, cache_enabled: bool | None = None
+    ):
         if not isinstance(device_type, str):
             raise ArgumentValueError(
                 f"autocast: Expected `device_type` of type `str`, got: `{type(device_type).__name__}`. Write 'cpu' or 'cuda'."
@@ -173,7 +181,9 @@ class autocast:
         self.cache_enabled = True if cache_enabled is None else cache_enabled
         if enabled and device_type == "cuda":
             warnings.warn(
-                "User provided device_type of 'cuda', but CUDA is not available. Disabling", UserWarning, stacklevel=2
+                "User provided device_type of 'cuda', but CUDA is not available. Disabling",
+                UserWarning,
+                stacklevel=2,
             )
             enabled = False
         if enabled and self.fast_dtype not in (dtypes.bfloat16, dtypes.float16):
@@ -279,7 +289,9 @@ def is_autocast_available(device_type: str) -> bool:
 def custom_fwd(fwd=None, *, device_type: str, cast_inputs=None):
     """Decorate forward of an autograd.Function: see docs/autocast.md. Source: torch.amp.custom_fwd"""
     if not isinstance(device_type, str):
-        raise ArgumentValueError(f"custom_fwd: Expected `device_type` of type `str`, got: `{type(device_type).__name__}`.")
+        raise ArgumentValueError(
+            f"custom_fwd: Expected `device_type` of type `str`, got: `{type(device_type).__name__}`."
+        )
     if fwd is None:
         return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
 
@@ -293,7 +305,9 @@ def custom_fwd(fwd=None, *, device_type: str, cast_inputs=None):
         args[0]._fwd_used_autocast = False
         with autocast(device_type, enabled=False):
             cast_args = [_cast_any(a, device_type, cast_inputs) for a in args]
-            return fwd(*cast_args, **{k: _cast_any(v, device_type, cast_inputs) for k, v in kwargs.items()})
+            return fwd(
+                *cast_args, **{k: _cast_any(v, device_type, cast_inputs) for k, v in kwargs.items()}
+            )
 
     return wrapped
 
@@ -301,7 +315,9 @@ def custom_fwd(fwd=None, *, device_type: str, cast_inputs=None):
 def custom_bwd(bwd=None, *, device_type: str):
     """Decorate backward of an autograd.Function: it runs with forward's autocast state. Source: torch.amp.custom_bwd"""
     if not isinstance(device_type, str):
-        raise ArgumentValueError(f"custom_bwd: Expected `device_type` of type `str`, got: `{type(device_type).__name__}`.")
+        raise ArgumentValueError(
+            f"custom_bwd: Expected `device_type` of type `str`, got: `{type(device_type).__name__}`."
+        )
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)
 
@@ -315,11 +331,14 @@ def custom_bwd(bwd=None, *, device_type: str):
 
 def _cast_any(value, device_type: str, dtype):
     if isinstance(value, Tensor):
-        fits = value.is_floating_point() and value.device.type == device_type and value.dtype is not dtypes.float64
+        fits = (
+            value.is_floating_point()
+            and value.device.type == device_type
+            and value.dtype is not dtypes.float64
+        )
         return value.to(dtype) if fits else value
     if isinstance(value, (tuple, list)):
         return type(value)(_cast_any(v, device_type, dtype) for v in value)
     if isinstance(value, dict):
         return {k: _cast_any(v, device_type, dtype) for k, v in value.items()}
     return value
-

@@ -65,10 +65,18 @@ class GradScaler:
             self._enabled = False
         if self._enabled:
             if not growth_factor > 1.0:
-                raise AssertionError(f"GradScaler: the growth factor must be > 1.0, and is {growth_factor}.")
+                raise AssertionError(
+                    f"GradScaler: the growth factor must be > 1.0, and is {growth_factor}."
+                )
             if not backoff_factor < 1.0:
-                raise AssertionError(f"GradScaler: the backoff factor must be < 1.0, and is {backoff_factor}.")
-        self._init_scale, self._growth_factor, self._backoff_factor = float(init_scale), growth_factor, backoff_factor
+                raise AssertionError(
+                    f"GradScaler: the backoff factor must be < 1.0, and is {backoff_factor}."
+                )
+        self._init_scale, self._growth_factor, self._backoff_factor = (
+            float(init_scale),
+            growth_factor,
+            backoff_factor,
+        )
         self._growth_interval, self._init_growth_tracker, self._floor = growth_interval, 0, floor
         self._scale: Tensor | None = None
         self._growth_tracker: Tensor | None = None
@@ -117,7 +125,9 @@ class GradScaler:
         self._need_scale("unscale_")
         state = self._optimizers[id(optimizer)]
         if state["stage"] is OptState.UNSCALED:
-            raise GradientError("unscale_() has already been called on this optimizer since the last update().")
+            raise GradientError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
         if state["stage"] is OptState.STEPPED:
             raise GradientError("unscale_() is being called after step().")
         inverse = 1.0 / float(self._scale.item())  # taken in float64, as PyTorch does
@@ -134,7 +144,9 @@ class GradScaler:
                 if grad is None:
                     continue
                 if not allow_fp16 and grad.dtype is dtypes.float16:
-                    raise ArgumentValueError("Attempting to unscale FP16 gradients. Keep the parameters in float32 and use autocast.")
+                    raise ArgumentValueError(
+                        "Attempting to unscale FP16 gradients. Keep the parameters in float32 and use autocast."
+                    )
                 grads.append(grad)
                 order.append(position - 1)
         found = bool(steps.unscale(grads, inverse)) if grads else False
@@ -173,14 +185,18 @@ class GradScaler:
         if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
         if not state["found_inf_per_device"]:
-            raise AssertionError("No inf checks were recorded for this optimizer. Did backward() reach any of its parameters?")
+            raise AssertionError(
+                "No inf checks were recorded for this optimizer. Did backward() reach any of its parameters?"
+            )
         return self._maybe(optimizer, state, args, kwargs)
 
     def _maybe(self, optimizer, state, args, kwargs) -> StepReport:
         skipped = any(float(v.item()) for v in state["found_inf_per_device"].values())
         result = None if skipped else optimizer.step(*args, **kwargs)
         state["stage"] = OptState.STEPPED
-        return StepReport(skipped, float(self._scale.item()), self._culprits if skipped else (), result)
+        return StepReport(
+            skipped, float(self._scale.item()), self._culprits if skipped else (), result
+        )
 
     def _step_closure(self, optimizer, state, closure=None, **kwargs):
         """Run the closure for its gradients, then step by them."""
@@ -207,7 +223,9 @@ class GradScaler:
             if hasattr(optimizer, name):
                 delattr(optimizer, name)
         skipped = found is not None and bool(found.item())
-        return StepReport(skipped, float(self._scale.item()), self._culprits if skipped else (), result)
+        return StepReport(
+            skipped, float(self._scale.item()), self._culprits if skipped else (), result
+        )
 
     # ---- the scale
 
@@ -222,9 +240,15 @@ class GradScaler:
         if new_scale is not None:
             self._set_scale(new_scale)
         else:
-            found = [float(v.item()) for s in self._optimizers.values() for v in s["found_inf_per_device"].values()]
+            found = [
+                float(v.item())
+                for s in self._optimizers.values()
+                for v in s["found_inf_per_device"].values()
+            ]
             if not found:
-                raise AssertionError("No inf checks were recorded prior to update. Call scaler.step(optimizer) first.")
+                raise AssertionError(
+                    "No inf checks were recorded prior to update. Call scaler.step(optimizer) first."
+                )
             self._adapt(sum(found) > 0)
         self._optimizers = defaultdict(_fresh)
 
@@ -233,9 +257,17 @@ class GradScaler:
             self._scale.fill_(float(new_scale))
             return
         if not isinstance(new_scale, Tensor):
-            raise ArgumentTypeError(f"update: new_scale is {type(new_scale).__name__}; it must be a float or a tensor.")
-        reason = "new_scale should be a float or a 1-element torch.FloatTensor with requires_grad=False."
-        if new_scale.dtype is not dtypes.float32 or new_scale.numel() != 1 or new_scale.requires_grad:
+            raise ArgumentTypeError(
+                f"update: new_scale is {type(new_scale).__name__}; it must be a float or a tensor."
+            )
+        reason = (
+            "new_scale should be a float or a 1-element torch.FloatTensor with requires_grad=False."
+        )
+        if (
+            new_scale.dtype is not dtypes.float32
+            or new_scale.numel() != 1
+            or new_scale.requires_grad
+        ):
             raise AssertionError(reason)
         self._scale.copy_(new_scale.reshape(()))
 
@@ -293,7 +325,11 @@ class GradScaler:
     def _get_growth_tracker(self) -> int:
         if not self._enabled:
             return 0
-        return self._init_growth_tracker if self._growth_tracker is None else int(self._growth_tracker.item())
+        return (
+            self._init_growth_tracker
+            if self._growth_tracker is None
+            else int(self._growth_tracker.item())
+        )
 
     def is_enabled(self) -> bool:
         """False if all calls pass through."""
@@ -317,7 +353,10 @@ class GradScaler:
         self._init_scale = state_dict["scale"]
         if self._scale is not None:
             self._scale.fill_(state_dict["scale"])
-        self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
+        self._growth_factor, self._backoff_factor = (
+            state_dict["growth_factor"],
+            state_dict["backoff_factor"],
+        )
         self._growth_interval = state_dict["growth_interval"]
         self._init_growth_tracker = state_dict["_growth_tracker"]
         if self._growth_tracker is not None:
@@ -325,7 +364,9 @@ class GradScaler:
 
     def __getstate__(self):
         if self._enabled and self._optimizers:
-            raise AssertionError("A GradScaler instance may only be pickled at the beginning of an iteration, or at the end after scaler.update().")
+            raise AssertionError(
+                "A GradScaler instance may only be pickled at the beginning of an iteration, or at the end after scaler.update()."
+            )
         state = self.__dict__.copy()
         state.update(_init_scale=self.get_scale(), _init_growth_tracker=self._get_growth_tracker(), _scale=None,
                      _growth_tracker=None, _optimizers={})  # fmt: skip

@@ -20,7 +20,9 @@ def _seeds(outputs: Sequence[Tensor], grads, operation: str, create: bool) -> li
     """The incoming gradients: given, or one for a scalar."""
     grads = _many(grads) if grads is not None else (None,) * len(outputs)
     if len(grads) != len(outputs):
-        raise GradientError(f"{operation}: got {len(outputs)} tensors and {len(grads)} gradients; the counts must match.")
+        raise GradientError(
+            f"{operation}: got {len(outputs)} tensors and {len(grads)} gradients; the counts must match."
+        )
     seeds = []
     for out, grad in zip(outputs, grads):
         if grad is None:
@@ -38,7 +40,9 @@ def _seeds(outputs: Sequence[Tensor], grads, operation: str, create: bool) -> li
     return seeds
 
 
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+def backward(
+    tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None
+) -> None:
     """Accumulate the gradients of `tensors` into the .grad of the leaves (or of `inputs` alone).
 
     Raises: GradientError if nothing requires grad, or the graph was freed
@@ -65,10 +69,14 @@ def _wanted_run(roots, seeds, inputs, keep, create, operation) -> dict:
     where = []
     for tensor in inputs:
         if not isinstance(tensor, Tensor):
-            raise ArgumentTypeError(f"{operation}: inputs must be tensors, not {type(tensor).__name__}.")
+            raise ArgumentTypeError(
+                f"{operation}: inputs must be tensors, not {type(tensor).__name__}."
+            )
         found = edge(tensor)
         if found is None:
-            raise GradientError(f"{operation}: One of the differentiated Tensors does not require grad. Set requires_grad=True.")
+            raise GradientError(
+                f"{operation}: One of the differentiated Tensors does not require grad. Set requires_grad=True."
+            )
         wanted.setdefault(found, found)
         where.append(found)
     results = engine.run(roots, seeds, keep=keep, create=create, wanted=wanted)
@@ -118,9 +126,13 @@ def _get_grad(self):
 def _set_grad(self, value) -> None:
     if value is not None:
         if not isinstance(value, Tensor):
-            raise ArgumentTypeError(f"grad: got {type(value).__name__}; it must be a Tensor or None.")
+            raise ArgumentTypeError(
+                f"grad: got {type(value).__name__}; it must be a Tensor or None."
+            )
         if tuple(value.shape) != tuple(self.shape):
-            raise GradientError(f"grad: assigned grad has shape {list(value.shape)}; it must be {list(self.shape)}.")
+            raise GradientError(
+                f"grad: assigned grad has shape {list(value.shape)}; it must be {list(self.shape)}."
+            )
     if self.auto is None:
         self.auto = Auto()
     self.auto.grad = value
@@ -148,7 +160,8 @@ Tensor.grad = property(_get_grad, _set_grad, _del_grad, doc="The accumulated gra
 Tensor.grad_fn = property(_grad_fn, doc="The node that made this tensor, or None for leaves.")
 Tensor.is_leaf = property(_is_leaf, doc="True if no recorded operation made this tensor.")
 Tensor.retains_grad = property(
-    lambda self: self.auto is not None and self.auto.retains, doc="True if .grad is kept though this is no leaf."
+    lambda self: self.auto is not None and self.auto.retains,
+    doc="True if .grad is kept though this is no leaf.",
 )
 
 
@@ -156,7 +169,9 @@ Tensor.retains_grad = property(
 def register_hook(self, hook):
     """Call hook(grad) when the gradient of this tensor is known; may return a replacement."""
     if not self.requires_grad:
-        raise GradientError("register_hook: cannot register a hook on a tensor that doesn't require gradient.")
+        raise GradientError(
+            "register_hook: cannot register a hook on a tensor that doesn't require gradient."
+        )
     self.auto.hooks = self.auto.hooks if self.auto.hooks is not None else {}
     _watch(self)
     return Handle(self.auto.hooks, hook)
@@ -166,7 +181,9 @@ def register_hook(self, hook):
 def register_post_accumulate_grad_hook(self, hook):
     """Call hook(tensor) after .grad of this leaf was updated."""
     if not self.is_leaf:
-        raise GradientError("register_post_accumulate_grad_hook: only leaf tensors accumulate a gradient.")
+        raise GradientError(
+            "register_post_accumulate_grad_hook: only leaf tensors accumulate a gradient."
+        )
     self.auto.post_hooks = self.auto.post_hooks if self.auto.post_hooks is not None else {}
     return Handle(self.auto.post_hooks, hook)
 
@@ -175,7 +192,9 @@ def register_post_accumulate_grad_hook(self, hook):
 def retain_grad(self):
     """Keep .grad of this tensor though it is no leaf."""
     if not self.requires_grad:
-        raise GradientError("retain_grad: can't retain_grad on Tensor that has requires_grad=False.")
+        raise GradientError(
+            "retain_grad: can't retain_grad on Tensor that has requires_grad=False."
+        )
     if not self.is_leaf:
         self.auto.retains = True
         _watch(self)

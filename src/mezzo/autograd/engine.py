@@ -18,7 +18,14 @@ from mezzo.ops.copy import cast
 from mezzo.ops.shape import sum_to
 
 
-def run(roots: Sequence[tuple], grads: Sequence[Tensor], *, keep: bool, create: bool, wanted: dict | None) -> dict:
+def run(
+    roots: Sequence[tuple],
+    grads: Sequence[Tensor],
+    *,
+    keep: bool,
+    create: bool,
+    wanted: dict | None,
+) -> dict:
     """Walk from the roots (node, slot) with their incoming gradients.
 
     wanted: {(node, slot): key} whose gradients are returned instead of accumulated into leaves;
@@ -81,8 +88,6 @@ def _reaching(roots, wanted: dict) -> set:
         if isinstance(node, Node) and any(to in useful or to in targets for _, to, _ in node.edges):
             useful.add(node)
     return useful | targets
-
-
 
 
 def _hooked(node, slot: int, grad: Tensor) -> Tensor:
@@ -149,10 +154,16 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
             if at not in results and at in record.vjps:
                 results[at] = record.vjps[at](g, y, *args)
             elif at not in record.vjps:
-                raise GradientError(f"{record.name}: no derivative for argument '{record.names[at]}'. detach() it.")
+                raise GradientError(
+                    f"{record.name}: no derivative for argument '{record.names[at]}'. detach() it."
+                )
     found = []
     for position, to, slot in node.edges:
-        grad = results.get(position) if isinstance(position, int) else results[position[0]][position[1]]
+        grad = (
+            results.get(position)
+            if isinstance(position, int)
+            else results[position[0]][position[1]]
+        )
         if grad is not None:
             grad = fitted(grad, _layout_at(node, position))
         found.append(((to, slot), grad))
@@ -171,7 +182,12 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
 def _refuse_nan(node: Node, found: list) -> None:
     """Anomaly detection: stop where a derivative gives NaN."""
     for i, (_, grad) in enumerate(found):
-        if STATE.check_nan and grad is not None and not hasattr(grad, "level") and bool(grad.ne(grad).any()):
+        if (
+            STATE.check_nan
+            and grad is not None
+            and not hasattr(grad, "level")
+            and bool(grad.ne(grad).any())
+        ):
             raise GradientError(
                 f"Function '{node.name()}' returned nan values in its {i}th output (the gradient of operand {i} of "
                 f"{node.record.name}). Look at the values that go into {node.record.name}."
@@ -179,7 +195,9 @@ def _refuse_nan(node: Node, found: list) -> None:
 
 
 def _layout_at(node: Node, position) -> Layout:
-    value = node.args[position] if isinstance(position, int) else node.args[position[0]][position[1]]
+    value = (
+        node.args[position] if isinstance(position, int) else node.args[position[0]][position[1]]
+    )
     return value if isinstance(value, Layout) else value.layout
 
 

@@ -50,7 +50,11 @@ class FunctionCtx:
                 f"{type(self).__name__}: trying to backward through the graph a second time. Pass retain_graph=True."
             )
         for tensor, version in zip(self._saved, self._versions):
-            if tensor is not None and tensor.storage is not None and tensor.storage.version != version:
+            if (
+                tensor is not None
+                and tensor.storage is not None
+                and tensor.storage.version != version
+            ):
                 raise GradientError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
                     f"saved_tensors of shape {list(tensor.shape)}, changed by {tensor.storage.writer}."
@@ -68,12 +72,16 @@ class Function:
     @staticmethod
     def forward(*args, **kwargs):
         """Compute the result."""
-        raise GradientError("Function: you must implement the forward function for custom autograd.Function.")
+        raise GradientError(
+            "Function: you must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def backward(ctx, *grads):
         """The gradients of the inputs, one for each argument of forward."""
-        raise GradientError("Function: you must implement the backward function for custom autograd.Function.")
+        raise GradientError(
+            "Function: you must implement the backward function for custom autograd.Function."
+        )
 
     setup_context = None
 
@@ -93,7 +101,9 @@ class Function:
                 cls.setup_context(ctx, args, outs)
         finally:
             STATE.grad = previous
-        ctx._versions = tuple(t.storage.version if t is not None and t.storage is not None else 0 for t in ctx._saved)
+        ctx._versions = tuple(
+            t.storage.version if t is not None and t.storage is not None else 0 for t in ctx._saved
+        )
         return _record(cls, ctx, args, outs, wants) if wants else outs
 
 
@@ -101,13 +111,19 @@ def _record(cls, ctx, args, outs, wants):
     single = isinstance(outs, Tensor)
     many = [outs] if single else list(outs)
     edges = tuple((i, *tape.edge(args[i])) for i in sorted(wants))
-    node = tape.Node(_FUNCTION, tuple(a.layout if isinstance(a, Tensor) else None for a in args), edges)
+    node = tape.Node(
+        _FUNCTION, tuple(a.layout if isinstance(a, Tensor) else None for a in args), edges
+    )
     node.versions, node.multiple, node.needs_out = (), True, False
     node.rule = functools.partial(_rule, cls, ctx)
     ctx._node = node
     tensors = []
     for i, out in enumerate(many):
-        if isinstance(out, Tensor) and not any(out is d for d in ctx._dirty) and any(out is a for a in args):
+        if (
+            isinstance(out, Tensor)
+            and not any(out is d for d in ctx._dirty)
+            and any(out is a for a in args)
+        ):
             many[i] = out = tape.alias(out)
         if isinstance(out, Tensor):
             tensors.append(out)
@@ -123,12 +139,15 @@ def _record(cls, ctx, args, outs, wants):
 def _rule(cls, ctx, node, grads) -> dict:
     if ctx._materialize:
         grads = tuple(
-            zeros(tuple(x.shape), dtype=x.dtype, device=x.device) if g is None else g for g, x in zip(grads, node.layouts)
+            zeros(tuple(x.shape), dtype=x.dtype, device=x.device) if g is None else g
+            for g, x in zip(grads, node.layouts)
         )
     results = cls.backward(ctx, *grads)
     results = results if isinstance(results, tuple) else (results,)
     expected = len(node.args)
-    if len(results) > expected and any(r is not None for r in results[expected:]) or len(results) < expected:
+    if (len(results) > expected and any(r is not None for r in results[expected:])) or len(
+        results
+    ) < expected:
         raise GradientError(
             f"function {cls.__name__}Backward returned an incorrect number of gradients (expected {expected}, got {len(results)})."
         )
@@ -145,7 +164,9 @@ def _function(inputs):
     """A user's autograd.Function."""
 
 
-_FUNCTION = _FunctionRecord(_function, name="autograd_function", where="", vjp=none("written by the user"), samples=[])
+_FUNCTION = _FunctionRecord(
+    _function, name="autograd_function", where="", vjp=none("written by the user"), samples=[]
+)
 
 
 def once_differentiable(function):

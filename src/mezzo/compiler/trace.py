@@ -29,7 +29,7 @@ class Name:
 class Line:
     """One call: names of the results, record, arguments (names, constants), comment."""
 
-    __slots__ = ("outs", "record", "args", "shapes", "into")
+    __slots__ = ("args", "into", "outs", "record", "shapes")
 
     def __init__(self, outs, record: Record, args: tuple, shapes: str, into: bool = False):
         self.outs, self.record, self.args, self.shapes, self.into = outs, record, args, shapes, into
@@ -51,7 +51,9 @@ class Program:
 
     def __repr__(self) -> str:
         head = f"def program({', '.join(map(repr, self.inputs))}):"
-        return "\n".join([head, *(f"    {line!r}" for line in self.lines), f"    return {self.outputs!r}"])
+        return "\n".join(
+            [head, *(f"    {line!r}" for line in self.lines), f"    return {self.outputs!r}"]
+        )
 
     def __call__(self, *args: Tensor):
         """Run on real tensors of the traced layouts."""
@@ -109,12 +111,16 @@ class Tracing(Level):
 
     def evaluate(self, record: Record, args: tuple):
         """Run on layouts and write a line."""
-        lowered = tuple(devices.meta if isinstance(a, devices.device) else self.lower(a) for a in args)
+        lowered = tuple(
+            devices.meta if isinstance(a, devices.device) else self.lower(a) for a in args
+        )
         outs = record.apply(lowered)
         many = outs if isinstance(outs, tuple) else (outs,)
         made = tuple(self.new(o) for o in many)
         comment = ", ".join(f"{m.dtype.name}{list(m.shape)}" for m in made)
-        self.lines.append(Line([self.names[id(m.value)] for m in made], record, self.written(args), comment))
+        self.lines.append(
+            Line([self.names[id(m.value)] for m in made], record, self.written(args), comment)
+        )
         return made if isinstance(outs, tuple) else made[0]
 
     def process_update(self, record: Record, target: Tensor, args: tuple):

@@ -47,8 +47,18 @@ class Size(tuple):
 class Layout:
     """Shape, strides (in elements), dtype and device of a tensor, and what follows from them."""
 
-    __slots__ = ("shape", "strides", "dtype", "device", "numel", "ndim", "is_contiguous", "is_dense",
-                 "nbytes", "__weakref__")  # fmt: skip
+    __slots__ = (
+        "__weakref__",
+        "device",
+        "dtype",
+        "is_contiguous",
+        "is_dense",
+        "nbytes",
+        "ndim",
+        "numel",
+        "shape",
+        "strides",
+    )  # fmt: skip
 
     def __init__(self, shape: Size, strides: tuple[int, ...], dtype: DType, device: devices.device):
         self.shape, self.strides, self.dtype, self.device = shape, strides, dtype, device
@@ -85,7 +95,9 @@ class Layout:
 _INTERNED: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
-def layout(shape: Sequence[int], strides: Sequence[int], dtype: DType, device: devices.device) -> Layout:
+def layout(
+    shape: Sequence[int], strides: Sequence[int], dtype: DType, device: devices.device
+) -> Layout:
     """The one Layout with these properties."""
     key = (tuple(shape), tuple(strides), dtype.index, device)
     found = _INTERNED.get(key)

@@ -20,7 +20,14 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, GradientError, MezzoError, message
 
 REGISTRY: dict[str, Record] = {}
-_SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "self": "input", "value": "src"}
+_SYNONYMS = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "x": "input",
+    "a": "input",
+    "self": "input",
+    "value": "src",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +65,12 @@ class Record:
         self.name = name or fn.__name__.rstrip("_") or fn.__name__
         self.__name__, self.__doc__, self.__module__ = self.name, fn.__doc__, fn.__module__
         self.where, self.operators, self.aliases = where.split(), operators.split(), aliases.split()
-        self.has_inplace, self.samples, self.errors, self.reference = inplace, samples, errors, reference
+        self.has_inplace, self.samples, self.errors, self.reference = (
+            inplace,
+            samples,
+            errors,
+            reference,
+        )
         self.cast = Cast(cast, cast) if isinstance(cast, str) else cast
         self.batch, self.no_gradient_outputs = batch, frozenset(no_gradient_outputs)
         self._read_signature(varargs)
@@ -77,16 +89,22 @@ class Record:
         self.positional, self.arity = count, count + extra
         self.defaults: dict[str, Any] = dict(fn.__kwdefaults__ or {})
         if fn.__defaults__:
-            self.defaults.update(zip(self.names[count - len(fn.__defaults__) : count], fn.__defaults__))
+            self.defaults.update(
+                zip(self.names[count - len(fn.__defaults__) : count], fn.__defaults__)
+            )
         kinds = [str(fn.__annotations__.get(n, "")) for n in self.names]
         self.operands = tuple(i for i, kind in enumerate(kinds) if "Tensor" in kind)
-        self.numbers = tuple(i for i, kind in enumerate(kinds) if "Tensor" in kind and "Number" in kind)
+        self.numbers = tuple(
+            i for i, kind in enumerate(kinds) if "Tensor" in kind and "Number" in kind
+        )
         self.varargs = self.names.index(varargs) if varargs else None
         required = sum(n not in self.defaults for n in self.names[:count])
         tail = tuple(self.defaults.get(n) for n in self.names)
         complete = all(n in self.defaults for n in self.names[count:])
         # How to fill up a call with n positional arguments and no keywords.
-        self.tails = {} if varargs or not complete else {n: tail[n:] for n in range(required, count + 1)}
+        self.tails = (
+            {} if varargs or not complete else {n: tail[n:] for n in range(required, count + 1)}
+        )
 
     def bind(self, args: tuple, kwargs: dict) -> tuple:
         """The call's arguments as one tuple in the order of the signature, defaults filled in."""
@@ -163,12 +181,18 @@ class Record:
         found = self._saved.get(wanted)
         if found is None:
             positions = {p if isinstance(p, int) else p[0] for p in wanted}
-            rules = [self.joint] if self.joint else [self.vjps[p] for p in positions if p in self.vjps]
+            rules = (
+                [self.joint] if self.joint else [self.vjps[p] for p in positions if p in self.vjps]
+            )
             keep, out = set(), False
             for rule in rules:
                 names = rule.__code__.co_varnames[: rule.__code__.co_argcount]
                 out |= not names[1].startswith("_")
-                keep |= {i for i, n in enumerate(names[2:]) if not n.startswith("_") and i in self.operands}
+                keep |= {
+                    i
+                    for i, n in enumerate(names[2:])
+                    if not n.startswith("_") and i in self.operands
+                }
             plain = not keep and all(isinstance(p, int) for p in wanted)
             found = self._saved[wanted] = (None if plain else frozenset(keep), out)
         return found
@@ -202,7 +226,13 @@ class Record:
             for item in value if many else (value,):
                 if isinstance(item, fine) or (item is None and "None" in kind):
                     continue
-                needs = "a Tensor or a number" if "Number" in kind else "a tuple of Tensors" if several else "a Tensor"
+                needs = (
+                    "a Tensor or a number"
+                    if "Number" in kind
+                    else "a tuple of Tensors"
+                    if several
+                    else "a Tensor"
+                )
                 shown = repr(item) if isinstance(item, (str, int, float, type(None))) else ""
                 raise ArgumentTypeError(
                     f"{self.name}: argument {position + 1} ({name}) is {type(item).__name__} {shown[:40]}".rstrip()
@@ -253,7 +283,9 @@ class Record:
 
     def fail(self, fact: Fact, args: tuple):
         """Raise the public error for an inner fact, with the operation and what it got."""
-        got = ", ".join(describe(a) for i, a in enumerate(args) if i in self.operands and a is not None)
+        got = ", ".join(
+            describe(a) for i, a in enumerate(args) if i in self.operands and a is not None
+        )
         advice = f"{fact.advice} " if fact.advice else ""
         error = fact.kind(message(self.name, fact.text, f"{advice}Got {got}." if got else advice))
         error.fact = None if self.where else fact
@@ -314,7 +346,10 @@ class Composite(Record):
         try:
             if self.positional == self.arity:
                 return self.fn(*args)
-            return self.fn(*args[: self.positional], **dict(zip(self.names[self.positional :], args[self.positional :])))
+            return self.fn(
+                *args[: self.positional],
+                **dict(zip(self.names[self.positional :], args[self.positional :])),
+            )
         except Fact as fact:
             self.fail(fact, args)
         except MezzoError as error:
@@ -410,4 +445,6 @@ def _forget_plans() -> None:
             record.forget()
 
 
-dtypes.Defaults.changed.append(_forget_plans)  # integers become the default float in many operations
+dtypes.Defaults.changed.append(
+    _forget_plans
+)  # integers become the default float in many operations

@@ -20,7 +20,17 @@ _count = itertools.count()
 class Auto:
     """Gradient state of a tensor: leaf flag, .grad, or the node and output slot that made it."""
 
-    __slots__ = ("requires_grad", "grad", "node", "slot", "hooks", "accumulate", "retains", "generation", "post_hooks")
+    __slots__ = (
+        "accumulate",
+        "generation",
+        "grad",
+        "hooks",
+        "node",
+        "post_hooks",
+        "requires_grad",
+        "retains",
+        "slot",
+    )
 
     def __init__(self, requires_grad=False, node=None, slot=0):
         self.requires_grad, self.node, self.slot = requires_grad, node, slot
@@ -32,7 +42,18 @@ class Auto:
 class Node:
     """One recorded call. edges: for each differentiable operand (position, node, slot)."""
 
-    __slots__ = ("record", "args", "outs", "edges", "layouts", "order", "versions", "needs_out", "__dict__", "__weakref__")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "args",
+        "edges",
+        "layouts",
+        "needs_out",
+        "order",
+        "outs",
+        "record",
+        "versions",
+    )
 
     # Rarely set, so they cost nothing when a node is made.
     freed = multiple = False
@@ -68,11 +89,13 @@ class Node:
 class Accumulate:
     """The end of a path: adds what arrives to a leaf's .grad."""
 
-    __slots__ = ("variable", "order", "hooks", "__weakref__")
+    __slots__ = ("__weakref__", "hooks", "order", "variable")
 
     def __init__(self, variable: Tensor):
         self.variable = variable
-        self.order = next(_count)  # made before every node that uses the leaf: served when all of them are done
+        self.order = next(
+            _count
+        )  # made before every node that uses the leaf: served when all of them are done
         self.hooks = None
 
     def name(self) -> str:
@@ -106,7 +129,7 @@ class Handle:
 class View:
     """How a tensor views another: the root and the calls that lead from it. generation: see refresh."""
 
-    __slots__ = ("root", "chain", "generation")
+    __slots__ = ("chain", "generation", "root")
 
     def __init__(self, root: Tensor, chain: tuple):
         self.root, self.chain = root, chain
@@ -214,7 +237,9 @@ def _save(node: Node, keep: frozenset) -> None:
             saved[position] = _keep(value, node, versions) if position in keep else value.layout
         elif isinstance(value, (tuple, list)):
             saved[position] = tuple(
-                (_keep(v, node, versions) if position in keep else v.layout) if isinstance(v, Tensor) else v
+                (_keep(v, node, versions) if position in keep else v.layout)
+                if isinstance(v, Tensor)
+                else v
                 for v in value
             )
     node.args, node.versions = tuple(saved), versions
@@ -251,7 +276,9 @@ def finish(node: Node, outs) -> None:
         # An alias without the node: else node and output would keep each other alive.
         node.outs = tuple([alias(o) for o in many])
         versions = [(t, v) for t, v in node.versions if not any(t is o for o in many)]
-        node.versions = versions + [(kept, kept.storage.version) for kept in node.outs if kept.storage is not None]
+        node.versions = versions + [
+            (kept, kept.storage.version) for kept in node.outs if kept.storage is not None
+        ]
     else:
         node.outs = node.layouts
 

@@ -21,7 +21,7 @@ class Tensor:
     ptr: address of the first element. auto: gradient state or None. base: what it is a view of, or None.
     """
 
-    __slots__ = ("layout", "storage", "ptr", "auto", "base", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "auto", "base", "layout", "ptr", "storage")
     __array_priority__ = 1000
 
     layout: Layout

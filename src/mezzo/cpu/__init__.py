@@ -31,7 +31,7 @@ def device_count() -> int:
 
 
 def current_device() -> str:
-    """"cpu". Source: torch.cpu.current_device"""
+    """ "cpu". Source: torch.cpu.current_device"""
     return "cpu"
 
 

@@ -71,7 +71,9 @@ class Differentiate(Level):
         """autograd.grad at this level. record: whether the backward pass itself is written on this level's tape."""
         previous, self.recording = self.recording, record
         try:
-            return api.grad(outputs, inputs, seeds, retain_graph=True, create_graph=True, materialize_grads=True)
+            return api.grad(
+                outputs, inputs, seeds, retain_graph=True, create_graph=True, materialize_grads=True
+            )
         finally:
             self.recording = previous
 
@@ -94,7 +96,9 @@ def _variables(level: Differentiate, args: tuple, chosen: tuple[int, ...], opera
 
 def _scalar(output, operation: str) -> Tensor:
     if not isinstance(output, Tensor):
-        raise ArgumentTypeError(f"{operation}: Expected f(*args) to return a Tensor, got {type(output).__name__}.")
+        raise ArgumentTypeError(
+            f"{operation}: Expected f(*args) to return a Tensor, got {type(output).__name__}."
+        )
     if output.ndim:
         raise GradientError(
             f"{operation}: Expected f(*args) to return a scalar tensor, got tensor with {output.ndim} dims. "
@@ -119,7 +123,9 @@ def grad_and_value(func: Callable, argnums=0, has_aux: bool = False) -> Callable
             aux = None
             if has_aux:
                 if not isinstance(output, tuple) or len(output) != 2:
-                    raise GradientError("grad: with has_aux=True the function must return (output, aux).")
+                    raise GradientError(
+                        "grad: with has_aux=True the function must return (output, aux)."
+                    )
                 output, aux = output
             _scalar(output, "grad")
             if level.owns(output) and output.requires_grad:
@@ -153,10 +159,14 @@ def grad(func: Callable, argnums=0, has_aux: bool = False) -> Callable:
 class Linearized:
     """func run once at a point, on a level kept open for backward passes."""
 
-    def __init__(self, func: Callable, primals: tuple, has_aux: bool = False, operation: str = "vjp"):
+    def __init__(
+        self, func: Callable, primals: tuple, has_aux: bool = False, operation: str = "vjp"
+    ):
         self.level, self.primals = Differentiate(), primals
         with self.level, enable_grad():
-            inside, self.variables = _variables(self.level, primals, tuple(range(len(primals))), operation)
+            inside, self.variables = _variables(
+                self.level, primals, tuple(range(len(primals))), operation
+            )
             output = func(*inside)
             self.aux = None
             if has_aux:
@@ -172,15 +182,23 @@ class Linearized:
         live = [(o, c) for o, c in zip(outs, cotangents) if self.level.owns(o) and o.requires_grad]
         if not live:
             return [zeros_like(v) for v in self.variables]
-        return list(self.level.gradients([o for o, _ in live], self.variables, [c for _, c in live], record=record))
+        return list(
+            self.level.gradients(
+                [o for o, _ in live], self.variables, [c for _, c in live], record=record
+            )
+        )
 
     def vjp(self, cotangents):
         """The gradients in the structure of the primals, as the level beneath sees them."""
         given = trees.tensors(cotangents, "vjp", "cotangents")
         outs = trees.leaves(self.value)
-        if len(given) != len(outs) or any(tuple(g.shape) != tuple(o.shape) for g, o in zip(given, outs)):
+        if len(given) != len(outs) or any(
+            tuple(g.shape) != tuple(o.shape) for g, o in zip(given, outs)
+        ):
             have, need = [list(g.shape) for g in given], [list(o.shape) for o in outs]
-            raise GradientError(f"vjp: cotangents have shapes {have}; they must be those of the results, {need}.")
+            raise GradientError(
+                f"vjp: cotangents have shapes {have}; they must be those of the results, {need}."
+            )
         with self.level, enable_grad():
             found = self.pull([self.level.enter(c, leaf=False) for c in given])
         values = iter([self.level.exit(g) for g in found])
@@ -193,10 +211,14 @@ class Linearized:
             outs = trees.leaves(self.output)
             dummies = [self.level.enter(zeros_like(self.level.exit(o))) for o in outs]
             gradients = self.pull(dummies, record=True)
-            given = [self.level.enter(t, leaf=False) for t in trees.tensors(tangents, "jvp", "tangents")]
+            given = [
+                self.level.enter(t, leaf=False) for t in trees.tensors(tangents, "jvp", "tangents")
+            ]
             live = [(g, t) for g, t in zip(gradients, given) if g.requires_grad]
             if live:
-                found = self.level.gradients([g for g, _ in live], dummies, [t for _, t in live], record=False)
+                found = self.level.gradients(
+                    [g for g, _ in live], dummies, [t for _, t in live], record=False
+                )
             else:
                 found = [zeros_like(d) for d in dummies]
         return trees.filled(self.value, [self.level.exit(v) for v in found])
@@ -219,7 +241,9 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
 def _check_tangents(primals: tuple, tangents: tuple) -> None:
     have, need = trees.leaves(tangents), trees.leaves(primals)
     if len(have) != len(need) or any(tuple(a.shape) != tuple(b.shape) for a, b in zip(have, need)):
-        raise GradientError("jvp: Expected primals and tangents to have the same structure and shapes.")
+        raise GradientError(
+            "jvp: Expected primals and tangents to have the same structure and shapes."
+        )
 
 
 def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = False):
@@ -229,7 +253,9 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = Fals
     Source: torch.func.jvp
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise ArgumentTypeError("jvp: primals and tangents must be tuples. Write jvp(f, (x,), (t,)).")
+        raise ArgumentTypeError(
+            "jvp: primals and tangents must be tuples. Write jvp(f, (x,), (t,))."
+        )
     _check_tangents(primals, tangents)
     point = Linearized(func, primals, has_aux, "jvp")
     pushed = point.push(tangents)

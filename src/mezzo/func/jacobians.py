@@ -42,7 +42,9 @@ def _partial(func: Callable, args: tuple, chosen: tuple[int, ...], kwargs: dict)
     return of_chosen
 
 
-def jacrev(func: Callable, argnums=0, *, has_aux: bool = False, chunk_size: int | None = None) -> Callable:
+def jacrev(
+    func: Callable, argnums=0, *, has_aux: bool = False, chunk_size: int | None = None
+) -> Callable:
     """The Jacobian of func by reverse mode: one backward pass for each element of the result, batched.
 
     Shapes: y (...) of x (...) -> (y's ..., x's ...)
@@ -52,17 +54,22 @@ def jacrev(func: Callable, argnums=0, *, has_aux: bool = False, chunk_size: int 
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
         chosen = _pick(argnums, len(args), "jacrev")
-        point = Linearized(_partial(func, args, chosen, kwargs), tuple(args[n] for n in chosen), has_aux, "jacrev")
+        point = Linearized(
+            _partial(func, args, chosen, kwargs), tuple(args[n] for n in chosen), has_aux, "jacrev"
+        )
         outs = trees.leaves(point.value)
         basis = trees.filled(point.value, _basis(outs))
-        pulled = vmap(lambda *c: point.vjp(trees.filled(point.value, list(c))), chunk_size=chunk_size)(*trees.leaves(basis))
+        pulled = vmap(
+            lambda *c: point.vjp(trees.filled(point.value, list(c))), chunk_size=chunk_size
+        )(*trees.leaves(basis))
         rows = [[_split(g, outs) for g in trees.leaves(part)] for part in pulled]
 
         def of_output(i: int, out: Tensor):
             parts = []
             for n, pieces in zip(chosen, rows):
                 blocks = [
-                    p[i].reshape((*out.shape, *x.shape)) for p, x in zip(pieces, trees.leaves(args[n]))
+                    p[i].reshape((*out.shape, *x.shape))
+                    for p, x in zip(pieces, trees.leaves(args[n]))
                 ]
                 parts.append(trees.filled(args[n], blocks))
             return parts[0] if isinstance(argnums, int) else tuple(parts)
@@ -73,7 +80,9 @@ def jacrev(func: Callable, argnums=0, *, has_aux: bool = False, chunk_size: int 
     return jacobian
 
 
-def jacfwd(func: Callable, argnums=0, has_aux: bool = False, *, randomness: str = "error") -> Callable:
+def jacfwd(
+    func: Callable, argnums=0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable:
     """The Jacobian of func by forward mode: one directional derivative for each element of the argument, batched.
 
     Shapes: y (...) of x (...) -> (y's ..., x's ...)
@@ -86,7 +95,9 @@ def jacfwd(func: Callable, argnums=0, has_aux: bool = False, *, randomness: str 
         primals = tuple(args[n] for n in chosen)
         point = Linearized(_partial(func, args, chosen, kwargs), primals, has_aux, "jacfwd")
         inputs = trees.leaves(primals)
-        pushed = vmap(lambda *t: point.push(trees.filled(primals, list(t))), randomness=randomness)(*_basis(inputs))
+        pushed = vmap(lambda *t: point.push(trees.filled(primals, list(t))), randomness=randomness)(
+            *_basis(inputs)
+        )
 
         def of_output(batch: Tensor, out: Tensor):
             blocks = [

@@ -18,14 +18,16 @@ from mezzo.ops.copy import cast
 class Wrapped(Tensor):
     """A tensor of a level. value: the tensor beneath. batched: whether value has a batch axis in front."""
 
-    __slots__ = ("level", "value", "batched")
+    __slots__ = ("batched", "level", "value")
 
     def detached(self):
         """The same value without gradient state at this level."""
         return wrap(self.level, self.value, self.batched, self.layout)
 
     def _array(self):
-        raise GradientError(f"the values of a tensor inside {self.level.name} cannot be read. {self.level.advice}")
+        raise GradientError(
+            f"the values of a tensor inside {self.level.name} cannot be read. {self.level.advice}"
+        )
 
 
 def wrap(level, value: Tensor, batched: bool, layout: Layout) -> Wrapped:
@@ -96,5 +98,7 @@ class Level:
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Refuse to give the values of this level's tensors away."""
         if self.owns(tensor):
-            raise GradientError(f"{operation}: the values of a tensor inside {self.name} cannot be read. {self.advice}")
+            raise GradientError(
+                f"{operation}: the values of a tensor inside {self.name} cannot be read. {self.advice}"
+            )
         return tensor

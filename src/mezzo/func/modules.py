@@ -55,7 +55,9 @@ def _tied(module, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return full
 
 
-def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False):
+def functional_call(
+    module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False
+):
     """module(*args, **kwargs) with the given parameters and buffers in the place of its own.
 
     parameter_and_buffer_dicts: names (as in named_parameters) to tensors, or a sequence of such dicts.
@@ -69,7 +71,9 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
     if strict:
         have = {n for n, _ in module.named_parameters()} | {n for n, _ in module.named_buffers()}
         if missing := sorted(have - set(values)):
-            raise ArgumentValueError(f"functional_call: strict, and these are missing: {', '.join(missing)}.")
+            raise ArgumentValueError(
+                f"functional_call: strict, and these are missing: {', '.join(missing)}."
+            )
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     with _swapped(module, _tied(module, values) if tie_weights else values):
         return module(*args, **(kwargs or {}))
@@ -85,12 +89,15 @@ def stack_module_state(models: Sequence) -> tuple[dict[str, Tensor], dict[str, T
     if any(type(m) is not type(models[0]) for m in models):
         raise ArgumentValueError("stack_module_state: Expected models to all be of the same class.")
     if len({m.training for m in models}) > 1:
-        raise ArgumentValueError("stack_module_state: Expected all models to have the same training/eval mode.")
+        raise ArgumentValueError(
+            "stack_module_state: Expected all models to have the same training/eval mode."
+        )
     parameters = {
         name: stack([dict(m.named_parameters())[name].detach() for m in models]).requires_grad_()
         for name, _ in models[0].named_parameters()
     }
     buffers = {
-        name: stack([dict(m.named_buffers())[name] for m in models]) for name, _ in models[0].named_buffers()
+        name: stack([dict(m.named_buffers())[name] for m in models])
+        for name, _ in models[0].named_buffers()
     }
     return parameters, buffers

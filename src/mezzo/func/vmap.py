@@ -50,7 +50,9 @@ class Batch(Level):
             return value.value, value.batched
         if isinstance(value, (tuple, list)) and any(self.owns(v) for v in value):
             parts = [self.unwrap(v) for v in value]
-            return tuple(batching.front(v, b, self.size) if isinstance(v, Tensor) else v for v, b in parts), True
+            return tuple(
+                batching.front(v, b, self.size) if isinstance(v, Tensor) else v for v, b in parts
+            ), True
         return value, False
 
     def evaluate(self, record: Record, args: tuple):
@@ -75,7 +77,7 @@ class Batch(Level):
     def _random(self, record: Record, args: tuple):
         if self.randomness == "error":
             raise GradientError(
-                f"vmap: called random operation while in randomness error mode. Pass randomness='different' for other "
+                "vmap: called random operation while in randomness error mode. Pass randomness='different' for other "
                 "numbers in each example, or 'same'."
             )
         inner = tuple(self.unwrap(a)[0] for a in args)
@@ -87,21 +89,34 @@ class Batch(Level):
         """In place: compute at this level, then write beneath."""
         if not any(self.owns(a) for a in args):
             return update_bound(record, args)
-        if not isinstance(target, Wrapped) or target.level is not self or (
-            not target.batched and any(self.unwrap(a)[1] for a in args[1:])
+        if (
+            not isinstance(target, Wrapped)
+            or target.level is not self
+            or (not target.batched and any(self.unwrap(a)[1] for a in args[1:]))
         ):
             raise GradientError(
                 f"vmap: inplace arithmetic {record.name}_ is not possible: the tensor is not batched and an operand is, so it "
                 "would have to hold several values. Write it out of place, or make the tensor from a batched one."
             )
         result = self.computed(record, target, args)
-        value = batching.front(result.value, result.batched, self.size) if target.batched else result.value
+        value = (
+            batching.front(result.value, result.batched, self.size)
+            if target.batched
+            else result.value
+        )
         update(copy, target.value, value)
         target.auto = result.auto
         return target
 
 
-def vmap(func: Callable, in_dims=0, out_dims=0, randomness: str = "error", *, chunk_size: int | None = None) -> Callable:
+def vmap(
+    func: Callable,
+    in_dims=0,
+    out_dims=0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable:
     """func over an extra axis of its arguments, without a loop.
 
     in_dims: the axis of each argument (None: not batched), a tree or one int. out_dims: where the batch goes in
@@ -109,14 +124,18 @@ def vmap(func: Callable, in_dims=0, out_dims=0, randomness: str = "error", *, ch
     Source: torch.func.vmap
     """
     if randomness not in ("error", "different", "same"):
-        raise ArgumentValueError(f"vmap: randomness is {randomness!r}; it must be 'error', 'different' or 'same'.")
+        raise ArgumentValueError(
+            f"vmap: randomness is {randomness!r}; it must be 'error', 'different' or 'same'."
+        )
 
     @functools.wraps(func)
     def batched(*args, **kwargs):
         dims = _spread(in_dims, args)
         size = _batch_size(args, dims)
         if chunk_size is not None and chunk_size < size:
-            return _chunks(func, in_dims, out_dims, randomness, args, kwargs, dims, size, chunk_size)
+            return _chunks(
+                func, in_dims, out_dims, randomness, args, kwargs, dims, size, chunk_size
+            )
         level = Batch(size, randomness)
         with level:
             inside = _map2(lambda a, d: _enter(level, a, d), args, dims)
@@ -138,7 +157,9 @@ def _spread(dims, args):
     if isinstance(dims, int) or dims is None:
         return tuple(_fill(a, dims) for a in args)
     if len(dims) != len(args):
-        raise ArgumentValueError(f"vmap: in_dims has {len(dims)} entries for {len(args)} arguments; it needs one each.")
+        raise ArgumentValueError(
+            f"vmap: in_dims has {len(dims)} entries for {len(args)} arguments; it needs one each."
+        )
     return tuple(_fill(a, d) for a, d in zip(args, dims))
 
 
@@ -173,24 +194,39 @@ def _batch_size(args, dims) -> int:
         if dim is None:
             continue
         if not isinstance(value, Tensor) or not -value.ndim <= dim < value.ndim:
-            what = f"a tensor with {value.ndim} axes" if isinstance(value, Tensor) else type(value).__name__
-            raise ArgumentValueError(f"vmap: in_dim {dim} does not fit {what}. Pass None for what is not batched.")
+            what = (
+                f"a tensor with {value.ndim} axes"
+                if isinstance(value, Tensor)
+                else type(value).__name__
+            )
+            raise ArgumentValueError(
+                f"vmap: in_dim {dim} does not fit {what}. Pass None for what is not batched."
+            )
         sizes.add(value.shape[dim])
     if not sizes:
-        raise ArgumentValueError("vmap: no argument is batched. Give at least one in_dims that is not None.")
+        raise ArgumentValueError(
+            "vmap: no argument is batched. Give at least one in_dims that is not None."
+        )
     if len(sizes) > 1:
-        raise ArgumentValueError(f"vmap: expected all tensors to have the same size in the mapped dimension, got {sorted(sizes)}.")
+        raise ArgumentValueError(
+            f"vmap: expected all tensors to have the same size in the mapped dimension, got {sorted(sizes)}."
+        )
     return sizes.pop()
 
 
 def _exit(level: Batch, outs, out_dims):
     if isinstance(outs, dict):
-        return {k: _exit(level, v, out_dims[k] if isinstance(out_dims, dict) else out_dims) for k, v in outs.items()}
+        return {
+            k: _exit(level, v, out_dims[k] if isinstance(out_dims, dict) else out_dims)
+            for k, v in outs.items()
+        }
     if isinstance(outs, (tuple, list)):
         dims = out_dims if isinstance(out_dims, (tuple, list)) else [out_dims] * len(outs)
         return type(outs)(_exit(level, v, d) for v, d in zip(outs, dims))
     if not isinstance(outs, Tensor):
-        raise ArgumentValueError(f"vmap: the function returned {type(outs).__name__}; it must return tensors.")
+        raise ArgumentValueError(
+            f"vmap: the function returned {type(outs).__name__}; it must return tensors."
+        )
     value, batched = level.unwrap(outs)
     if out_dims is None:
         return value
@@ -202,10 +238,16 @@ def _chunks(func, in_dims, out_dims, randomness, args, kwargs, dims, size, chunk
     outs = []
     for start in range(0, size, chunk):
         stop = min(start + chunk, size)
-        part = _map2(lambda a, d, s=start, e=stop: a if d is None else a.narrow(d, s, e - s), args, dims)
+        part = _map2(
+            lambda a, d, s=start, e=stop: a if d is None else a.narrow(d, s, e - s), args, dims
+        )
         outs.append(vmap(func, in_dims, 0, randomness)(*part, **kwargs))
     joined = _join(outs)
-    return joined if out_dims == 0 else _map2(lambda o, d: o.movedim(0, d), joined, _fill(joined, out_dims))
+    return (
+        joined
+        if out_dims == 0
+        else _map2(lambda o, d: o.movedim(0, d), joined, _fill(joined, out_dims))
+    )
 
 
 def _join(outs):

@@ -25,7 +25,7 @@ ROW_OPS = ("row_sum", "row_max", "row_min")
 class Expr:
     """A node of an expression: operation, arguments, compute type, and an attribute."""
 
-    __slots__ = ("op", "args", "type", "attr")
+    __slots__ = ("args", "attr", "op", "type")
 
     def __init__(self, op: str, args: tuple[Expr, ...], type: str, attr=None):
         self.op, self.args, self.type, self.attr = op, args, type, attr
@@ -145,7 +145,9 @@ def _pair(a, b) -> tuple[Expr, Expr]:
     a = lift(a, b.type) if not isinstance(a, Expr) else a
     b = lift(b, a.type)
     if a.type != b.type:
-        raise KernelError(f"kernel IR: operands have types {a.type} and {b.type}; cast one of them.")
+        raise KernelError(
+            f"kernel IR: operands have types {a.type} and {b.type}; cast one of them."
+        )
     return a, b
 
 

@@ -13,7 +13,9 @@ from mezzo.core.record import REGISTRY, Record, update, update_bound
 from mezzo.core.tensor import Tensor
 
 # Every file of this folder is a family of records: adding one needs no list.
-MODULES = {m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)}
+MODULES = {
+    m.name: importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
+}
 
 
 def _inplace(record: Record):
@@ -29,7 +31,21 @@ def _inplace(record: Record):
     return method
 
 
-_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul")
+_BINARY = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+)
 _COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
 _OPERANDS = (Tensor, int, float, complex, np.generic)
 
@@ -84,7 +100,11 @@ def namespace(place: str) -> dict[str, object]:
         names = [a.rpartition(".")[2] for a in record.aliases if a.rpartition(".")[0] == place]
         if place in record.where:
             names += _plain_names(record)
-            if record.has_inplace and len(record.operands) == 1 and place in ("mezzo", "nn.functional"):
+            if (
+                record.has_inplace
+                and len(record.operands) == 1
+                and place in ("mezzo", "nn.functional")
+            ):
                 found.update({f"{name}_": getattr(Tensor, f"{name}_") for name in names})
         found.update(dict.fromkeys(names, record))
     return found
@@ -102,7 +122,7 @@ for _record in list(REGISTRY.values()):
     install(_record)
 
 # Every record is an attribute of this package, so that the floors above say ops.relu, ops.conv2d.
-globals().update({name: record for name, record in REGISTRY.items()})
+globals().update(dict(REGISTRY.items()))
 for _record in list(REGISTRY.values()):
     globals().update(dict.fromkeys(_plain_names(_record), _record))
 for _name in ("tensor", "as_tensor", "from_numpy", "scalar_tensor"):

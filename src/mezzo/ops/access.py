@@ -46,7 +46,11 @@ def element_size(self) -> int:
 @tensor_method
 def storage_offset(self) -> int:
     """Where the first element lies in the storage, in elements."""
-    return (self.ptr - self.storage.ptr) // self.itemsize if self.ptr and self.storage is not None else 0
+    return (
+        (self.ptr - self.storage.ptr) // self.itemsize
+        if self.ptr and self.storage is not None
+        else 0
+    )
 
 
 @tensor_method
@@ -102,7 +106,9 @@ def _readable(tensor: Tensor, operation: str) -> Tensor:
         for interpreter in reversed(STATE.stack):
             tensor = interpreter.read(tensor, operation)
     if tensor.device is devices.meta:
-        raise ArgumentTypeError(f"{operation}: the tensor is on device 'meta', which has no values. Make it on 'cpu'.")
+        raise ArgumentTypeError(
+            f"{operation}: the tensor is on device 'meta', which has no values. Make it on 'cpu'."
+        )
     return tensor
 
 
@@ -159,7 +165,9 @@ def tolist(self):
 def __bool__(self) -> bool:
     if self.layout.numel != 1:
         many = "more than one value" if self.layout.numel else "no values"
-        raise OneElementError(f"bool: Boolean value of Tensor with {many} is ambiguous. Use x.any() or x.all().")
+        raise OneElementError(
+            f"bool: Boolean value of Tensor with {many} is ambiguous. Use x.any() or x.all()."
+        )
     return bool(self.item())
 
 
@@ -181,7 +189,9 @@ def __complex__(self) -> complex:
 @tensor_method
 def __index__(self) -> int:
     if self.dtype.category > 1 or self.layout.numel != 1:
-        raise ArgumentTypeError("index: only integer tensors of a single element can be converted to an index.")
+        raise ArgumentTypeError(
+            "index: only integer tensors of a single element can be converted to an index."
+        )
     return int(self.item())
 
 
@@ -236,7 +246,9 @@ def copy_of(tensor: Tensor) -> Tensor:
 def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
     """The memory as a DLPack capsule (through NumPy; bfloat16 has no NumPy exchange type)."""
     if self.requires_grad:
-        raise ArgumentValueError("__dlpack__: Can't export tensors that require gradient, use tensor.detach().")
+        raise ArgumentValueError(
+            "__dlpack__: Can't export tensors that require gradient, use tensor.detach()."
+        )
     return self._array().__dlpack__()
 
 
@@ -288,7 +300,9 @@ def _set_data(self, value: Tensor) -> None:
     self.layout, self.storage, self.ptr = value.layout, value.storage, value.ptr
 
 
-Tensor.data = property(_get_data, _set_data, doc="The same memory without history; assigning replaces the memory.")
+Tensor.data = property(
+    _get_data, _set_data, doc="The same memory without history; assigning replaces the memory."
+)
 
 
 @tensor_method

@@ -48,16 +48,24 @@ class Copy(Elementwise):
 
     def result_layout(self, args, shape, layouts, dtype, device):
         form = dict(zip(self.names, args)).get("memory_format") or preserve_format
-        return layout(shape, shapes.memory_format_strides(shape, layouts[0].strides, form), dtype, device)
+        return layout(
+            shape, shapes.memory_format_strides(shape, layouts[0].strides, form), dtype, device
+        )
 
     def make_into(self, target, args):
         out, source = target or args[0].layout, args[self.source]
         dtype = args[1] if self.source == 0 and args[1] is not None else out.dtype
-        if out.device is devices.cpu and isinstance(source, Tensor) and (dtype.is_complex or source.dtype.is_complex):
+        if (
+            out.device is devices.cpu
+            and isinstance(source, Tensor)
+            and (dtype.is_complex or source.dtype.is_complex)
+        ):
             if target is None:
                 out = self.result_layout(args, out.shape, [out], dtype, out.device)
             elif shapes.broadcast([out.shape, source.shape]) != tuple(out.shape):
-                raise Fact(ShapeError, f"cannot broadcast {list(source.shape)} to {list(out.shape)}")
+                raise Fact(
+                    ShapeError, f"cannot broadcast {list(source.shape)} to {list(out.shape)}"
+                )
             return HostCopy(out, (self.source,), self.source)
         plan = super().make_into(target, args)
         if plan.runs and isinstance(source, Tensor) and source.dtype is plan.layout.dtype:
@@ -99,9 +107,15 @@ class CopyInto(Copy):
 
     def _check_target(self, target, shape, result):
         if tuple(target.shape) != tuple(shape):
-            raise Fact(ShapeError, f"source does not broadcast to the target's shape {list(target.shape)}")
+            raise Fact(
+                ShapeError, f"source does not broadcast to the target's shape {list(target.shape)}"
+            )
         if target.has_overlap():
-            raise Fact(ShapeError, "cannot write into an expanded tensor: several indices share one element", "clone() it.")
+            raise Fact(
+                ShapeError,
+                "cannot write into an expanded tensor: several indices share one element",
+                "clone() it.",
+            )
 
     def _operand_dtypes(self, args):
         return [(args[0].dtype, "tensor")]
@@ -126,7 +140,9 @@ def copy_into(target: Tensor, source) -> Tensor:
 def resize_into(target: Tensor, value: Tensor) -> None:
     """Write an out= result; an empty out takes the result's shape."""
     if target.layout.numel == 0 and target.shape != value.shape:
-        fresh = empty(layout(value.shape, shapes.contiguous_strides(value.shape), target.dtype, target.device))
+        fresh = empty(
+            layout(value.shape, shapes.contiguous_strides(value.shape), target.dtype, target.device)
+        )
         target.layout, target.storage, target.ptr = fresh.layout, fresh.storage, fresh.ptr
     if tuple(target.shape) != tuple(value.shape):
         raise ShapeError(
@@ -170,7 +186,11 @@ def contiguous(input: Tensor, memory_format=contiguous_format) -> Tensor:
 def is_contiguous(self, memory_format=contiguous_format) -> bool:
     """True if the elements lie in that memory format without gaps."""
     if memory_format == channels_last:
-        return self.ndim == 4 and shapes.is_dense(self.shape, self.layout.strides) and _same_order(self)
+        return (
+            self.ndim == 4
+            and shapes.is_dense(self.shape, self.layout.strides)
+            and _same_order(self)
+        )
     return self.layout.is_contiguous
 
 
@@ -199,7 +219,9 @@ def _parse_to(args, kwargs):
             dtype, device = a.dtype, a.device
         elif isinstance(a, (dtypes.dtype, type)):
             dtype = dtypes.resolve(a, "to")
-        elif isinstance(a, (str, devices.device)) or (isinstance(a, int) and not isinstance(a, bool)):
+        elif isinstance(a, (str, devices.device)) or (
+            isinstance(a, int) and not isinstance(a, bool)
+        ):
             device = a
         elif a is not None and not isinstance(a, bool):
             raise ArgumentTypeError(f"to: got {a!r}; it takes a dtype, a device or another tensor.")
@@ -259,7 +281,12 @@ def _dtype_method(name: str, dtype: dtypes.dtype):
     return tensor_method(method)
 
 
-for _name, _dtype in {**dtypes.ALIASES, "bfloat16": dtypes.bfloat16, "byte": dtypes.uint8, "char": dtypes.int8}.items():
+for _name, _dtype in {
+    **dtypes.ALIASES,
+    "bfloat16": dtypes.bfloat16,
+    "byte": dtypes.uint8,
+    "char": dtypes.int8,
+}.items():
     _dtype_method(_name, _dtype)
 
 

@@ -68,7 +68,13 @@ def _linspace(type: str, index: k.Expr, start, end, step, count) -> k.Expr:
     return k.where(index < (count >> 1), from_start, from_end)
 
 
-@generate(kernel=_linspace, numbers=("start", "end", "step", "count"), wide=("count",), where="", samples=[])
+@generate(
+    kernel=_linspace,
+    numbers=("start", "end", "step", "count"),
+    wide=("count",),
+    where="",
+    samples=[],
+)
 def ramp_between(size, dtype, device, start, end, step, count) -> Tensor:
     """Evenly spaced from start to end, both included."""
 
@@ -96,7 +102,11 @@ def _filled(name: str, size, value, dtype, device, requires_grad) -> Tensor:
     return made
 
 
-@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(()), S(3, dtype=dtypes.int64)])
+@composite(
+    where="mezzo",
+    varargs="size",
+    samples=[S((2, 3)), S(2, 3), S((0, 2)), S(()), S(3, dtype=dtypes.int64)],
+)
 def zeros(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A tensor of zeros.
 
@@ -108,7 +118,11 @@ def zeros(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     return _filled("zeros", size, 0, dtype, device, requires_grad)
 
 
-@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(()), S(3, dtype=dtypes.int64)])
+@composite(
+    where="mezzo",
+    varargs="size",
+    samples=[S((2, 3)), S(2, 3), S((0, 2)), S(()), S(3, dtype=dtypes.int64)],
+)
 def ones(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A tensor of ones.
 
@@ -118,7 +132,16 @@ def ones(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     return _filled("ones", size, 1, dtype, device, requires_grad)
 
 
-@composite(where="mezzo", samples=[S((2, 3), 2.5), S((2,), 3), S((), True), S((0, 2), 1.0), S((2,), 1, dtype=dtypes.float16)])
+@composite(
+    where="mezzo",
+    samples=[
+        S((2, 3), 2.5),
+        S((2,), 3),
+        S((), True),
+        S((0, 2), 1.0),
+        S((2,), 1, dtype=dtypes.float16),
+    ],
+)
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A tensor of one value.
 
@@ -127,14 +150,31 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> T
     Source: torch.full
     """
     if not isinstance(fill_value, (bool, int, float, complex, np.generic, Tensor)):
-        raise Fact(ArgumentTypeError, f"argument 2 (fill_value) is {type(fill_value).__name__}; it must be a number")
+        raise Fact(
+            ArgumentTypeError,
+            f"argument 2 (fill_value) is {type(fill_value).__name__}; it must be a number",
+        )
     if isinstance(fill_value, Tensor):
         dtype, fill_value = dtype or fill_value.dtype, fill_value.item()
-    return _filled("full", size, fill_value, dtype or dtypes.of_scalar(fill_value), device, requires_grad)
+    return _filled(
+        "full", size, fill_value, dtype or dtypes.of_scalar(fill_value), device, requires_grad
+    )
 
 
-@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S((1, 2, 3, 4), memory_format="channels_last"), S(2, dtype=dtypes.uint8)])
-def empty(size, *, dtype=None, device=None, requires_grad=False, memory_format=None, pin_memory=False) -> Tensor:
+@composite(
+    where="mezzo",
+    varargs="size",
+    samples=[
+        S((2, 3)),
+        S(2, 3),
+        S((0, 2)),
+        S((1, 2, 3, 4), memory_format="channels_last"),
+        S(2, dtype=dtypes.uint8),
+    ],
+)
+def empty(
+    size, *, dtype=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
+) -> Tensor:
     """A tensor whose contents are unspecified.
 
     Shapes: -> size
@@ -144,12 +184,17 @@ def empty(size, *, dtype=None, device=None, requires_grad=False, memory_format=N
     if any(n < 0 for n in shape):
         raise Fact(ImpossibleValueError, f"size {shape} has a negative axis")
     dtype = dtypes.resolve(dtype, "empty") if dtype is not None else dtypes.Defaults.float_dtype
-    strides = shapes.memory_format_strides(shape, shapes.contiguous_strides(shape), memory_format or "contiguous")
+    strides = shapes.memory_format_strides(
+        shape, shapes.contiguous_strides(shape), memory_format or "contiguous"
+    )
     made = raw_empty(layout(shape, strides, dtype, devices.usable(device, "empty")))
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[S(5), S(1, 7, 2), S(5, 0, -2), S(0, 1, 0.25), S(0), S(4, dtype=dtypes.bfloat16)])
+@composite(
+    where="mezzo",
+    samples=[S(5), S(1, 7, 2), S(5, 0, -2), S(0, 1, 0.25), S(0), S(4, dtype=dtypes.bfloat16)],
+)
 def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """start, start + step, ... before end.
 
@@ -162,16 +207,35 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
     if step == 0:
         raise Fact(ImpossibleValueError, "step must be nonzero")
     if (end - start) * step < 0:
-        raise Fact(ImpossibleValueError, f"upper bound {end} and lower bound {start} are inconsistent with step {step}")
+        raise Fact(
+            ImpossibleValueError,
+            f"upper bound {end} and lower bound {start} are inconsistent with step {step}",
+        )
     if dtype is not None:
         dtype = dtypes.resolve(dtype, "arange")
     else:
-        dtype = dtypes.Defaults.float_dtype if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64
-    made = ramp((math.ceil((end - start) / step),), dtype, devices.usable(device, "arange"), start, step)
+        dtype = (
+            dtypes.Defaults.float_dtype
+            if any(isinstance(v, float) for v in (start, end, step))
+            else dtypes.int64
+        )
+    made = ramp(
+        (math.ceil((end - start) / step),), dtype, devices.usable(device, "arange"), start, step
+    )
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[S(0, 1, 5), S(-1.5, 2, 4), S(3, -3, 7), S(2, 5, 1), S(0, 1, 0), S(0, 9, 4, dtype=dtypes.float64)])
+@composite(
+    where="mezzo",
+    samples=[
+        S(0, 1, 5),
+        S(-1.5, 2, 4),
+        S(3, -3, 7),
+        S(2, 5, 1),
+        S(0, 1, 0),
+        S(0, 9, 4, dtype=dtypes.float64),
+    ],
+)
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """steps values evenly spaced from start to end, both included.
 
@@ -181,12 +245,24 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     dtype = dtypes.resolve(dtype, "linspace") if dtype is not None else dtypes.Defaults.float_dtype
     step = (end - start) / (steps - 1) if steps > 1 else 0
-    made = ramp_between((steps,), dtype, devices.usable(device, "linspace"), start, end if steps > 1 else start, step, steps)
+    made = ramp_between(
+        (steps,),
+        dtype,
+        devices.usable(device, "linspace"),
+        start,
+        end if steps > 1 else start,
+        step,
+        steps,
+    )
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[S(0, 2, 5), S(-1.0, 1.0, 3, 2.0), S(0, 1, 2, dtype=dtypes.float64)])
-def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+@composite(
+    where="mezzo", samples=[S(0, 2, 5), S(-1.0, 1.0, 3, 2.0), S(0, 1, 2, dtype=dtypes.float64)]
+)
+def logspace(
+    start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False
+) -> Tensor:
     """base to the powers of steps values evenly spaced from start to end.
 
     Shapes: -> (steps,)
@@ -213,13 +289,17 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
 
 
 def _like(input: Tensor, dtype, device, memory_format) -> tuple:
-    strides = shapes.memory_format_strides(input.shape, input.layout.strides, memory_format or "preserve")
+    strides = shapes.memory_format_strides(
+        input.shape, input.layout.strides, memory_format or "preserve"
+    )
     where = input.device if device is None else devices.usable(device, "like")
     return layout(input.shape, strides, dtype or input.dtype, where)
 
 
 @composite(where="mezzo", samples=[S(T(2, 3)), S(T(0, 3)), S(T(2, 3), dtype=dtypes.float64)])
-def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None
+) -> Tensor:
     """A tensor of the same shape with unspecified contents.
 
     Shapes: input (...) -> (...)
@@ -230,7 +310,9 @@ def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, m
 
 
 @composite(where="mezzo", samples=[S(T(2, 3), 2.5), S(T(0, 3), 1.0)])
-def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+def full_like(
+    input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, memory_format=None
+) -> Tensor:
     """One value in the shape of input.
 
     Shapes: input (...) -> (...)
@@ -246,26 +328,48 @@ def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_gr
 
 
 @composite(where="mezzo", samples=[S(T(2, 3)), S(T(0, 3))])
-def zeros_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None
+) -> Tensor:
     """Zeros in the shape of input.
 
     Shapes: input (...) -> (...)
     Source: torch.zeros_like
     """
-    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
+    return full_like(
+        input,
+        0,
+        dtype=dtype,
+        device=device,
+        requires_grad=requires_grad,
+        memory_format=memory_format,
+    )
 
 
 @composite(where="mezzo", samples=[S(T(2, 3)), S(T(0, 3))])
-def ones_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None
+) -> Tensor:
     """Ones in the shape of input.
 
     Shapes: input (...) -> (...)
     Source: torch.ones_like
     """
-    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad, memory_format=memory_format)
+    return full_like(
+        input,
+        1,
+        dtype=dtype,
+        device=device,
+        requires_grad=requires_grad,
+        memory_format=memory_format,
+    )
 
 
-@composite(where="Tensor", varargs="size", samples=[S(T(2), (2, 3)), S(T(2), 2, 3), S(T(2), (2,), dtype=dtypes.int64)])
+@composite(
+    where="Tensor",
+    varargs="size",
+    samples=[S(T(2), (2, 3)), S(T(2), 2, 3), S(T(2), (2,), dtype=dtypes.int64)],
+)
 def new_zeros(input: Tensor, size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Zeros with the dtype and device of input.
 
@@ -284,7 +388,9 @@ def new_ones(input: Tensor, size, *, dtype=None, device=None, requires_grad=Fals
 
 
 @composite(where="Tensor", samples=[S(T(2), (2, 3), 1.5), S(T(2), (0,), 2)])
-def new_full(input: Tensor, size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def new_full(
+    input: Tensor, size, fill_value, *, dtype=None, device=None, requires_grad=False
+) -> Tensor:
     """One value with the dtype and device of input.
 
     Source: torch.Tensor.new_full
@@ -303,13 +409,22 @@ def new_empty(input: Tensor, size, *, dtype=None, device=None, requires_grad=Fal
 
 
 def _new(input, size, value, dtype, device, requires_grad) -> Tensor:
-    return _filled("new", size, value, dtype or input.dtype, input.device if device is None else device, requires_grad)
+    return _filled(
+        "new",
+        size,
+        value,
+        dtype or input.dtype,
+        input.device if device is None else device,
+        requires_grad,
+    )
 
 
 @tensor_method
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
     """tensor(data) with this tensor's dtype and device unless given."""
-    return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+    return tensor(
+        data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad
+    )
 
 
 # ---- from data
@@ -319,15 +434,22 @@ def from_array(array: np.ndarray, owner=None) -> Tensor:
     """A tensor over a NumPy array's memory (shared, not copied)."""
     dtype = dtypes.from_numpy(array.dtype)
     if any(s % array.itemsize for s in array.strides):
-        raise ArgumentValueError("from_numpy: strides must be multiples of the item size. Use np.ascontiguousarray(array).")
+        raise ArgumentValueError(
+            "from_numpy: strides must be multiples of the item size. Use np.ascontiguousarray(array)."
+        )
     if any(s < 0 for s, n in zip(array.strides, array.shape) if n > 1):
-        raise ArgumentValueError("from_numpy: arrays with negative strides are not supported. Use array.copy().")
+        raise ArgumentValueError(
+            "from_numpy: arrays with negative strides are not supported. Use array.copy()."
+        )
     made = object.__new__(Tensor)
     strides = tuple(s // array.itemsize for s in array.strides)
     made.layout = layout(array.shape, strides, dtype, devices.cpu)
     pointer = array.ctypes.data
     _, high = made.layout.extent()
-    made.storage, made.ptr = ExternalStorage(pointer, max(high, 0), owner if owner is not None else array), pointer
+    made.storage, made.ptr = (
+        ExternalStorage(pointer, max(high, 0), owner if owner is not None else array),
+        pointer,
+    )
     made.auto = made.base = None
     return made
 
@@ -342,18 +464,24 @@ def from_numpy(array: np.ndarray) -> Tensor:
     Source: torch.from_numpy
     """
     if not isinstance(array, np.ndarray):
-        raise ArgumentTypeError(f"from_numpy: got {type(array).__name__}; it must be a NumPy array. Use mezzo.tensor(data).")
+        raise ArgumentTypeError(
+            f"from_numpy: got {type(array).__name__}; it must be a NumPy array. Use mezzo.tensor(data)."
+        )
     return from_array(array)
 
 
 def _numbers(data) -> np.ndarray:
     """Python data as an array; ragged or foreign data raise with the place."""
-    if isinstance(data, (list, tuple)) and any(isinstance(v, Tensor) or _holds_tensor(v) for v in data):
+    if isinstance(data, (list, tuple)) and any(
+        isinstance(v, Tensor) or _holds_tensor(v) for v in data
+    ):
         data = _unwrap(data)
     try:
         array = np.array(data)
     except ValueError as error:
-        raise ArgumentValueError(f"tensor: nested sequences must all have one length ({error}).") from None
+        raise ArgumentValueError(
+            f"tensor: nested sequences must all have one length ({error})."
+        ) from None
     if array.dtype.kind in "OSUV" and array.dtype not in dtypes._BY_NUMPY:
         _refuse_large(data)
         foreign = _foreign(data)
@@ -364,7 +492,9 @@ def _numbers(data) -> np.ndarray:
 
 
 def _holds_tensor(value) -> bool:
-    return isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) or _holds_tensor(v) for v in value)
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(v, Tensor) or _holds_tensor(v) for v in value
+    )
 
 
 def _unwrap(value):
@@ -376,7 +506,9 @@ def _unwrap(value):
 def _refuse_large(data) -> None:
     """Raise for an int that no integer dtype holds (NumPy keeps it as an object)."""
     if isinstance(data, int) and not isinstance(data, bool) and not -(1 << 63) <= data < 1 << 63:
-        raise ImpossibleValueError(f"tensor: Overflow when unpacking long: {data} does not fit into int64.")
+        raise ImpossibleValueError(
+            f"tensor: Overflow when unpacking long: {data} does not fit into int64."
+        )
     if isinstance(data, (list, tuple)):
         for value in data:
             _refuse_large(value)
@@ -393,7 +525,11 @@ def _leaf_dtypes(data) -> set[dtypes.dtype]:
         return set().union(*map(_leaf_dtypes, data))
     if isinstance(data, Tensor):
         return {data.dtype}
-    return {dtypes.from_numpy(data.dtype) if isinstance(data, (np.ndarray, np.generic)) else dtypes.of_scalar(data)}
+    return {
+        dtypes.from_numpy(data.dtype)
+        if isinstance(data, (np.ndarray, np.generic))
+        else dtypes.of_scalar(data)
+    }
 
 
 def _default_dtype(data, array: np.ndarray) -> dtypes.dtype:
@@ -403,7 +539,9 @@ def _default_dtype(data, array: np.ndarray) -> dtypes.dtype:
     first = data
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
-    if isinstance(first, (np.ndarray, np.generic, Tensor)):  # a list of typed values keeps their types
+    if isinstance(
+        first, (np.ndarray, np.generic, Tensor)
+    ):  # a list of typed values keeps their types
         found = _leaf_dtypes(data)
         return functools.reduce(dtypes.promote_types, found)
     if kind == "f":
@@ -415,16 +553,27 @@ def _default_dtype(data, array: np.ndarray) -> dtypes.dtype:
 
 def _refuse_overflow(data, array: np.ndarray, dtype: dtypes.dtype) -> None:
     """Python ints that the dtype cannot hold are an error, not wrapped around; arrays convert as NumPy does."""
-    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and not isinstance(data, (np.ndarray, np.generic)):
+    if (
+        array.dtype.kind == "u"
+        and array.dtype.itemsize == 8
+        and not isinstance(data, (np.ndarray, np.generic))
+    ):
         _refuse_large(data)
-    if dtype.category != dtypes.INTEGER or array.dtype.kind != "i" or isinstance(data, (np.ndarray, np.generic)) or not array.size:
+    if (
+        dtype.category != dtypes.INTEGER
+        or array.dtype.kind != "i"
+        or isinstance(data, (np.ndarray, np.generic))
+        or not array.size
+    ):
         return
     limits, low, high = np.iinfo(dtype.numpy), int(array.min()), int(array.max())
     # PyTorch lets negative numbers into unsigned types as their two's complement.
     lowest = limits.min if dtype.is_signed else -limits.max
     if low < lowest or high > limits.max:
         value = high if high > limits.max else low
-        raise ImpossibleValueError(f"tensor: value {value} cannot be converted to type {dtype.name} without overflow.")
+        raise ImpossibleValueError(
+            f"tensor: value {value} cannot be converted to type {dtype.name} without overflow."
+        )
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
@@ -438,7 +587,9 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         made = data.detach().to(dtype=dtype or data.dtype, device=where, copy=True)
     else:
         array = np.asarray(data) if isinstance(data, (np.ndarray, np.generic)) else _numbers(data)
-        dtype = dtypes.resolve(dtype, "tensor") if dtype is not None else _default_dtype(data, array)
+        dtype = (
+            dtypes.resolve(dtype, "tensor") if dtype is not None else _default_dtype(data, array)
+        )
         _refuse_overflow(data, array, dtype)
         made = raw_empty(layout(array.shape, shapes.contiguous_strides(array.shape), dtype, where))
         if where is devices.cpu and array.size:
@@ -456,7 +607,9 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype or data.dtype, device=data.device if device is None else device)
     if isinstance(data, np.ndarray):
-        return from_array(data).to(dtype=dtype or dtypes.from_numpy(data.dtype), device=device or "cpu")
+        return from_array(data).to(
+            dtype=dtype or dtypes.from_numpy(data.dtype), device=device or "cpu"
+        )
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -473,7 +626,9 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> 
     if copy and isinstance(obj, (Tensor, np.ndarray)):
         made = made.clone()
     elif copy is False and not isinstance(obj, (Tensor, np.ndarray)):
-        raise ArgumentValueError(f"asarray: cannot share the memory of a {type(obj).__name__}. Leave copy=False away.")
+        raise ArgumentValueError(
+            f"asarray: cannot share the memory of a {type(obj).__name__}. Leave copy=False away."
+        )
     return made.detach().requires_grad_() if requires_grad else made
 
 
@@ -484,15 +639,21 @@ def frombuffer(buffer, *, dtype: dtypes.dtype, count=-1, offset=0, requires_grad
     """
     size = memoryview(buffer).nbytes
     if size == 0 or count == 0:
-        raise ArgumentValueError(f"frombuffer: both buffer length ({size}) and count ({count}) must not be 0.")
+        raise ArgumentValueError(
+            f"frombuffer: both buffer length ({size}) and count ({count}) must not be 0."
+        )
     if not 0 <= offset < size:
-        raise ArgumentValueError(f"frombuffer: offset {offset} must lie in the buffer, which has {size} bytes.")
+        raise ArgumentValueError(
+            f"frombuffer: offset {offset} must lie in the buffer, which has {size} bytes."
+        )
     if count < 0 and (size - offset) % dtype.itemsize:
         raise ArgumentValueError(
             f"frombuffer: {size - offset} bytes are no multiple of the element size {dtype.itemsize}. Pass count=."
         )
     if count > 0 and offset + count * dtype.itemsize > size:
-        raise ArgumentValueError(f"frombuffer: {count} elements of {dtype.name} do not fit into {size - offset} bytes.")
+        raise ArgumentValueError(
+            f"frombuffer: {count} elements of {dtype.name} do not fit into {size - offset} bytes."
+        )
     whole = np.frombuffer(buffer, np.uint8, offset=offset)
     taken = whole[: count * dtype.itemsize] if count > 0 else whole
     made = from_array(taken.view(dtype.numpy), owner=(taken, buffer))
@@ -500,7 +661,9 @@ def frombuffer(buffer, *, dtype: dtypes.dtype, count=-1, offset=0, requires_grad
 
 
 @composite(where="mezzo", samples=[S((2, 3), (1, 2)), S((2, 3), (3, 1), dtype=dtypes.int64)])
-def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
+def empty_strided(
+    size, stride, *, dtype=None, device=None, requires_grad=False, pin_memory=False
+) -> Tensor:
     """A tensor with the given strides whose contents are unspecified.
 
     Source: torch.empty_strided
@@ -511,7 +674,9 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False,
     if any(n < 0 for n in (*shape, *strides)):
         raise Fact(ImpossibleValueError, f"size {shape} and stride {strides} must not be negative")
     where = devices.usable(device, "empty_strided")
-    dtype = dtypes.resolve(dtype, "empty_strided") if dtype is not None else dtypes.Defaults.float_dtype
+    dtype = (
+        dtypes.resolve(dtype, "empty_strided") if dtype is not None else dtypes.Defaults.float_dtype
+    )
     wanted = layout(shape, strides, dtype, where)
     reach = wanted.extent()[1] // dtype.itemsize
     made = raw_view(raw_empty(layout((reach,), (1,), dtype, where)), wanted)
@@ -565,5 +730,6 @@ def _set_requires_grad(self, wanted: bool) -> None:
         self.auto.requires_grad = bool(wanted)
 
 
-Tensor.requires_grad = property(_get_requires_grad, _set_requires_grad, doc="Whether gradients flow to this tensor.")
-
+Tensor.requires_grad = property(
+    _get_requires_grad, _set_requires_grad, doc="Whether gradients flow to this tensor."
+)

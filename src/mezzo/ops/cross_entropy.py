@@ -118,7 +118,9 @@ def _second(u, _y, g, input, target, weight, top, log_sum, own, dim, ignore_inde
         total = input.shape[dim] if weight is None else weight.sum(-1)
         if weight is not None:
             total = total.reshape((*weight.shape[:-1], *[1] * (own.ndim - weight.ndim + 1)))
-        share = share + (smoothing / input.shape[dim]) * total * (target != ignore_index).to(own.dtype)
+        share = share + (smoothing / input.shape[dim]) * total * (target != ignore_index).to(
+            own.dtype
+        )
     dx = softmax_backward(u, softmax_of(input, dim), dim) * (g * share).unsqueeze(dim)
     return (u * per_one).sum(dim), dx, None, None, None, None, None
 

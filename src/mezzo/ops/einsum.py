@@ -19,15 +19,23 @@ def _parse(equation: str, tensors) -> tuple[list[str], str]:
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(tensors):
-        raise Fact(ShapeError, f"equation {equation!r} names {len(terms)} operands, and {len(tensors)} were given")
+        raise Fact(
+            ShapeError,
+            f"equation {equation!r} names {len(terms)} operands, and {len(tensors)} were given",
+        )
     free = [c for c in string.ascii_letters if c not in text]
-    spans = [t.ndim - len(term.replace("...", "")) for t, term in zip(tensors, terms) if "..." in term]
+    spans = [
+        t.ndim - len(term.replace("...", "")) for t, term in zip(tensors, terms) if "..." in term
+    ]
     dots = "".join(free[: max(spans, default=0)])
     full = []
     for term, tensor in zip(terms, tensors):
         span = tensor.ndim - len(term.replace("...", ""))
         if ("..." not in term and span) or span < 0:
-            raise Fact(ShapeError, f"the subscript {term!r} does not fit an operand with {tensor.ndim} axes")
+            raise Fact(
+                ShapeError,
+                f"the subscript {term!r} does not fit an operand with {tensor.ndim} axes",
+            )
         full.append(term.replace("...", dots[len(dots) - span :] if span else ""))
     if not arrow:
         flat = "".join(full)
@@ -36,7 +44,10 @@ def _parse(equation: str, tensors) -> tuple[list[str], str]:
         right = right.replace("...", dots)
     for c in right:
         if c not in "".join(full) or right.count(c) > 1:
-            raise Fact(ShapeError, f"output subscript {c!r} must appear in one operand, and once in the output")
+            raise Fact(
+                ShapeError,
+                f"output subscript {c!r} must appear in one operand, and once in the output",
+            )
     return full, right
 
 
@@ -47,7 +58,10 @@ def _diagonals(tensor: Tensor, letters: str) -> tuple[Tensor, str]:
             i = letters.index(c)
             j = letters.index(c, i + 1)
             if tensor.shape[i] != tensor.shape[j]:
-                raise Fact(ShapeError, f"subscript {c!r} is repeated for axes of sizes {tensor.shape[i]} and {tensor.shape[j]}")
+                raise Fact(
+                    ShapeError,
+                    f"subscript {c!r} is repeated for axes of sizes {tensor.shape[i]} and {tensor.shape[j]}",
+                )
             tensor = tensor.diagonal(0, i, j)
             letters = letters[:i] + letters[i + 1 : j] + letters[j + 1 :] + c
     return tensor, letters
@@ -87,7 +101,9 @@ def _pair(a: Tensor, left: str, b: Tensor, right: str, keep: set) -> tuple[Tenso
     # Axes of size one broadcast; a summed axis must have its full size on both sides.
     x, y = _arranged(a, left, batch + rows + inner), _arranged(b, right, batch + inner + columns)
     x = x.expand(tuple(size[c] if c in inner else n for c, n in zip(batch + rows + inner, x.shape)))
-    y = y.expand(tuple(size[c] if c in inner else n for c, n in zip(batch + inner + columns, y.shape)))
+    y = y.expand(
+        tuple(size[c] if c in inner else n for c, n in zip(batch + inner + columns, y.shape))
+    )
     count = lambda letters: math.prod(size[c] for c in letters)
     lead_x, lead_y = tuple(x.shape[: len(batch)]), tuple(y.shape[: len(batch)])
     x = reshape(x, (*lead_x, count(rows), count(inner)))
@@ -108,7 +124,11 @@ def einsum(equation, operands: list[Tensor]) -> Tensor:
     Shapes: as the equation says
     Source: torch.einsum
     """
-    tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else list(operands)
+    tensors = (
+        list(operands[0])
+        if len(operands) == 1 and isinstance(operands[0], (tuple, list))
+        else list(operands)
+    )
     if not tensors:
         raise Fact(ShapeError, "must provide at least one operand")
     letters, result = _parse(equation, tensors)

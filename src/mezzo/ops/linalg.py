@@ -18,7 +18,9 @@ def _vjp_input(g, _y, _input, other, _bias, compute, dtype, alpha, beta):
 
 
 def _vjp_other(g, _y, input, _other, _bias, compute, dtype, alpha, beta):
-    if _other.ndim == 2 and input.ndim > 2:  # fold the batch into the summed axis: one large product
+    if (
+        _other.ndim == 2 and input.ndim > 2
+    ):  # fold the batch into the summed axis: one large product
         input, g = reshape(input, (-1, input.shape[-1])), reshape(g, (-1, g.shape[-1]))
     return product(transpose(input, -2, -1), g, None, compute, _other.dtype, alpha)
 
@@ -28,7 +30,10 @@ def _vjp_bias(g, _y, _a, _b, _bias, compute, dtype, alpha, beta):
 
 
 def _batch_product(record, size, args, batched):
-    if 2 in batched and not batched & {0, 1}:  # a bias alone: the result's batch comes from the matrices
+    if 2 in batched and not batched & {
+        0,
+        1,
+    }:  # a bias alone: the result's batch comes from the matrices
         args, batched = (batching.front(args[0], False, size), *args[1:]), batched | {0}
     return batching.elementwise(record, size, args, batched)
 
@@ -52,7 +57,9 @@ def product(input: Tensor, other: Tensor, bias: Tensor | None = None, compute=No
 def contract(input: Tensor, other: Tensor, compute=None) -> Tensor:
     """torch.matmul's rules for vectors, matrices and batches, over product."""
     if input.ndim == 0 or other.ndim == 0:
-        raise Fact(ShapeError, "both arguments need to be at least 1D", "Use * to scale by a number.")
+        raise Fact(
+            ShapeError, "both arguments need to be at least 1D", "Use * to scale by a number."
+        )
     a = unsqueeze(input, 0) if input.ndim == 1 else input
     b = unsqueeze(other, 1) if other.ndim == 1 else other
     y = product(a, b, None, compute)
@@ -106,7 +113,9 @@ def _bmm(input: Tensor, mat2: Tensor, compute=None) -> Tensor:
     _need("batch1", input, 3)
     _need("batch2", mat2, 3)
     if input.shape[0] != mat2.shape[0]:
-        raise Fact(ShapeError, f"batch sizes are {input.shape[0]} and {mat2.shape[0]}; they must be equal")
+        raise Fact(
+            ShapeError, f"batch sizes are {input.shape[0]} and {mat2.shape[0]}; they must be equal"
+        )
     return product(input, mat2, None, compute)
 
 
@@ -177,7 +186,10 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=N
         y = contract(input, weight, compute)
         return y if bias is None else y + bias
     if compute is None and bias is not None and bias.layout.dtype is not input.layout.dtype:
-        raise Fact(DTypeError, f"bias is {bias.dtype.name} and input {input.dtype.name}; they must have the same dtype")
+        raise Fact(
+            DTypeError,
+            f"bias is {bias.dtype.name} and input {input.dtype.name}; they must have the same dtype",
+        )
     if rank > 1:
         return affine(input, weight, bias, compute)
     return squeeze_dims(affine(unsqueeze(input, 0), weight, bias, compute), (0,))
@@ -207,7 +219,9 @@ def _affine(input: Tensor, a: Tensor, b: Tensor, beta, alpha, compute) -> Tensor
     kept = None if beta == 0 else input
     y = product(a, b, kept, compute, None, float(alpha), float(beta))
     if kept is None and shapes.broadcast([tuple(input.shape), tuple(y.shape)]) != tuple(y.shape):
-        raise Fact(ShapeError, f"input of shape {list(input.shape)} does not broadcast to {list(y.shape)}")
+        raise Fact(
+            ShapeError, f"input of shape {list(input.shape)} does not broadcast to {list(y.shape)}"
+        )
     return y
 
 
@@ -219,7 +233,9 @@ def _addmm(input, mat1, mat2, beta=1, alpha=1, compute=None):
 
 @composite(where="mezzo Tensor", cast="low", inplace=True,
            samples=[S(T(2, 4), T(2, 3), T(3, 4)), S(T(4), T(2, 3), T(3, 4), beta=0.5, alpha=2), S(T(4), T(2, 3), T(3, 4), beta=0)])  # fmt: skip
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1
+) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2).
 
     Shapes: (n,) or (m, n), (m, k), (k, n) -> (m, n)
@@ -239,7 +255,9 @@ def _baddbmm(input, batch1, batch2, beta=1, alpha=1, compute=None):
 
 @composite(where="mezzo Tensor", cast="low", inplace=True,
            samples=[S(T(2, 3, 5), T(2, 3, 4), T(2, 4, 5)), S(T(3, 5), T(2, 3, 4), T(2, 4, 5), beta=2, alpha=0.5)])  # fmt: skip
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
+) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2).
 
     Shapes: broadcast to (b, m, n); (b, m, k), (b, k, n) -> (b, m, n)
@@ -253,7 +271,9 @@ baddbmm.absorb = absorbing(_baddbmm)
 
 @composite(where="mezzo Tensor", cast=Cast(cuda="low"), inplace=True,
            samples=[S(T(2), T(2, 3), T(3)), S(T(2), T(2, 3), T(3), beta=0.5, alpha=2)])  # fmt: skip
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: Number = 1
+) -> Tensor:
     """beta * input + alpha * (mat @ vec).
 
     Shapes: (m,), (m, k), (k,) -> (m,)
@@ -261,12 +281,21 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Number = 1, alpha: N
     """
     _need("mat", mat, 2)
     _need("vec", vec, 1)
-    y = _affine(unsqueeze(input, -1) if input.ndim else input, mat, unsqueeze(vec, 1), beta, alpha, None)
+    y = _affine(
+        unsqueeze(input, -1) if input.ndim else input, mat, unsqueeze(vec, 1), beta, alpha, None
+    )
     return squeeze_dims(y, (1,))
 
 
-@composite(where="mezzo Tensor", cast="low", samples=[S(T(3, 5), T(2, 3, 4), T(2, 4, 5), beta=0.5)], inplace=True)
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
+@composite(
+    where="mezzo Tensor",
+    cast="low",
+    samples=[S(T(3, 5), T(2, 3, 4), T(2, 4, 5), beta=0.5)],
+    inplace=True,
+)
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Number = 1, alpha: Number = 1
+) -> Tensor:
     """beta * input + alpha * the sum of batch1[i] @ batch2[i].
 
     Shapes: (m, n), (b, m, k), (b, k, n) -> (m, n)
@@ -286,9 +315,15 @@ def _vector_pair(a: Tensor, b: Tensor) -> None:
     _need("self", a, 1)
     _need("tensor", b, 1)
     if a.shape != b.shape:
-        raise Fact(ShapeError, f"inconsistent tensor size, expected the same length, but got {a.shape[0]} and {b.shape[0]}")
+        raise Fact(
+            ShapeError,
+            f"inconsistent tensor size, expected the same length, but got {a.shape[0]} and {b.shape[0]}",
+        )
     if a.dtype is not b.dtype:
-        raise Fact(DTypeError, f"expected both vectors to have same dtype, but found {a.dtype.name} and {b.dtype.name}")
+        raise Fact(
+            DTypeError,
+            f"expected both vectors to have same dtype, but found {a.dtype.name} and {b.dtype.name}",
+        )
 
 
 @composite(where="mezzo Tensor", cast=Cast(cuda="promote"), samples=[S(T(5), T(5)), S(T(0), T(0))])
@@ -314,7 +349,10 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     lead, tail = tuple(input.shape[:-1]), tuple(other.shape[:-1])
     if input.ndim == 1 and other.ndim == 1:
         return contract(input, other)
-    y = matmul(reshape(input, (-1, input.shape[-1])), transpose(reshape(other, (-1, other.shape[-1])), 0, 1))
+    y = matmul(
+        reshape(input, (-1, input.shape[-1])),
+        transpose(reshape(other, (-1, other.shape[-1])), 0, 1),
+    )
     return reshape(y, lead + tail)
 
 

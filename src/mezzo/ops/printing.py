@@ -24,16 +24,29 @@ class Options:
 
 
 OPTIONS = Options()
-_PROFILES = {"default": Options(), "short": Options(precision=2, edgeitems=2), "full": Options(threshold=math.inf)}
+_PROFILES = {
+    "default": Options(),
+    "short": Options(precision=2, edgeitems=2),
+    "full": Options(threshold=math.inf),
+}
 
 
-def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None) -> None:
+def set_printoptions(
+    precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None
+) -> None:
     """Set how tensors print. Source: torch.set_printoptions"""
     if profile is not None:
         if profile not in _PROFILES:
-            raise ArgumentValueError(f"set_printoptions: profile is {profile!r}; it must be one of {', '.join(_PROFILES)}.")
+            raise ArgumentValueError(
+                f"set_printoptions: profile is {profile!r}; it must be one of {', '.join(_PROFILES)}."
+            )
         OPTIONS.__dict__.update(_PROFILES[profile].__dict__)
-    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    given = {
+        "precision": precision,
+        "threshold": threshold,
+        "edgeitems": edgeitems,
+        "linewidth": linewidth,
+    }
     OPTIONS.__dict__.update({k: v for k, v in given.items() if v is not None})
     OPTIONS.sci_mode = sci_mode
 
@@ -80,12 +93,17 @@ class _ComplexFormat:
     """Real and imaginary parts, each with a format of its own."""
 
     def __init__(self, values: np.ndarray):
-        self.real, self.imag = _Format(values.real, dtypes.FLOAT), _Format(np.abs(values.imag), dtypes.FLOAT)
+        self.real, self.imag = (
+            _Format(values.real, dtypes.FLOAT),
+            _Format(np.abs(values.imag), dtypes.FLOAT),
+        )
         self.width = self.real.width + self.imag.width + 2
 
     def padded(self, value) -> str:
         """a+bj."""
-        sign = "-" if value.imag < 0 or (value.imag == 0 and math.copysign(1, value.imag) < 0) else "+"
+        sign = (
+            "-" if value.imag < 0 or (value.imag == 0 and math.copysign(1, value.imag) < 0) else "+"
+        )
         return f"{self.real.padded(value.real)}{sign}{self.imag.write(abs(value.imag)).lstrip()}j"
 
 
@@ -93,7 +111,11 @@ def _vector(values, form, indent: int, summarize: bool) -> str:
     per_line = max(1, (OPTIONS.linewidth - indent) // (form.width + 2))
     edge = OPTIONS.edgeitems
     if summarize and len(values) > 2 * edge:
-        items = [form.padded(v) for v in values[:edge]] + [" ..."] + [form.padded(v) for v in values[-edge:]]
+        items = (
+            [form.padded(v) for v in values[:edge]]
+            + [" ..."]
+            + [form.padded(v) for v in values[-edge:]]
+        )
     else:
         items = [form.padded(v) for v in values]
     lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
@@ -139,7 +161,12 @@ def to_text(tensor: Tensor, name: str = "tensor") -> str:
     suffixes = []
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
-    default = (dtypes.Defaults.float_dtype, dtypes.int64, dtypes.bool_, dtypes.Defaults.float_dtype.to_complex())
+    default = (
+        dtypes.Defaults.float_dtype,
+        dtypes.int64,
+        dtypes.bool_,
+        dtypes.Defaults.float_dtype.to_complex(),
+    )
     if tensor.is_meta:
         body = "..."
         suffixes.append(f"size={tuple(tensor.shape)}")
@@ -149,7 +176,9 @@ def to_text(tensor: Tensor, name: str = "tensor") -> str:
         body = "[]" if tensor.numel() == 0 else _values(tensor, len(prefix))
     else:
         body = f"<{tensor.dtype.name}{list(tensor.shape)} inside {tensor.level.name}>"
-    hidden = tensor.dtype in default and not (tensor.numel() == 0 and tensor.dtype is not default[0])
+    hidden = tensor.dtype in default and not (
+        tensor.numel() == 0 and tensor.dtype is not default[0]
+    )
     if not hidden:
         suffixes.append(f"dtype={tensor.dtype!r}")
     if tensor.requires_grad:

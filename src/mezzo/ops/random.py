@@ -87,11 +87,19 @@ def _finish(made: Tensor, requires_grad: bool) -> Tensor:
 def _float_dtype(dtype):
     dtype = dtype or dtypes.Defaults.float_dtype
     if not dtype.is_floating_point:
-        raise Fact(UnsupportedDTypeError, f"is not implemented for {dtype.name}; it needs a floating dtype", "Use randint for integers.")
+        raise Fact(
+            UnsupportedDTypeError,
+            f"is not implemented for {dtype.name}; it needs a floating dtype",
+            "Use randint for integers.",
+        )
     return dtype
 
 
-@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(3, dtype=dtypes.float64)])
+@composite(
+    where="mezzo",
+    varargs="size",
+    samples=[S((2, 3)), S(2, 3), S((0, 2)), S(3, dtype=dtypes.float64)],
+)
 def rand(size, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Uniform random numbers in [0, 1).
 
@@ -99,10 +107,16 @@ def rand(size, *, generator=None, dtype=None, device=None, requires_grad=False) 
     Source: torch.rand
     """
     where = devices.usable(device, "rand")
-    return _finish(draw_uniform(shape_of(size), _float_dtype(dtype), where, generator, 0.0, 1.0), requires_grad)
+    return _finish(
+        draw_uniform(shape_of(size), _float_dtype(dtype), where, generator, 0.0, 1.0), requires_grad
+    )
 
 
-@composite(where="mezzo", varargs="size", samples=[S((2, 3)), S(2, 3), S((0, 2)), S(3, dtype=dtypes.float64)])
+@composite(
+    where="mezzo",
+    varargs="size",
+    samples=[S((2, 3)), S(2, 3), S((0, 2)), S(3, dtype=dtypes.float64)],
+)
 def randn(size, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Normally distributed random numbers of mean 0 and variance 1.
 
@@ -110,21 +124,33 @@ def randn(size, *, generator=None, dtype=None, device=None, requires_grad=False)
     Source: torch.randn
     """
     where = devices.usable(device, "randn")
-    return _finish(draw_normal(shape_of(size), _float_dtype(dtype), where, generator, 0.0, 1.0), requires_grad)
+    return _finish(
+        draw_normal(shape_of(size), _float_dtype(dtype), where, generator, 0.0, 1.0), requires_grad
+    )
 
 
 def _randint(size, low, high, generator, dtype, device) -> Tensor:
     if high <= low:
-        raise Fact(ImpossibleValueError, f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise Fact(
+            ImpossibleValueError,
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}",
+        )
     draw = draw_integers if high - low <= 1 << 32 else draw_wide_integers
     if draw is draw_integers and high - low == 1 << 32:
         draw = draw_wide_integers
-    made = draw(shape_of(size), dtypes.int64, devices.usable(device, "randint"), generator, low, high - low)
+    made = draw(
+        shape_of(size), dtypes.int64, devices.usable(device, "randint"), generator, low, high - low
+    )
     return made if dtype in (None, dtypes.int64) else made.to(dtype)
 
 
-@composite(where="mezzo", samples=[S(5, (2, 3)), S(-3, 4, (2,)), S(2, 3, (0,)), S(9, (4,), dtype=dtypes.float32)])
-def randint(low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
+@composite(
+    where="mezzo",
+    samples=[S(5, (2, 3)), S(-3, 4, (2,)), S(2, 3, (0,)), S(9, (4,), dtype=dtypes.float32)],
+)
+def randint(
+    low, high=None, size=None, *, generator=None, dtype=None, device=None, requires_grad=False
+) -> Tensor:
     """Random integers in [low, high): randint(high, size) or randint(low, high, size).
 
     Shapes: -> size
@@ -150,11 +176,28 @@ def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False)
 
 
 def _like(input: Tensor, dtype, device):
-    return tuple(input.shape), dtype or input.dtype, input.device if device is None else devices.usable(device, "like")
+    return (
+        tuple(input.shape),
+        dtype or input.dtype,
+        input.device if device is None else devices.usable(device, "like"),
+    )
 
 
-@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0,)), S(T(2), dtype=dtypes.float64)])
-def rand_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+@composite(
+    where="mezzo",
+    samples=[
+        S(T(2, 3)),
+        S(
+            T(
+                0,
+            )
+        ),
+        S(T(2), dtype=dtypes.float64),
+    ],
+)
+def rand_like(
+    input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None
+) -> Tensor:
     """Uniform random numbers in the shape of input.
 
     Source: torch.rand_like
@@ -163,8 +206,21 @@ def rand_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, me
     return _finish(draw_uniform(size, _float_dtype(dtype), where, None, 0.0, 1.0), requires_grad)
 
 
-@composite(where="mezzo", samples=[S(T(2, 3)), S(T(0,)), S(T(2), dtype=dtypes.float64)])
-def randn_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+@composite(
+    where="mezzo",
+    samples=[
+        S(T(2, 3)),
+        S(
+            T(
+                0,
+            )
+        ),
+        S(T(2), dtype=dtypes.float64),
+    ],
+)
+def randn_like(
+    input: Tensor, *, dtype=None, device=None, requires_grad=False, memory_format=None
+) -> Tensor:
     """Normal random numbers in the shape of input.
 
     Source: torch.randn_like
@@ -174,16 +230,30 @@ def randn_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, m
 
 
 @composite(where="mezzo", samples=[S(T(2, 3), 5), S(T(2, 3), 2, 7), S(T(2), 3, dtype=dtypes.int64)])
-def randint_like(input: Tensor, low, high=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def randint_like(
+    input: Tensor, low, high=None, *, dtype=None, device=None, requires_grad=False
+) -> Tensor:
     """Random integers in the shape of input.
 
     Source: torch.randint_like
     """
     low, high = (0, low) if high is None else (low, high)
-    return _finish(_randint(tuple(input.shape), low, high, None, dtype or input.dtype, input.device if device is None else device), requires_grad)
+    return _finish(
+        _randint(
+            tuple(input.shape),
+            low,
+            high,
+            None,
+            dtype or input.dtype,
+            input.device if device is None else device,
+        ),
+        requires_grad,
+    )
 
 
-@composite(where="mezzo Tensor", samples=[S(T(3, 4, low=0, high=1)), S(T(2, 3), 0.3), S(T(2, 3), p=1.0)])
+@composite(
+    where="mezzo Tensor", samples=[S(T(3, 4, low=0, high=1)), S(T(2, 3), 0.3), S(T(2, 3), p=1.0)]
+)
 def bernoulli(input: Tensor, p=None, *, generator=None) -> Tensor:
     """One with the probability that the element (or p) gives, else zero.
 
@@ -192,8 +262,12 @@ def bernoulli(input: Tensor, p=None, *, generator=None) -> Tensor:
     """
     if p is not None:
         return draw_mask(tuple(input.shape), input.dtype, input.device, generator, _probability(p))
-    _check_values(input, lambda a: (a >= 0) & (a <= 1), "every probability must lie between 0 and 1")
-    drawn = draw_uniform(tuple(input.shape), _float_dtype(input.dtype), input.device, generator, 0.0, 1.0)
+    _check_values(
+        input, lambda a: (a >= 0) & (a <= 1), "every probability must lie between 0 and 1"
+    )
+    drawn = draw_uniform(
+        tuple(input.shape), _float_dtype(input.dtype), input.device, generator, 0.0, 1.0
+    )
     return (drawn < input.detach()).to(input.dtype)
 
 
@@ -209,8 +283,13 @@ def _probability(p) -> float:
     return float(p)
 
 
-@composite(where="mezzo", samples=[S(T(2, 3), T(2, 3, low=0.1, high=1)), S(T(2, 3), 0.5), S(1.0, 2.0, (2, 3))])
-def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor:
+@composite(
+    where="mezzo",
+    samples=[S(T(2, 3), T(2, 3, low=0.1, high=1)), S(T(2, 3), 0.5), S(1.0, 2.0, (2, 3))],
+)
+def normal(
+    mean, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False
+) -> Tensor:
     """Normal random numbers with the given means and standard deviations (tensors or numbers).
 
     Source: torch.normal
@@ -221,7 +300,9 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None,
         raise Fact(ImpossibleValueError, f"expects std >= 0.0, but found std {std}")
     if size is not None:
         where = devices.usable(device, "normal")
-        made = draw_normal(shape_of(size), _float_dtype(dtype), where, generator, float(mean), float(std))
+        made = draw_normal(
+            shape_of(size), _float_dtype(dtype), where, generator, float(mean), float(std)
+        )
         return _finish(made, requires_grad)
     given = [t for t in (mean, std) if isinstance(t, Tensor)]
     shaped, shape = given[0], shapes.broadcast([tuple(t.shape) for t in given])
@@ -230,7 +311,10 @@ def normal(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None,
     return drawn.to(shaped.dtype) if isinstance(mean, Tensor) else drawn
 
 
-@composite(where="mezzo Tensor", samples=[S(T(3, 5, low=0.1, high=1), 2), S(T(5, low=0.1, high=1), 9, True)])
+@composite(
+    where="mezzo Tensor",
+    samples=[S(T(3, 5, low=0.1, high=1), 2), S(T(5, low=0.1, high=1), 9, True)],
+)
 def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None) -> Tensor:
     """Indices drawn with the (unnormalised) probabilities of each row.
 
@@ -238,20 +322,34 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
     Source: torch.multinomial
     """
     if not input.dtype.is_floating_point:
-        raise Fact(DTypeError, f"only supports floating-point dtypes for input, got: {input.dtype.name}", "Convert with x.float().")
+        raise Fact(
+            DTypeError,
+            f"only supports floating-point dtypes for input, got: {input.dtype.name}",
+            "Convert with x.float().",
+        )
     weights = np.atleast_2d(input.detach().double().numpy())
     if (weights < 0).any() or not np.isfinite(weights).all() or (weights.sum(-1) <= 0).any():
-        raise Fact(ImpossibleValueError, "probability tensor contains either inf, nan or element < 0, or a row of sum 0")
+        raise Fact(
+            ImpossibleValueError,
+            "probability tensor contains either inf, nan or element < 0, or a row of sum 0",
+        )
     if not replacement and num_samples > (weights > 0).sum(-1).min():
-        raise Fact(ImpossibleValueError, f"cannot sample {num_samples} > the number of nonzero weights without replacement")
+        raise Fact(
+            ImpossibleValueError,
+            f"cannot sample {num_samples} > the number of nonzero weights without replacement",
+        )
     rows = weights.shape[0]
     if replacement:
-        drawn = draw_uniform((rows, num_samples), dtypes.float64, devices.cpu, generator, 0.0, 1.0).numpy()
+        drawn = draw_uniform(
+            (rows, num_samples), dtypes.float64, devices.cpu, generator, 0.0, 1.0
+        ).numpy()
         cumulative = np.cumsum(weights, -1) / weights.sum(-1, keepdims=True)
         found = np.stack([np.searchsorted(c, d, side="right") for c, d in zip(cumulative, drawn)])
     else:
         # Exponential races: the smallest of e_i / w_i come first with the right probabilities.
-        drawn = draw_uniform(weights.shape, dtypes.float64, devices.cpu, generator, 0.0, 1.0).numpy()
+        drawn = draw_uniform(
+            weights.shape, dtypes.float64, devices.cpu, generator, 0.0, 1.0
+        ).numpy()
         with np.errstate(divide="ignore"):
             found = np.argsort(-np.log1p(-drawn) / weights, -1)[:, :num_samples]
     found = np.minimum(found, weights.shape[-1] - 1).astype(np.int64)
@@ -260,7 +358,9 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
 
 def _dropout(input: Tensor, p: float, training: bool, inplace: bool, shape) -> Tensor:
     if not 0 <= p <= 1:
-        raise Fact(ImpossibleValueError, f"dropout probability has to be between 0 and 1, but got {p}")
+        raise Fact(
+            ImpossibleValueError, f"dropout probability has to be between 0 and 1, but got {p}"
+        )
     if not training or p == 0:
         return input
     kept = draw_mask(tuple(shape), input.dtype, input.device, None, 1.0 - p)
@@ -306,7 +406,9 @@ def _drawn_normal(x, mean=0.0, std=1.0, *, generator=None):
 
 
 def _drawn_mask(x, p=0.5, *, generator=None):
-    return bernoulli(p if isinstance(p, Tensor) else x, None if isinstance(p, Tensor) else p, generator=generator)
+    return bernoulli(
+        p if isinstance(p, Tensor) else x, None if isinstance(p, Tensor) else p, generator=generator
+    )
 
 
 def _drawn_integers(x, low=0, high=None, *, generator=None):

@@ -53,7 +53,10 @@ def expand(input: Tensor, size) -> Tensor:
             raise Fact(ShapeError, f"size -1 at new axis {i} has nothing to keep")
         n = have if n == -1 else n
         if have not in (None, 1, n):
-            raise Fact(ShapeError, f"size {n} at axis {i} must match the existing size {have}, which is not 1")
+            raise Fact(
+                ShapeError,
+                f"size {n} at axis {i} must match the existing size {have}, which is not 1",
+            )
         to.append(n)
     return tuple(to), shapes.expand_strides(input.shape, input.strides, tuple(to)), 0
 
@@ -72,7 +75,11 @@ def view_shape(input: Tensor, size) -> Tensor:
     return to, strides, 0
 
 
-@composite(varargs="shape", where="mezzo Tensor", samples=[S(T(2, 6), (3, 4)), S(T(2, 3, 2), (-1,)), S(T(0, 3), (3, 0))])
+@composite(
+    varargs="shape",
+    where="mezzo Tensor",
+    samples=[S(T(2, 6), (3, 4)), S(T(2, 3, 2), (-1,)), S(T(0, 3), (3, 0))],
+)
 def reshape(input: Tensor, shape) -> Tensor:
     """The same elements in another shape; a view where the memory allows it.
 
@@ -111,7 +118,11 @@ def unsqueeze(input: Tensor, dim) -> Tensor:
     """
     at = shapes.axis(dim, input.ndim + 1)
     step = input.shape[at] * input.strides[at] if at < input.ndim else 1
-    return (*input.shape[:at], 1, *input.shape[at:]), (*input.strides[:at], step, *input.strides[at:]), 0
+    return (
+        (*input.shape[:at], 1, *input.shape[at:]),
+        (*input.strides[:at], step, *input.strides[at:]),
+        0,
+    )
 
 
 @view_rule(where="", batch=batching.dims_list("dims"),
@@ -119,7 +130,11 @@ def unsqueeze(input: Tensor, dim) -> Tensor:
            samples=[S(T(2, 1, 3, 1), (1, 3))], reference=lambda x, dims: x.squeeze(dims))  # fmt: skip
 def squeeze_dims(input: Tensor, dims) -> Tensor:
     """The given axes removed where their size is one."""
-    gone = [d for d in shapes.axes(tuple(dims), input.ndim) if input.ndim and input.shape[d] == 1] if dims else []
+    gone = (
+        [d for d in shapes.axes(tuple(dims), input.ndim) if input.ndim and input.shape[d] == 1]
+        if dims
+        else []
+    )
     keep = [i for i in range(input.ndim) if i not in gone]
     return tuple(input.shape[i] for i in keep), tuple(input.strides[i] for i in keep), 0
 
@@ -165,7 +180,11 @@ def select(input: Tensor, dim, index) -> Tensor:
     """
     d = shapes.axis(dim, input.ndim)
     at = shapes.index(index, input.shape[d] if input.ndim else 0, d)
-    return (*input.shape[:d], *input.shape[d + 1 :]), (*input.strides[:d], *input.strides[d + 1 :]), at * input.strides[d]
+    return (
+        (*input.shape[:d], *input.shape[d + 1 :]),
+        (*input.strides[:d], *input.strides[d + 1 :]),
+        at * input.strides[d],
+    )
 
 
 @composite(where="", samples=[])
@@ -188,7 +207,9 @@ def strided_view(input: Tensor, size, stride, offset) -> Tensor:
     return tuple(size), tuple(stride), offset
 
 
-@composite(where="mezzo Tensor", samples=[S(T(4, 4), (2, 2), (1, 2)), S(T(4, 4), (2, 3), (4, 1), 2)])
+@composite(
+    where="mezzo Tensor", samples=[S(T(4, 4), (2, 2), (1, 2)), S(T(4, 4), (2, 3), (4, 1), 2)]
+)
 def as_strided(input: Tensor, size, stride, storage_offset=None) -> Tensor:
     """A view with any sizes and strides, checked against the bounds of the storage.
 
@@ -197,7 +218,10 @@ def as_strided(input: Tensor, size, stride, storage_offset=None) -> Tensor:
     Source: torch.as_strided
     """
     if len(size) != len(stride) or any(n < 0 for n in size) or any(s < 0 for s in stride):
-        raise Fact(ShapeError, f"size {tuple(size)} and stride {tuple(stride)} must have one length and no negatives")
+        raise Fact(
+            ShapeError,
+            f"size {tuple(size)} and stride {tuple(stride)} must have one length and no negatives",
+        )
     here = input.storage_offset()
     start = here if storage_offset is None else storage_offset
     last = start + sum((n - 1) * s for n, s in zip(size, stride))
@@ -259,13 +283,23 @@ def zeros_of(like: Tensor, shape) -> Tensor:
 def strided_backward(input: Tensor, source: Layout, size, stride, offset) -> Tensor:
     """The gradient of strided_view on a contiguous source: what was read twice adds up."""
     if not source.is_contiguous:
-        raise Fact(ShapeError, "as_strided has a derivative for contiguous tensors only", "Call contiguous() first.")
+        raise Fact(
+            ShapeError,
+            "as_strided has a derivative for contiguous tensors only",
+            "Call contiguous() first.",
+        )
     positions = strided_view(arange(source.numel), size, stride, offset)
-    flat = input.new_zeros((source.numel,)).index_add(0, reshape(positions, (-1,)), reshape(input, (-1,)))
+    flat = input.new_zeros((source.numel,)).index_add(
+        0, reshape(positions, (-1,)), reshape(input, (-1,))
+    )
     return reshape(flat, source.shape)
 
 
-@composite(where="", samples=[S(T(2, 3), (3,)), S(T(4, 2, 3), (1, 3))], reference=lambda x, s: x.sum_to_size(s))
+@composite(
+    where="",
+    samples=[S(T(2, 3), (3,)), S(T(4, 2, 3), (1, 3))],
+    reference=lambda x, s: x.sum_to_size(s),
+)
 def sum_to(input: Tensor, shape) -> Tensor:
     """The sum over the axes that broadcasting `shape` to input's shape added or stretched."""
     if tuple(input.shape) == tuple(shape):
@@ -275,4 +309,3 @@ def sum_to(input: Tensor, shape) -> Tensor:
         i + lead for i, n in enumerate(shape) if n == 1 and input.shape[i + lead] != 1
     )
     return reshape(input.sum(dims, True), tuple(shape)) if dims else reshape(input, tuple(shape))
-

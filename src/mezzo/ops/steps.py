@@ -17,7 +17,13 @@ def _sgd(p, g, lr, weight_decay, maximize):
     return k.fma(-lr, k.fma(p, weight_decay, _signed(g, maximize)), p)
 
 
-@multi(kernel=_sgd, lists=("params", "grads"), writes=("params",), numbers=("lr", "weight_decay"), samples=[])
+@multi(
+    kernel=_sgd,
+    lists=("params", "grads"),
+    writes=("params",),
+    numbers=("lr", "weight_decay"),
+    samples=[],
+)
 def sgd_step(params, grads, lr, weight_decay, maximize):
     """p -= lr * (g + weight_decay * p)."""
 
@@ -31,7 +37,9 @@ def _sgd_momentum(p, g, buffer, lr, weight_decay, momentum, dampening, nesterov,
 
 @multi(kernel=_sgd_momentum, lists=("params", "grads", "buffers"), writes=("params", "buffers"),
        numbers=("lr", "weight_decay", "momentum", "dampening"), samples=[])  # fmt: skip
-def sgd_momentum_step(params, grads, buffers, lr, weight_decay, momentum, dampening, nesterov, maximize, first):
+def sgd_momentum_step(
+    params, grads, buffers, lr, weight_decay, momentum, dampening, nesterov, maximize, first
+):
     """b = momentum * b + (1 - dampening) * g; p -= lr * b (or g + momentum * b with nesterov)."""
 
 
@@ -56,7 +64,9 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, lr, beta1, beta2, weight_dec
     """Adam, or AdamW with `decoupled`. correction1 = 1 - beta1^t, root2 = sqrt(1 - beta2^t)."""
 
 
-def _amsgrad(p, g, m, v, top, lr, beta1, beta2, weight_decay, eps, correction1, root2, decoupled, maximize):
+def _amsgrad(
+    p, g, m, v, top, lr, beta1, beta2, weight_decay, eps, correction1, root2, decoupled, maximize
+):
     g = _signed(g, maximize)
     if decoupled:
         p = p * (1.0 - lr * weight_decay)
@@ -75,7 +85,9 @@ def amsgrad_step(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, lr, beta
     """Adam with the largest second moment so far."""
 
 
-def _rmsprop(p, g, square, average, buffer, lr, alpha, eps, weight_decay, momentum, centered, maximize):
+def _rmsprop(
+    p, g, square, average, buffer, lr, alpha, eps, weight_decay, momentum, centered, maximize
+):
     g = k.fma(p, weight_decay, _signed(g, maximize))
     square = k.fma(square, alpha, (1.0 - alpha) * g * g)
     spread = square
@@ -123,7 +135,14 @@ def _unscale(g, inverse):
     return scaled, ~(k.abs(g) < float("inf"))
 
 
-@multi(kernel=_unscale, lists=("grads",), writes=("grads",), numbers=("inverse",), flags=True, samples=[])
+@multi(
+    kernel=_unscale,
+    lists=("grads",),
+    writes=("grads",),
+    numbers=("inverse",),
+    flags=True,
+    samples=[],
+)
 def unscale(grads, inverse):
     """Multiply gradients by 1 / scale in place; returns whether any was infinite or NaN."""
 

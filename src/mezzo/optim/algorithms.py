@@ -21,9 +21,9 @@ class SGD(Optimizer):
         check("weight_decay value", weight_decay, 0.0)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ArgumentValueError("Nesterov momentum requires a momentum and zero dampening.")
-        super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
-                                      nesterov=nesterov, maximize=maximize, foreach=foreach,
-                                      differentiable=differentiable, fused=fused))  # fmt: skip
+        super().__init__(params, {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+                                      "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
+                                      "differentiable": differentiable, "fused": fused})  # fmt: skip
 
     def update(self, group, params, grads):
         lr, decay = number(group["lr"]), group["weight_decay"]
@@ -32,7 +32,9 @@ class SGD(Optimizer):
             return
         # The first step of a parameter copies its gradient into the buffer.
         for first in (True, False):
-            at = [i for i, p in enumerate(params) if ("momentum_buffer" not in self.state[p]) == first]
+            at = [
+                i for i, p in enumerate(params) if ("momentum_buffer" not in self.state[p]) == first
+            ]
             if not at:
                 continue
             chosen = pick(params, at)
@@ -59,10 +61,10 @@ class Adam(Optimizer):
         check("beta parameter at index 0", betas[0], 0.0, 1.0)
         check("beta parameter at index 1", betas[1], 0.0, 1.0)
         check("weight_decay value", weight_decay, 0.0)
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad,
-                                      maximize=maximize, foreach=foreach, capturable=capturable,
-                                      differentiable=differentiable, fused=fused,
-                                      decoupled_weight_decay=decoupled_weight_decay or self.decoupled))  # fmt: skip
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+                                      "maximize": maximize, "foreach": foreach, "capturable": capturable,
+                                      "differentiable": differentiable, "fused": fused,
+                                      "decoupled_weight_decay": decoupled_weight_decay or self.decoupled})  # fmt: skip
 
     def update(self, group, params, grads):
         beta1, beta2 = map(number, group["betas"])
@@ -86,7 +88,16 @@ class AdamW(Adam):
 
     decoupled = True
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, **options):
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        **options,
+    ):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
 
 
@@ -100,12 +111,14 @@ class RMSprop(Optimizer):
         check("momentum value", momentum, 0.0)
         check("weight_decay value", weight_decay, 0.0)
         check("alpha value", alpha, 0.0)
-        super().__init__(params, dict(lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered,
-                                      weight_decay=weight_decay, capturable=capturable, foreach=foreach,
-                                      maximize=maximize, differentiable=differentiable))  # fmt: skip
+        super().__init__(params, {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
+                                      "weight_decay": weight_decay, "capturable": capturable, "foreach": foreach,
+                                      "maximize": maximize, "differentiable": differentiable})  # fmt: skip
 
     def update(self, group, params, grads):
-        names = ["square_avg"] + (["grad_avg", "momentum_buffer"] if group["momentum"] or group["centered"] else [])
+        names = ["square_avg"] + (
+            ["grad_avg", "momentum_buffer"] if group["momentum"] or group["centered"] else []
+        )
         for p in params:
             for name in names:
                 if name not in self.state[p]:
@@ -116,7 +129,15 @@ class RMSprop(Optimizer):
         if len(names) == 1:
             steps.rmsprop_plain_step(params, grads, *states, *options, group["maximize"])
         else:
-            steps.rmsprop_step(params, grads, *states, *options, group["momentum"], group["centered"], group["maximize"])
+            steps.rmsprop_step(
+                params,
+                grads,
+                *states,
+                *options,
+                group["momentum"],
+                group["centered"],
+                group["maximize"],
+            )
 
 
 class Adagrad(Optimizer):
@@ -129,9 +150,9 @@ class Adagrad(Optimizer):
         check("weight_decay value", weight_decay, 0.0)
         check("initial_accumulator_value value", initial_accumulator_value, 0.0)
         check("epsilon value", eps, 0.0)
-        super().__init__(params, dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
-                                      initial_accumulator_value=initial_accumulator_value, foreach=foreach,
-                                      maximize=maximize, differentiable=differentiable, fused=fused))  # fmt: skip
+        super().__init__(params, {"lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
+                                      "initial_accumulator_value": initial_accumulator_value, "foreach": foreach,
+                                      "maximize": maximize, "differentiable": differentiable, "fused": fused})  # fmt: skip
         for group in self.param_groups:
             for p in group["params"]:
                 self._begin(group, p)

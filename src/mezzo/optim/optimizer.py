@@ -35,7 +35,9 @@ class Optimizer:
         self.param_groups: list[dict] = []
         groups = list(params)
         if not groups:
-            raise ArgumentValueError("optimizer got an empty parameter list. Pass model.parameters().")
+            raise ArgumentValueError(
+                "optimizer got an empty parameter list. Pass model.parameters()."
+            )
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -50,17 +52,25 @@ class Optimizer:
         if isinstance(params, Tensor):
             group["params"] = [params]
         elif isinstance(params, (set, frozenset)):
-            raise ArgumentTypeError("optimizer parameters need to be organized in ordered collections, not in a set. Use a list.")
+            raise ArgumentTypeError(
+                "optimizer parameters need to be organized in ordered collections, not in a set. Use a list."
+            )
         else:
             group["params"] = [p[1] if isinstance(p, tuple) else p for p in params]
         for p in group["params"]:
             if not isinstance(p, Tensor):
-                raise ArgumentTypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}.")
+                raise ArgumentTypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}."
+                )
             if not p.is_leaf:
-                raise ArgumentValueError("can't optimize a non-leaf Tensor. Pass the parameter, not a result computed from it.")
+                raise ArgumentValueError(
+                    "can't optimize a non-leaf Tensor. Pass the parameter, not a result computed from it."
+                )
         for name, value in self.defaults.items():
             if value is required and name not in group:
-                raise ArgumentValueError(f"parameter group didn't specify a value of required optimization parameter {name}.")
+                raise ArgumentValueError(
+                    f"parameter group didn't specify a value of required optimization parameter {name}."
+                )
             group.setdefault(name, value)
         known = {id(p) for g in self.param_groups for p in g["params"]}
         if any(id(p) in known for p in group["params"]):
@@ -125,7 +135,10 @@ class Optimizer:
         """State and options, parameters by number: PyTorch's format."""
         index = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         groups = [
-            {**{name: v for name, v in g.items() if name != "params"}, "params": [index[id(p)] for p in g["params"]]}
+            {
+                **{name: v for name, v in g.items() if name != "params"},
+                "params": [index[id(p)] for p in g["params"]],
+            }
             for g in self.param_groups
         ]
         state = {
@@ -141,9 +154,13 @@ class Optimizer:
         """
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
-            raise ArgumentValueError("loaded state dict has a different number of parameter groups.")
+            raise ArgumentValueError(
+                "loaded state dict has a different number of parameter groups."
+            )
         if any(len(s["params"]) != len(g["params"]) for s, g in zip(saved, self.param_groups)):
-            raise ArgumentValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group.")
+            raise ArgumentValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group."
+            )
         ordered = [p for g in self.param_groups for p in g["params"]]
         by_id = dict(zip((i for g in saved for i in g["params"]), ordered))
         self.state = defaultdict(dict)
@@ -172,7 +189,9 @@ def _restored(name: str, value, p: Tensor):
     if name == "step":
         return int(value.item() if isinstance(value, Tensor) else value)
     if isinstance(value, Tensor):
-        return value.to(dtype=p.dtype if p.is_floating_point() else value.dtype, device=p.device).clone()
+        return value.to(
+            dtype=p.dtype if p.is_floating_point() else value.dtype, device=p.device
+        ).clone()
     return copy.deepcopy(value)
 
 

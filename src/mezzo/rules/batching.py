@@ -19,7 +19,10 @@ def front(tensor, is_batched: bool, size: int):
 
 def every(args: tuple, batched, size: int, positions) -> list:
     """Arguments in which the tensors at `positions` all carry the batch."""
-    return [front(a, i in batched, size) if i in positions and hasattr(a, "layout") else a for i, a in enumerate(args)]
+    return [
+        front(a, i in batched, size) if i in positions and hasattr(a, "layout") else a
+        for i, a in enumerate(args)
+    ]
 
 
 def _shift(dim, rank: int):
@@ -96,7 +99,9 @@ def sizes(name: str) -> Callable:
 
 def elementwise(record, size, args, batched):
     """Operands broadcast at the end: axes of size one go between the batch and shorter shapes."""
-    ranks = {i: args[i].ndim - (i in batched) for i in record.operands if hasattr(args[i], "layout")}
+    ranks = {
+        i: args[i].ndim - (i in batched) for i in record.operands if hasattr(args[i], "layout")
+    }
     rank = max(ranks.values())
     full = list(args)
     for i in batched:
@@ -135,7 +140,11 @@ def line(record, size, args, batched):
         return record.apply(tuple(full))
     full = [a.unsqueeze(1) if i in record.operands else a for i, a in enumerate(full)]
     outs = record.apply(tuple(full))
-    return tuple(o.reshape((size,)) for o in outs) if isinstance(outs, tuple) else outs.reshape((size,))
+    return (
+        tuple(o.reshape((size,)) for o in outs)
+        if isinstance(outs, tuple)
+        else outs.reshape((size,))
+    )
 
 
 def chain(record, size, args, batched):

@@ -69,7 +69,11 @@ def float_only(operands: Sequence[Operand]):
     """Floating operands only."""
     result = result_type(operands)
     if result.category != FLOAT:
-        raise Fact(UnsupportedDTypeError, f"does not take {result.name}; it needs a floating dtype", "Convert with x.float().")
+        raise Fact(
+            UnsupportedDTypeError,
+            f"does not take {result.name}; it needs a floating dtype",
+            "Convert with x.float().",
+        )
     return result, result
 
 
@@ -85,7 +89,9 @@ def integral(operands: Sequence[Operand]):
     """Integers and bool only (bitwise operations)."""
     result = result_type(operands)
     if result.category > INTEGER:
-        raise Fact(UnsupportedDTypeError, f"does not take {result.name}; it needs an integer or bool dtype")
+        raise Fact(
+            UnsupportedDTypeError, f"does not take {result.name}; it needs an integer or bool dtype"
+        )
     return result, result
 
 

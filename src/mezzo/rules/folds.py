@@ -14,7 +14,12 @@ def _finish_one(accs, count):
 
 def total(type: str) -> Fold:
     """The sum."""
-    return Fold(((0, type),), lambda a, x, i: [a[0] + k.cast(x[0], type)], lambda a, b: [a[0] + b[0]], _finish_one)
+    return Fold(
+        ((0, type),),
+        lambda a, x, i: [a[0] + k.cast(x[0], type)],
+        lambda a, b: [a[0] + b[0]],
+        _finish_one,
+    )
 
 
 def total_of_numbers(type: str) -> Fold:
@@ -35,7 +40,12 @@ def average(type: str) -> Fold:
 
 def product(type: str) -> Fold:
     """The product."""
-    return Fold(((1, type),), lambda a, x, i: [a[0] * k.cast(x[0], type)], lambda a, b: [a[0] * b[0]], _finish_one)
+    return Fold(
+        ((1, type),),
+        lambda a, x, i: [a[0] * k.cast(x[0], type)],
+        lambda a, b: [a[0] * b[0]],
+        _finish_one,
+    )
 
 
 _LOWEST = {"f32": -math.inf, "f64": -math.inf, "i64": -(2**63), "i32": -(2**31), "i16": -(2**15), "i8": -128, "u8": 0,
@@ -58,12 +68,22 @@ def smallest(type: str) -> Fold:
 
 def any_true(type: str) -> Fold:
     """Logical or."""
-    return Fold(((0, "b1"),), lambda a, x, i: [a[0] | k.cast(x[0], "b1")], lambda a, b: [a[0] | b[0]], _finish_one)
+    return Fold(
+        ((0, "b1"),),
+        lambda a, x, i: [a[0] | k.cast(x[0], "b1")],
+        lambda a, b: [a[0] | b[0]],
+        _finish_one,
+    )
 
 
 def all_true(type: str) -> Fold:
     """Logical and."""
-    return Fold(((1, "b1"),), lambda a, x, i: [a[0] & k.cast(x[0], "b1")], lambda a, b: [a[0] & b[0]], _finish_one)
+    return Fold(
+        ((1, "b1"),),
+        lambda a, x, i: [a[0] & k.cast(x[0], "b1")],
+        lambda a, b: [a[0] & b[0]],
+        _finish_one,
+    )
 
 
 def _extreme(type: str, start, better) -> Fold:
@@ -170,12 +190,17 @@ def deviation(type: str, correction) -> Fold:
 
 def variance_and_mean(type: str, correction) -> Fold:
     """(variance, mean)."""
-    return Fold(*_moments(type), lambda a, count: [_spread_of(a, count, correction, type), _mean_of(a)])
+    return Fold(
+        *_moments(type), lambda a, count: [_spread_of(a, count, correction, type), _mean_of(a)]
+    )
 
 
 def deviation_and_mean(type: str, correction) -> Fold:
     """(standard deviation, mean)."""
-    return Fold(*_moments(type), lambda a, count: [k.sqrt(_spread_of(a, count, correction, type)), _mean_of(a)])
+    return Fold(
+        *_moments(type),
+        lambda a, count: [k.sqrt(_spread_of(a, count, correction, type)), _mean_of(a)],
+    )
 
 
 def norm(type: str, order: float) -> Fold:
@@ -183,7 +208,9 @@ def norm(type: str, order: float) -> Fold:
     plus = lambda a, b: [a[0] + b[0]]
 
     def fold(start, step, merge=plus, finish=_finish_one):
-        return Fold(((start, type),), lambda a, x, i: [step(a[0], k.abs(k.cast(x[0], type)))], merge, finish)
+        return Fold(
+            ((start, type),), lambda a, x, i: [step(a[0], k.abs(k.cast(x[0], type)))], merge, finish
+        )
 
     if order == math.inf:
         return fold(0, k.maximum, lambda a, b: [k.maximum(a[0], b[0])])
@@ -210,13 +237,17 @@ def _wide(type: str) -> str:
 def running_sum(type: str) -> Fold:
     """The sum so far."""
     wide = _wide(type)
-    return Fold(((0, wide),), lambda a, x, i: [a[0] + k.cast(k.cast(x[0], type), wide)], None, _finish_one)
+    return Fold(
+        ((0, wide),), lambda a, x, i: [a[0] + k.cast(k.cast(x[0], type), wide)], None, _finish_one
+    )
 
 
 def running_product(type: str) -> Fold:
     """The product so far."""
     wide = _wide(type)
-    return Fold(((1, wide),), lambda a, x, i: [a[0] * k.cast(k.cast(x[0], type), wide)], None, _finish_one)
+    return Fold(
+        ((1, wide),), lambda a, x, i: [a[0] * k.cast(k.cast(x[0], type), wide)], None, _finish_one
+    )
 
 
 def recurrence(type: str) -> Fold:

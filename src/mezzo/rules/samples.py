@@ -1,6 +1,6 @@
 """Sample inputs: what tests, docs and benchmarks call a record with.
 
-    S(T(2, 3), T(3), dim=1)     one call; T stands for a tensor, everything else is passed on
+S(T(2, 3), T(3), dim=1)     one call; T stands for a tensor, everything else is passed on
 """
 
 from __future__ import annotations
@@ -63,4 +63,8 @@ def binary(low: float = -2.0, high: float = 2.0, other_low=None, other_high=None
     return [S(T(*a, low=low, high=high), T(*b, low=other[0], high=other[1])) for a, b in pairs]
 
 
-casts = [S(T(2, 3), dtypes.float32), S(T(2, 3), dtypes.float64), S(T(4), dtypes.bfloat16, grad=False)]
+casts = [
+    S(T(2, 3), dtypes.float32),
+    S(T(2, 3), dtypes.float64),
+    S(T(4), dtypes.bfloat16, grad=False),
+]

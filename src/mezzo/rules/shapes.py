@@ -27,7 +27,9 @@ def contiguous_strides(shape: Sequence[int]) -> Shape:
 def channels_last_strides(shape: Sequence[int]) -> Shape:
     """Strides of (N, C, H, W) or (N, C, L) stored with the channel innermost."""
     if len(shape) not in (3, 4):
-        raise Fact(ShapeError, f"memory format channels_last needs 4 axes (N, C, H, W), not {len(shape)}")
+        raise Fact(
+            ShapeError, f"memory format channels_last needs 4 axes (N, C, H, W), not {len(shape)}"
+        )
     order = [0, *range(2, len(shape)), 1]
     inner = contiguous_strides([shape[i] for i in order])
     strides = [0] * len(shape)
@@ -127,11 +129,16 @@ def infer(shape: Sequence[int], count: int) -> Shape:
     if shape.count(-1) > 1:
         raise Fact(ShapeError, "only one dimension can be inferred, and the shape has several -1")
     if any(s < -1 for s in shape):
-        raise Fact(ShapeError, f"invalid shape dimension in {shape}: sizes are not negative, but for one -1")
+        raise Fact(
+            ShapeError,
+            f"invalid shape dimension in {shape}: sizes are not negative, but for one -1",
+        )
     known = numel(s for s in shape if s != -1)
     if -1 in shape:
         if known == 0:
-            raise Fact(ShapeError, f"cannot reshape {count} elements into {shape}: the -1 is ambiguous")
+            raise Fact(
+                ShapeError, f"cannot reshape {count} elements into {shape}: the -1 is ambiguous"
+            )
         if count % known == 0:
             return tuple(count // known if s == -1 else s for s in shape)
     elif known == count:

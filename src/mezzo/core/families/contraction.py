@@ -20,7 +20,17 @@ from mezzo.rules import shapes
 class ProductPlan:
     """One planned product: sizes, offsets of the batch, workspace."""
 
-    __slots__ = ("address", "launch", "layout", "offsets", "plan", "runs", "tables", "tail", "workspace")
+    __slots__ = (
+        "address",
+        "launch",
+        "layout",
+        "offsets",
+        "plan",
+        "runs",
+        "tables",
+        "tail",
+        "workspace",
+    )
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
@@ -29,7 +39,18 @@ class ProductPlan:
             a, b, bias, _, _, alpha, beta = args
             scratch = allocate(self.workspace, Storage)
             at = 0 if bias is None else bias.ptr
-            self.launch(self.address, a.ptr, b.ptr, out.ptr, at, scratch.ptr, *self.offsets, float(alpha), float(beta), *self.tail)
+            self.launch(
+                self.address,
+                a.ptr,
+                b.ptr,
+                out.ptr,
+                at,
+                scratch.ptr,
+                *self.offsets,
+                float(alpha),
+                float(beta),
+                *self.tail,
+            )
         return out
 
     def finish(self, plan, offsets: dict[str, int]) -> None:
@@ -81,7 +102,14 @@ class Contraction(Primitive):
 
     def key(self, args: tuple):
         a, b, bias, compute, dtype = args[:5]  # alpha and beta are runtime numbers
-        return pool.get_num_threads(), a.layout, b.layout, None if bias is None else bias.layout, compute, dtype
+        return (
+            pool.get_num_threads(),
+            a.layout,
+            b.layout,
+            None if bias is None else bias.layout,
+            compute,
+            dtype,
+        )
 
     def make(self, a: Tensor, b: Tensor, bias, compute, dtype, alpha, beta) -> ProductPlan:
         device = common_device(self.name, [t for t in (a, b, bias) if t is not None])
@@ -100,7 +128,9 @@ class Contraction(Primitive):
         shape = (*batch, x.shape[-2], w.shape[-1])
         out = dense(shape, dtype or compute, device)
         if bias is not None and shapes.broadcast([tuple(bias.shape), shape]) != shape:
-            raise Fact(ShapeError, f"bias of shape {list(bias.shape)} does not broadcast to {list(shape)}")
+            raise Fact(
+                ShapeError, f"bias of shape {list(bias.shape)} does not broadcast to {list(shape)}"
+            )
         plan = ProductPlan()
         plan.layout = out
         plan.runs = device is not devices.meta and out.numel > 0
@@ -129,7 +159,12 @@ class Contraction(Primitive):
         m, n, k = x.shape[-2], w.shape[-1], x.shape[-1]
         count = shapes.numel(batch)
         a_steps, out_steps = _matrix(x), _matrix(out)
-        flat = count > 1 and w.ndim == 2 and (bias is None or bias.ndim == 1) and _rows_merge(x) is not None
+        flat = (
+            count > 1
+            and w.ndim == 2
+            and (bias is None or bias.ndim == 1)
+            and _rows_merge(x) is not None
+        )
         if flat:
             a_steps, m, count = (_rows_merge(x), a_steps[1]), m * count, 1
         bias_steps = (0, 0)
@@ -138,17 +173,34 @@ class Contraction(Primitive):
             full = shapes.expand_strides(bias.shape, bias.strides, tuple(out.shape))
             bias_steps = (0 if flat else full[-2] * size, full[-1] * size)
         kernel = contract.kernel(
-            x.dtype.ir, w.dtype.ir, out.dtype.ir, compute.ir, None if bias is None else bias.dtype.ir
+            x.dtype.ir,
+            w.dtype.ir,
+            out.dtype.ir,
+            compute.ir,
+            None if bias is None else bias.dtype.ir,
         )
         steps = kernel.plan(
-            m, n, k, a=a_steps, b=_matrix(w), out=out_steps, bias=bias_steps, batch=count, threads=pool.get_num_threads()
+            m,
+            n,
+            k,
+            a=a_steps,
+            b=_matrix(w),
+            out=out_steps,
+            bias=bias_steps,
+            batch=count,
+            threads=pool.get_num_threads(),
         )
         plan.tables, offsets = [], {}
         if count > 1:
             operands = {"a_offsets": x, "b_offsets": w, "out_offsets": out}
             if bias is not None:
                 lead = (1,) * (out.ndim - bias.ndim)
-                operands["bias_offsets"] = Layout((*lead, *bias.shape), ((0,) * len(lead)) + tuple(bias.strides), bias.dtype, bias.device)
+                operands["bias_offsets"] = Layout(
+                    (*lead, *bias.shape),
+                    ((0,) * len(lead)) + tuple(bias.strides),
+                    bias.dtype,
+                    bias.device,
+                )
             for name, layout in operands.items():
                 table = array.array("q", _offsets(layout, batch))
                 plan.tables.append(table)
@@ -177,7 +229,9 @@ def absorbing(body):
     """
 
     def absorb(region, args):
-        if any(isinstance(a, Tensor) and not region.eligible(a) for a in args):  # float64 and integers
+        if any(
+            isinstance(a, Tensor) and not region.eligible(a) for a in args
+        ):  # float64 and integers
             return body(*region.cast_all(args, region.dtype))
         return body(*[region.absorbable(a) for a in args], compute=region.dtype)
 

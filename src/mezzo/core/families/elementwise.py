@@ -36,11 +36,15 @@ from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
 NUMBERS = (bool, int, float)
+
+
 def _whole(value) -> int:
     try:
         return int(value)
     except (OverflowError, ValueError):
-        raise DTypeError(f"value {value} cannot be converted to an integer type without overflow. Pass a finite number.") from None
+        raise DTypeError(
+            f"value {value} cannot be converted to an integer type without overflow. Pass a finite number."
+        ) from None
 
 
 _SLOTS = {"b1": bool, "f32": float, "f64": float}  # how a number reaches the launch; the rest: int
@@ -53,7 +57,17 @@ class MapPlan:
     scalars: (position, conversion) of each number, converted to what the kernel computes in.
     """
 
-    __slots__ = ("layout", "nbytes", "address", "head", "tensors", "scalars", "launch", "block", "runs")
+    __slots__ = (
+        "address",
+        "block",
+        "head",
+        "launch",
+        "layout",
+        "nbytes",
+        "runs",
+        "scalars",
+        "tensors",
+    )
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
@@ -71,7 +85,9 @@ class MapPlan:
 
 
 @functools.lru_cache(maxsize=4096)
-def _kernel(build: Callable, signature: tuple, ins: tuple, outs: tuple, scalars: tuple) -> MapKernel:
+def _kernel(
+    build: Callable, signature: tuple, ins: tuple, outs: tuple, scalars: tuple
+) -> MapKernel:
     """The kernel of a record for given types; signature tells how each argument reaches the builder."""
     arguments, next_load, next_scalar = [], 0, 0
     for how, value in signature:
@@ -89,7 +105,9 @@ def _kernel(build: Callable, signature: tuple, ins: tuple, outs: tuple, scalars:
     return MapKernel(ins, outs, (ir.cast(ir.lift(built, compute), compute),), scalars)
 
 
-def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout], fresh: bool = False) -> MapPlan:
+def map_plan(
+    kernel: MapKernel, out: Layout, operands: Sequence[Layout], fresh: bool = False
+) -> MapPlan:
     """Choose the variant and lay out the block for these layouts (all broadcast to out's shape).
 
     fresh: the output is new memory, whose contents need not be loaded before they are overwritten.
@@ -97,12 +115,15 @@ def map_plan(kernel: MapKernel, out: Layout, operands: Sequence[Layout], fresh: 
     plan = _new(MapPlan)
     plan.layout, plan.nbytes, plan.runs = out, out.nbytes, out.numel > 0
     strides = [out.byte_strides()] + [
-        tuple(s * o.dtype.itemsize for s in shapes.expand_strides(o.shape, o.strides, out.shape)) for o in operands
+        tuple(s * o.dtype.itemsize for s in shapes.expand_strides(o.shape, o.strides, out.shape))
+        for o in operands
     ]
     sizes, table = coalesce(out.shape, strides)
     widths = [out.dtype.itemsize] + [o.dtype.itemsize for o in operands]
     pattern = "".join(
-        CONTIGUOUS if t[0] == w or (sizes[0] == 1 and i == 0) else (SCALAR if t[0] == 0 and i else STRIDED)
+        CONTIGUOUS
+        if t[0] == w or (sizes[0] == 1 and i == 0)
+        else (SCALAR if t[0] == 0 and i else STRIDED)
         for i, (t, w) in enumerate(zip(table, widths))
     )
     plan.block = None
@@ -177,10 +198,16 @@ class Elementwise(Primitive):
         """The plan; target is the layout of existing memory, or None for new memory."""
         tensors = [i for i in self.operands if isinstance(args[i], Tensor)]
         if not tensors:
-            raise Fact(DTypeError, "needs at least one tensor", "Write mezzo.tensor(value) for one operand.")
+            raise Fact(
+                DTypeError,
+                "needs at least one tensor",
+                "Write mezzo.tensor(value) for one operand.",
+            )
         device = common_device(self.name, [args[i] for i in tensors])
         if self.dtype_rule.__code__.co_argcount == 2:
-            compute, result = self.dtype_rule(self._operand_dtypes(args), dict(zip(self.names, args)))
+            compute, result = self.dtype_rule(
+                self._operand_dtypes(args), dict(zip(self.names, args))
+            )
         else:
             compute, result = self.dtype_rule(self._operand_dtypes(args))
         require_no_complex(self.name, compute)
@@ -206,7 +233,12 @@ class Elementwise(Primitive):
 
     def result_layout(self, args, shape, layouts, dtype, device) -> Layout:
         """The layout of new memory: the strides of the first dense operand."""
-        return layout(shape, shapes.like_strides(shape, [(x.shape, x.strides) for x in layouts]), dtype, device)
+        return layout(
+            shape,
+            shapes.like_strides(shape, [(x.shape, x.strides) for x in layouts]),
+            dtype,
+            device,
+        )
 
     def _operand_dtypes(self, args: tuple):
         found = []
@@ -220,12 +252,18 @@ class Elementwise(Primitive):
                 found.append((dtypes.of_scalar(a), "number"))
             else:
                 kind = "a Tensor or a number" if i in self.numbers else "a Tensor"
-                raise Fact(ArgumentTypeError, f"argument {i + 1} ({self.names[i]}) must be {kind}, not {type(a).__name__}")
+                raise Fact(
+                    ArgumentTypeError,
+                    f"argument {i + 1} ({self.names[i]}) must be {kind}, not {type(a).__name__}",
+                )
         return found
 
     def _check_target(self, target: Layout, shape, result) -> None:
         if tuple(target.shape) != tuple(shape):
-            raise Fact(ShapeError, f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}")
+            raise Fact(
+                ShapeError,
+                f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(shape)}",
+            )
         if target.dtype.category < result.category:
             raise Fact(
                 DTypeError,
@@ -233,7 +271,11 @@ class Elementwise(Primitive):
                 "Write the operation out of place, or convert the tensor first.",
             )
         if target.has_overlap():
-            raise Fact(ShapeError, "cannot write into an expanded tensor: several indices share one element", "clone() it.")
+            raise Fact(
+                ShapeError,
+                "cannot write into an expanded tensor: several indices share one element",
+                "clone() it.",
+            )
 
     def _build(self, args, compute, out, tensors, scalars) -> MapKernel:
         type = ir.COMPUTE[compute.ir]
@@ -259,7 +301,9 @@ class Elementwise(Primitive):
                 if isinstance(a, Tensor) and isinstance(b, Tensor):
                     plan = self._pairs.get((a.layout, b.layout))
                     if plan is None:
-                        plan = self._remember(self._pairs, (a.layout, b.layout), args + self.tails[2])
+                        plan = self._remember(
+                            self._pairs, (a.layout, b.layout), args + self.tails[2]
+                        )
                     if plan.runs:
                         out = _new(Tensor)
                         out.layout = plan.layout
@@ -269,7 +313,12 @@ class Elementwise(Primitive):
                         ptr = out.ptr = storage.ptr
                         out.auto = out.base = None
                         plan.launch(plan.address, plan.head, ptr, a.ptr, b.ptr)
-                        if a.auto is not None or b.auto is not None or a.base is not None or b.base is not None:
+                        if (
+                            a.auto is not None
+                            or b.auto is not None
+                            or a.base is not None
+                            or b.base is not None
+                        ):
                             tape.attach(self, args + self.tails[2], out)
                         return out
             elif self._single and len(args) == 1:
@@ -282,7 +331,9 @@ class Elementwise(Primitive):
                     if a.auto is not None or a.base is not None:
                         tape.attach(self, args + self.tails[1], out)
                     return out
-        if (at := self.inplace_at) is not None and (kwargs.get("inplace") or (len(args) > at and args[at])):
+        if (at := self.inplace_at) is not None and (
+            kwargs.get("inplace") or (len(args) > at and args[at])
+        ):
             full = self.bind(args, kwargs)
             return door.update_bound(self, (*full[:at], False, *full[at + 1 :]))
         return Primitive.__call__(self, *args, **kwargs)
@@ -321,7 +372,9 @@ class Elementwise(Primitive):
             if args[i] is not target and args[i].storage is target.storage:
                 args = _untangle(self, target, args)
                 break
-        if not STATE.grad or all([args[i].auto is None and args[i].base is None for i in plan.tensors]):
+        if not STATE.grad or all(
+            args[i].auto is None and args[i].base is None for i in plan.tensors
+        ):
             plan.into(target, args)
             tape.wrote(self.name + "_", target, None)
             return target
@@ -340,7 +393,9 @@ class Elementwise(Primitive):
             return super().call_into(out, args)
         try:
             plan = self.make_into(None, args)
-            if tuple(plan.layout.shape) != tuple(out.shape) or any(_overlaps(out, args[i]) for i in plan.tensors):
+            if tuple(plan.layout.shape) != tuple(out.shape) or any(
+                _overlaps(out, args[i]) for i in plan.tensors
+            ):
                 return super().call_into(out, args)
             plan = self.make_into(out.layout, args)
         except Fact as fact:
@@ -358,7 +413,10 @@ def _keep_original(node: tape.Node, before: Tensor) -> None:
     finally:
         STATE.grad = grad
     kept.auto = before.auto
-    node.versions = [(kept if t is before else t, kept.storage.version if t is before else v) for t, v in node.versions]
+    node.versions = [
+        (kept if t is before else t, kept.storage.version if t is before else v)
+        for t, v in node.versions
+    ]
     node.args = (kept, *node.args[1:])
 
 
@@ -375,10 +433,14 @@ def _overlaps(a: Tensor, b: Tensor) -> bool:
 
 def _untangle(record: Elementwise, target: Tensor, args: tuple) -> tuple:
     """Operands that overlap the target at other indices are copied before they are overwritten."""
-    if not any(isinstance(args[i], Tensor) and _overlaps(target, args[i]) for i in record.operands[1:]):
+    if not any(
+        isinstance(args[i], Tensor) and _overlaps(target, args[i]) for i in record.operands[1:]
+    ):
         return args
     return tuple(
-        a.clone() if i and i in record.operands and isinstance(a, Tensor) and _overlaps(target, a) else a
+        a.clone()
+        if i and i in record.operands and isinstance(a, Tensor) and _overlaps(target, a)
+        else a
         for i, a in enumerate(args)
     )
 

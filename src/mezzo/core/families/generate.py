@@ -32,7 +32,7 @@ def _kernel(build: Callable, out: str, types: tuple) -> MapKernel:
 class GeneratePlan:
     """Output layout and launch."""
 
-    __slots__ = ("layout", "address", "launch", "runs", "positions", "conversions")
+    __slots__ = ("address", "conversions", "launch", "layout", "positions", "runs")
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
@@ -48,7 +48,9 @@ class Generate(Primitive):
 
     family = "generate"
 
-    def __init__(self, fn, *, kernel, numbers: Sequence[str] = (), wide: Sequence[str] = (), **options):
+    def __init__(
+        self, fn, *, kernel, numbers: Sequence[str] = (), wide: Sequence[str] = (), **options
+    ):
         options.setdefault("vjp", none("made from numbers"))
         super().__init__(fn, **options)
         self.kernel, self.wide = kernel, frozenset(wide)
@@ -70,7 +72,10 @@ class Generate(Primitive):
         compute = ir.COMPUTE[dtype.ir]
         types = tuple("i64" if self.names[i] in self.wide else compute for i in self.scalars)
         whole = bool if dtype is dtypes.bool_ else int
-        plan.conversions = tuple(float if t in ir.FLOATS else int if t == "i64" and compute != "i64" else whole for t in types)
+        plan.conversions = tuple(
+            float if t in ir.FLOATS else int if t == "i64" and compute != "i64" else whole
+            for t in types
+        )
         if plan.runs:
             kernel = _kernel(self.kernel, dtype.ir, types)
             plan.address = kernel.address(kernel.flat_shape(plan.layout.nbytes, "c"), "c")
@@ -79,7 +84,11 @@ class Generate(Primitive):
 
     def make_complex(self, out: Layout):
         """The plan of a complex tensor: records that have one say so."""
-        raise Fact(UnsupportedDTypeError, f"does not make {out.dtype.name} tensors", "Make the real parts and use mezzo.complex.")
+        raise Fact(
+            UnsupportedDTypeError,
+            f"does not make {out.dtype.name} tensors",
+            "Make the real parts and use mezzo.complex.",
+        )
 
     def run(self, args: tuple) -> Tensor:
         return self.plan(args).execute(args)

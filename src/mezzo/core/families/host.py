@@ -20,7 +20,7 @@ from mezzo.core.tensor import Tensor, common_device, empty
 class HostPlan:
     """Output layouts and the function that fills them."""
 
-    __slots__ = ("layouts", "fill", "runs", "single")
+    __slots__ = ("fill", "layouts", "runs", "single")
 
     def __init__(self, layouts, fill: Callable, runs: bool, single: bool):
         self.layouts, self.fill, self.runs, self.single = layouts, fill, runs, single
@@ -53,7 +53,9 @@ class Host(Primitive):
     def make(self, *args) -> HostPlan:
         found = self.results(*[a.layout if isinstance(a, Tensor) else a for a in args])
         single = len(found) == 2 and isinstance(found[1], dtypes.dtype)
-        device = common_device(self.name, [args[i] for i in self.operands if isinstance(args[i], Tensor)])
+        device = common_device(
+            self.name, [args[i] for i in self.operands if isinstance(args[i], Tensor)]
+        )
         layouts = [dense(shape, dtype, device) for shape, dtype in ([found] if single else found)]
         return HostPlan(layouts, self.fill, device is not devices.meta, single)
 

@@ -24,7 +24,9 @@ from mezzo.kernels.cpu.multi import MultiKernel, Table
 
 
 @functools.lru_cache(maxsize=256)
-def _kernel(build: Callable, storages: tuple, writes: tuple, numbers: int, options: tuple, flags: bool) -> MultiKernel:
+def _kernel(
+    build: Callable, storages: tuple, writes: tuple, numbers: int, options: tuple, flags: bool
+) -> MultiKernel:
     compute = "f64" if "f64" in storages else "f32"
     loads = [ir.cast(ir.load(i, s), compute) for i, s in enumerate(storages)]
     scalars = [ir.scalar(i, compute) for i in range(numbers)]
@@ -65,7 +67,9 @@ class Multi(Record):
                 self._check(row)
             copies = [self._aligned(row) for row in rows]
             kernel = _kernel(self.kernel, storages, self.writes, len(numbers), options, self.flags)
-            table = self._table([r[0].layout.numel for r in copies], [[t.ptr for t in r] for r in copies])
+            table = self._table(
+                [r[0].layout.numel for r in copies], [[t.ptr for t in r] for r in copies]
+            )
             kernel.run(table, numbers, flag.buffer_info()[0])
             for row, used in zip(rows, copies):
                 self._wrote(row, used)

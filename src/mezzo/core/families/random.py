@@ -31,7 +31,12 @@ _MASK = 0xFFFFFFFF
 
 def philox(counter: ir.Expr, seed: ir.Expr) -> list[ir.Expr]:
     """Four words of 32 bits for a 64-bit counter and a 64-bit seed, as i64 expressions."""
-    c = [counter & _MASK, ir.shift_right_logical(counter, 32), ir.const(0, "i64"), ir.const(0, "i64")]
+    c = [
+        counter & _MASK,
+        ir.shift_right_logical(counter, 32),
+        ir.const(0, "i64"),
+        ir.const(0, "i64"),
+    ]
     key = [seed & _MASK, ir.shift_right_logical(seed, 32)]
     for _ in range(10):
         high0, low0 = ir.mul_high_u32(c[0], ir.const(_MULTIPLIERS[0], "i64"))
@@ -87,20 +92,24 @@ def _kernel(build: Callable, out: str, types: tuple, values: tuple) -> MapKernel
     words = iter(philox(ir.index() + first, seed))
     numbers = [ir.scalar(i + 2, t) for i, t in enumerate(types)]
     built = build(compute, lambda: next(words), *numbers, *values)
-    return MapKernel((), (out,), (ir.cast(ir.lift(built, compute), compute),), ("i64", "i64", *types))
+    return MapKernel(
+        (), (out,), (ir.cast(ir.lift(built, compute), compute),), ("i64", "i64", *types)
+    )
 
 
 class RandomPlan:
     """Output layout and launch."""
 
-    __slots__ = ("layout", "address", "launch", "runs", "positions", "floats")
+    __slots__ = ("address", "floats", "launch", "layout", "positions", "runs")
 
     def execute(self, args: tuple) -> Tensor:
         """Draw into new memory."""
         out = empty(self.layout)
         seed, first = (args[3] or DEFAULT).take(self.layout.numel)
         if self.runs:
-            numbers = [float(args[i]) if f else int(args[i]) for i, f in zip(self.positions, self.floats)]
+            numbers = [
+                float(args[i]) if f else int(args[i]) for i, f in zip(self.positions, self.floats)
+            ]
             signed = seed - (1 << 64) if seed >> 63 else seed
             self.launch(self.address, self.layout.numel, out.ptr, signed, first, *numbers)
         return out
@@ -111,7 +120,9 @@ class Random(Primitive):
 
     family = "random"
 
-    def __init__(self, fn, *, kernel, numbers: Sequence[str] = (), wide: Sequence[str] = (), **options):
+    def __init__(
+        self, fn, *, kernel, numbers: Sequence[str] = (), wide: Sequence[str] = (), **options
+    ):
         options.setdefault("vjp", none("random numbers"))
         options.setdefault("batch", none("vmap's randomness argument decides"))
         super().__init__(fn, **options)
@@ -120,7 +131,9 @@ class Random(Primitive):
         self.values = tuple(i for i in range(4, self.arity) if i not in self.scalars)
 
     def key(self, args: tuple):
-        return tuple((a.__class__, a) for i, a in enumerate(args) if i not in self.scalars and i != 3)
+        return tuple(
+            (a.__class__, a) for i, a in enumerate(args) if i not in self.scalars and i != 3
+        )
 
     def make(self, *args) -> RandomPlan:
         size, dtype, device = args[:3]

@@ -38,7 +38,10 @@ class View(Primitive):
     def make(self, *args) -> ViewPlan:
         x = args[0].layout
         shape, strides, offset, *dtype = self.fn(x, *args[1:])
-        return ViewPlan(layout(shape, strides, dtype[0] if dtype else x.dtype, x.device), offset * x.dtype.itemsize)
+        return ViewPlan(
+            layout(shape, strides, dtype[0] if dtype else x.dtype, x.device),
+            offset * x.dtype.itemsize,
+        )
 
     def key(self, args: tuple):
         # Parameters of views are ints and tuples of them: they are the key as they stand.

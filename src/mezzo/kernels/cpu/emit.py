@@ -46,9 +46,20 @@ class Emitter:
     """
 
     def __init__(
-        self, lines: list[str], declares: set[str], lanes: int, prefix: str, leaf: Callable[[Expr], str]
+        self,
+        lines: list[str],
+        declares: set[str],
+        lanes: int,
+        prefix: str,
+        leaf: Callable[[Expr], str],
     ):
-        self.lines, self.declares, self.lanes, self.prefix, self.leaf = lines, declares, lanes, prefix, leaf
+        self.lines, self.declares, self.lanes, self.prefix, self.leaf = (
+            lines,
+            declares,
+            lanes,
+            prefix,
+            leaf,
+        )
         self.count = 0
         self.memo: dict[int, str] = {}
         self.expanded: dict[int, Expr] = {}
@@ -142,10 +153,14 @@ class Emitter:
     def store(self, value: str, pointer: str, storage: str, past_caches: bool = False) -> None:
         """Convert a computed value to a storage type and store it; past the caches only aligned vectors."""
         raw = self.encode(value, storage)
-        align = {"f16": 2, "bf16": 2, "i16": 2, "f32": 4, "i32": 4, "f64": 8, "i64": 8}.get(storage, 1)
+        align = {"f16": 2, "bf16": 2, "i16": 2, "f32": 4, "i32": 4, "f64": 8, "i64": 8}.get(
+            storage, 1
+        )
         hint = ", !nontemporal !0" if past_caches else ""
         align = min(align * self.lanes, 64) if past_caches else align
-        self.lines.append(f"  store {self.wide(STORED[storage])} {raw}, ptr {pointer}, align {align}{hint}")
+        self.lines.append(
+            f"  store {self.wide(STORED[storage])} {raw}, ptr {pointer}, align {align}{hint}"
+        )
 
     # ---- expressions
 

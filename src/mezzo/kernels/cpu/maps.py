@@ -38,8 +38,15 @@ CONTIGUOUS, SCALAR, STRIDED = "c", "s", "g"
 class MapKernel:
     """Expressions with the storage types of their operands; compiles a variant per access pattern."""
 
-    def __init__(self, ins: Sequence[str], outs: Sequence[str], exprs: Sequence[Expr], scalars: Sequence[str]):
-        self.ins, self.outs, self.exprs, self.scalars = tuple(ins), tuple(outs), tuple(exprs), tuple(scalars)
+    def __init__(
+        self, ins: Sequence[str], outs: Sequence[str], exprs: Sequence[Expr], scalars: Sequence[str]
+    ):
+        self.ins, self.outs, self.exprs, self.scalars = (
+            tuple(ins),
+            tuple(outs),
+            tuple(exprs),
+            tuple(scalars),
+        )
         self.storages = self.outs + self.ins
         self._addresses: dict[tuple[str, str], int] = {}
 
@@ -47,7 +54,11 @@ class MapKernel:
         """The entry for shape "flat", "stream" or "strided" and one access letter for each operand."""
         found = self._addresses.get((shape, pattern))
         if found is None:
-            text = _strided(self, pattern) if shape == "strided" else _flat(self, pattern, shape == "stream")
+            text = (
+                _strided(self, pattern)
+                if shape == "strided"
+                else _flat(self, pattern, shape == "stream")
+            )
             found = jit.load(text).address("kernel")
             self._addresses[shape, pattern] = found
         return found
@@ -76,7 +87,14 @@ class MapKernel:
 class MapLoop:
     """The text of one inner loop: leaves, body and stores at one width."""
 
-    def __init__(self, kernel: MapKernel, pattern: str, lines: list[str], declares: set[str], streams: bool = False):
+    def __init__(
+        self,
+        kernel: MapKernel,
+        pattern: str,
+        lines: list[str],
+        declares: set[str],
+        streams: bool = False,
+    ):
         self.kernel, self.pattern, self.lines, self.declares = kernel, pattern, lines, declares
         self.streams = streams
 
@@ -100,10 +118,17 @@ class MapLoop:
 
     def body(self, lanes: int, tag: str, position: str, fixed: dict) -> None:
         """Loads, expressions and stores for `lanes` elements from `position`."""
-        emitter = Emitter(self.lines, self.declares, lanes, tag, lambda e: self._leaf(e, emitter, position, fixed))
+        emitter = Emitter(
+            self.lines, self.declares, lanes, tag, lambda e: self._leaf(e, emitter, position, fixed)
+        )
         values = [emitter.value(e) for e in self.kernel.exprs]
         for i, (value, storage) in enumerate(zip(values, self.kernel.outs)):
-            emitter.store(value, self._pointer(emitter, i, position), storage, past_caches=self.streams and lanes > 1)
+            emitter.store(
+                value,
+                self._pointer(emitter, i, position),
+                storage,
+                past_caches=self.streams and lanes > 1,
+            )
         self.after(emitter)
 
     def after(self, emitter: Emitter) -> None:
@@ -177,7 +202,9 @@ def _flat(kernel: MapKernel, pattern: str, streams: bool) -> str:
              "  %hi = select i1 %cut, i64 %far, i64 %n",
              "  %index_base = add i64 0, 0",
              "  br label %pre", "pre:"]  # fmt: skip
-    inner_loops(MapLoop(kernel, pattern, lines, declares, streams), vectorise=STRIDED not in pattern)
+    inner_loops(
+        MapLoop(kernel, pattern, lines, declares, streams), vectorise=STRIDED not in pattern
+    )
     if streams:
         lines.append("  fence seq_cst")  # such stores are not ordered with those that follow
         declares.add("!0 = !{i32 1}")
@@ -222,7 +249,9 @@ def _strided(kernel: MapKernel, pattern: str) -> str:
     tables = {str(i): f"%outer{i}" for i in range(count)}
     walk_rows, moved, _ = offsets("k", "unit", "%row", "%dims", "%sizes", tables)
     lines += [*walk_rows, "  br label %pre", "pre:"]
-    lines += [f"  %p{i} = getelementptr i8, ptr %base{i}, i64 {moved[str(i)]}" for i in range(count)]
+    lines += [
+        f"  %p{i} = getelementptr i8, ptr %base{i}, i64 {moved[str(i)]}" for i in range(count)
+    ]
     inner_loops(MapLoop(kernel, pattern, lines, declares), vectorise=STRIDED not in pattern)
     lines += ["  %unext = add i64 %u, 1", "  %umore = icmp slt i64 %unext, %end",
               "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry()]  # fmt: skip

@@ -53,7 +53,7 @@ class MultiKernel:
 class Table:
     """Which buffers a launch works on. sizes: elements per row; pointers: one tuple per row."""
 
-    __slots__ = ("_units", "_rows", "units_at", "rows_at", "count")
+    __slots__ = ("_rows", "_units", "count", "rows_at", "units_at")
 
     def __init__(self, sizes: Sequence[int], pointers: Sequence[Sequence[int]]):
         words: list[int] = []
@@ -97,7 +97,9 @@ def _text(kernel: MultiKernel) -> str:
     for i, written in enumerate(kernel.writes):
         lines.append(f"  %p{i} = getelementptr i8, ptr %p{first + written}, i64 0")
     lines += ["  br label %pre", "pre:"]
-    inner_loops(_FlagLoop(kernel, CONTIGUOUS * len(kernel.storages), lines, declares), vectorise=True)
+    inner_loops(
+        _FlagLoop(kernel, CONTIGUOUS * len(kernel.storages), lines, declares), vectorise=True
+    )
     lines += ["  %unext = add i64 %u, 1", "  %umore = icmp slt i64 %unext, %end",
               "  br i1 %umore, label %unit, label %done", "done:",
               "  %found = load i8, ptr %bad", "  %any = icmp ne i8 %found, 0",
@@ -124,7 +126,9 @@ class _FlagLoop(MapLoop):
         if emitter.lanes > 1:
             kind = f"v{emitter.lanes}i1"
             self.declares.add(f"declare i1 @llvm.vector.reduce.or.{kind}(<{emitter.lanes} x i1>)")
-            value = emitter.put(f"call i1 @llvm.vector.reduce.or.{kind}(<{emitter.lanes} x i1> {value})")
+            value = emitter.put(
+                f"call i1 @llvm.vector.reduce.or.{kind}(<{emitter.lanes} x i1> {value})"
+            )
         wide = emitter.put(f"zext i1 {value} to i8")
         before = emitter.put("load i8, ptr %bad")
         both = emitter.put(f"or i8 {before}, {wide}")

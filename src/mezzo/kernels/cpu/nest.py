@@ -14,7 +14,9 @@ def slots(pointers: Sequence[str], scalars: Sequence[str], first: int = 1) -> li
         lines += [f"  %{name}_slot = getelementptr i64, ptr %args, i64 {first + i}",
                   f"  %{name} = load ptr, ptr %{name}_slot"]  # fmt: skip
     for i, type in enumerate(scalars):
-        lines.append(f"  %s{i}_slot = getelementptr i64, ptr %args, i64 {first + len(pointers) + i}")
+        lines.append(
+            f"  %s{i}_slot = getelementptr i64, ptr %args, i64 {first + len(pointers) + i}"
+        )
         if type == "f32":
             lines += [f"  %s{i}_wide = load double, ptr %s{i}_slot",
                       f"  %s{i} = fptrunc double %s{i}_wide to float"]  # fmt: skip
@@ -30,7 +32,10 @@ def words(names: Sequence[str], block: str = "%block") -> list[str]:
     """Read the first words of a block into %<name>."""
     lines = []
     for i, name in enumerate(names):
-        lines += [f"  %{name}_at = getelementptr i64, ptr {block}, i64 {i}", f"  %{name} = load i64, ptr %{name}_at"]
+        lines += [
+            f"  %{name}_at = getelementptr i64, ptr {block}, i64 {i}",
+            f"  %{name} = load i64, ptr %{name}_at",
+        ]
     return lines
 
 
@@ -44,9 +49,16 @@ def offsets(
     """
     t = tag
     # One dimension, the usual case, needs no division.
-    lines = [f"  %{t}n1 = icmp eq i64 {dims}, 1", f"  br i1 %{t}n1, label %{t}near, label %{t}far", f"{t}near:"]
+    lines = [
+        f"  %{t}n1 = icmp eq i64 {dims}, 1",
+        f"  br i1 %{t}n1, label %{t}near, label %{t}far",
+        f"{t}near:",
+    ]
     for name, table in tables.items():
-        lines += [f"  %{t}y_{name} = load i64, ptr {table}", f"  %{t}z_{name} = mul i64 {linear}, %{t}y_{name}"]
+        lines += [
+            f"  %{t}y_{name} = load i64, ptr {table}",
+            f"  %{t}z_{name} = mul i64 {linear}, %{t}y_{name}",
+        ]
     lines += [f"  br label %{t}e", f"{t}far:", f"  br label %{t}d", f"{t}d:",
               f"  %{t}i = phi i64 [0, %{t}far], [%{t}i2, %{t}g]",
               f"  %{t}r = phi i64 [{linear}, %{t}far], [%{t}r2, %{t}g]"]  # fmt: skip
