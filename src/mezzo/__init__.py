@@ -69,7 +69,7 @@ from mezzo.io import load, save
 from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
 from mezzo.ops.access import from_dlpack
 from mezzo.ops.copy import channels_last, contiguous_format, preserve_format
-from mezzo.ops.create import as_tensor, asarray, from_numpy, frombuffer, scalar_tensor, tensor
+from mezzo.ops.data import as_tensor, asarray, from_numpy, frombuffer, scalar_tensor, tensor
 from mezzo.ops.info import (
     can_cast,
     is_complex,

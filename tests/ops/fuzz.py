@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mezzo
-from mezzo.ops.create import from_array
+from mezzo.ops.data import from_array
 
 FLOATS = (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)
 INTEGERS = (np.int64, np.int32, np.int16, np.int8, np.uint8)

@@ -20,7 +20,7 @@ from mezzo.core.record import REGISTRY, Record
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.devices import device as Device
-from mezzo.ops.create import from_array
+from mezzo.ops.data import from_array
 from mezzo.testing.comparison import tolerances
 from mezzo.testing.samples import materialise
 from mezzo.testing.trees import tensors

@@ -126,4 +126,4 @@ globals().update(dict(REGISTRY.items()))
 for _record in list(REGISTRY.values()):
     globals().update(dict.fromkeys(_plain_names(_record), _record))
 for _name in ("tensor", "as_tensor", "from_numpy", "scalar_tensor"):
-    globals()[_name] = getattr(MODULES["create"], _name)
+    globals()[_name] = getattr(MODULES["data"], _name)

@@ -9,7 +9,7 @@ from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.core.tensor import view as raw_view
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
-from mezzo.ops.create import from_array
+from mezzo.ops.data import from_array
 from mezzo.rules import shapes
 
 

@@ -12,7 +12,8 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, Fact, ShapeError
 from mezzo.kernels import ir as k
 from mezzo.ops.copy import clone
-from mezzo.ops.create import arange, tensor
+from mezzo.ops.create import arange
+from mezzo.ops.data import tensor
 from mezzo.ops.shape import reshape, scatter_view, zeros_of
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T

@@ -8,7 +8,7 @@ from mezzo import dtypes
 from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import Fact, ShapeError, UnsupportedDTypeError
-from mezzo.ops.create import tensor
+from mezzo.ops.data import tensor
 from mezzo.ops.gather import index_select
 from mezzo.ops.pad import pad
 from mezzo.ops.shape import reshape, slice_dim, unsqueeze

@@ -26,7 +26,8 @@ from mezzo.errors import (
     message,
 )
 from mezzo.ops.copy import copy
-from mezzo.ops.create import arange, fill_new, tensor
+from mezzo.ops.create import arange, fill_new
+from mezzo.ops.data import tensor
 from mezzo.ops.indirect import pick_at, put_at
 from mezzo.ops.scatter import written
 from mezzo.ops.shape import reshape, scatter_view, transpose, zeros_of

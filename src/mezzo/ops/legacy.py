@@ -8,7 +8,8 @@ from mezzo import dtypes
 from mezzo.core.layout import Size
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.errors import ArgumentTypeError
-from mezzo.ops.create import empty, tensor
+from mezzo.ops.create import empty
+from mezzo.ops.data import tensor
 from mezzo.ops.info import TYPE_NAMES, type_name
 
 

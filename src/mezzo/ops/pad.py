@@ -15,7 +15,7 @@ from mezzo.errors import (
     UnsupportedError,
 )
 from mezzo.ops.copy import clone
-from mezzo.ops.create import tensor
+from mezzo.ops.data import tensor
 from mezzo.ops.gather import index_select
 from mezzo.rules import batching
 from mezzo.rules.samples import S, T

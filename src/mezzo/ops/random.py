@@ -19,7 +19,8 @@ from mezzo.errors import (
 )
 from mezzo.kernels import ir as k
 from mezzo.ops.copy import copy
-from mezzo.ops.create import from_array, shape_of
+from mezzo.ops.create import shape_of
+from mezzo.ops.data import from_array
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
 

@@ -10,7 +10,7 @@ from mezzo.core.families.host import host
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
-from mezzo.ops.create import tensor
+from mezzo.ops.data import tensor
 from mezzo.ops.join import stack
 from mezzo.ops.sort import comparable
 from mezzo.rules import batching, shapes

@@ -10,7 +10,8 @@ from mezzo import dtypes
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact, ShapeError
-from mezzo.ops.create import eye, tensor
+from mezzo.ops.create import eye
+from mezzo.ops.data import tensor
 from mezzo.ops.gather import index_select
 from mezzo.ops.linalg import dot, matmul, outer, product
 from mezzo.ops.shape import permute, reshape

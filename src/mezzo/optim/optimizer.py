@@ -11,7 +11,7 @@ from mezzo.autograd import enable_grad, no_grad
 from mezzo.core.tape import Handle
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
-from mezzo.ops.create import tensor
+from mezzo.ops.data import tensor
 
 required = object()
 

@@ -15,7 +15,8 @@ from mezzo.autograd import grad
 from mezzo.compiler import trace
 from mezzo.core.tensor import Tensor
 from mezzo.func.vmap import vmap
-from mezzo.ops.create import from_array, ones_like
+from mezzo.ops.create import ones_like
+from mezzo.ops.data import from_array
 from mezzo.testing.comparison import assert_close
 from mezzo.testing.gradients import gradcheck, gradgradcheck
 from mezzo.testing.trees import is_differentiable, mapped, replaced, tensors

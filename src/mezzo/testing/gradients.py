@@ -12,7 +12,8 @@ from mezzo.autograd import grad
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, MezzoError, UnsupportedError
 from mezzo.func.vmap import vmap
-from mezzo.ops.create import from_array, zeros_like
+from mezzo.ops.create import zeros_like
+from mezzo.ops.data import from_array
 from mezzo.testing.trees import is_differentiable, tensors
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mezzo import dtypes
 from mezzo.core.tensor import Tensor
-from mezzo.ops.create import from_array
+from mezzo.ops.data import from_array
 from mezzo.rules.samples import S, T
 
 
