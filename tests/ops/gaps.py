@@ -78,7 +78,6 @@ SIGNATURES: dict[str, str] = dict.fromkeys(
     ("dsplit", "hsplit", "tensor_split", "vsplit"),
     "one documented name, indices_or_sections, for two compiled overloads",
 ) | {
-    "split": "PyTorch's Python function says tensor and split_size_or_sections; the compiled one differs",
     "view": "documented as shape; the compiled overload says size",
     "einsum": "operands are variadic, as documented; the compiled one takes a list",
     "nan_to_num": "nan=0.0 is the documented default; the compiled one says None and means it",

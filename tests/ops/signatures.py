@@ -40,15 +40,12 @@ def of_record(record: Record) -> list[Parameter]:
 
 def of_pytorch(record: Record) -> list[list[Parameter]]:
     """Each overload of PyTorch's function of the same name and place; empty if they cannot be known."""
-    if "nn.functional" in record.where:
-        function = getattr(torch.nn.functional, record.name, None)
-        if record.name.startswith(("max_pool", "adaptive_max_pool")):
-            function = getattr(torch.nn.functional, f"{record.name}_with_indices")
-        if inspect.isfunction(function) and not function.__module__.startswith("torch._jit"):
+    for place in record.where:
+        function = _python_function(place, record.name)
+        if function is not None:
             return [_of_function(function)]
-    prefixes = [_PREFIX.get(p, "") for p in record.where]
     found = []
-    for prefix in dict.fromkeys(prefixes):
+    for prefix in dict.fromkeys(_PREFIX.get(p, "") for p in record.where):
         for schema in torch._C._jit_get_schemas_for_operator(f"aten::{prefix}{record.name}"):
             if not any(a.is_out or "Dimname" in str(a.type) for a in schema.arguments):
                 found.append([
@@ -57,6 +54,17 @@ def of_pytorch(record: Record) -> list[list[Parameter]]:
                     if a.name not in _IGNORED
                 ])  # fmt: skip
     return found
+
+
+def _python_function(place: str, name: str):
+    """PyTorch's function if it is written in Python and names its arguments."""
+    home = {"nn.functional": torch.nn.functional, "mezzo": torch, "linalg": torch.linalg}.get(place)
+    # Pooling dispatches on return_indices: the form with indices has the whole signature.
+    function = getattr(home, f"{name}_with_indices", None) or getattr(home, name, None)
+    if not inspect.isfunction(function):
+        return None
+    kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+    return None if inspect.Parameter.VAR_POSITIONAL in kinds else function
 
 
 def _of_function(function) -> list[Parameter]:

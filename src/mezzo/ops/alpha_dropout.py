@@ -57,7 +57,7 @@ def dropout3d(input: Tensor, p=0.5, training=True, inplace=False) -> Tensor:
     return dropout2d(input, p, training, inplace)
 
 
-@composite(where="nn.functional", samples=[])
+@composite(where="nn.functional", samples=[S(T(3, 5)), S(T(3, 5), 0.5, True)])
 def gumbel_softmax(logits: Tensor, tau=1.0, hard=False, eps=1e-10, dim=-1) -> Tensor:
     """A random choice by logits, softened by temperature tau; hard: one-hot forward, soft gradient.
 
