@@ -82,7 +82,6 @@ SIGNATURES: dict[str, str] = dict.fromkeys(
     "einsum": "operands are variadic, as documented; the compiled one takes a list",
     "nan_to_num": "nan=0.0 is the documented default; the compiled one says None and means it",
     "broadcast_shapes": "variadic, as documented",
-    "tensordot": "dims, as documented; the compiled one takes dims_self and dims_other",
 }
 
 # family or operation -> where its records are tested instead: they take no single call that PyTorch has too.
