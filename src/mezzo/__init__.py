@@ -119,7 +119,15 @@ default_generator = ops.MODULES["random"].DEFAULT
 linalg, special = ops.place("linalg"), ops.place("special")
 
 
+_LATER = {
+    "compile": "the compiler is not there yet; call the function or module itself, it runs eagerly",
+    "distributed": "training on several processes is not there yet",
+    "fft": "transforms need complex arithmetic, which is not there yet; use numpy.fft",
+    "jit": "there is no TorchScript; call the function itself",
+    "sparse": "there are no sparse tensors",
+}
+
+
 def __getattr__(name: str):
-    raise AttributeError(
-        f"module 'mezzo' has no attribute {name!r}. If PyTorch has it, docs/coverage.md says what stands in its place."
-    )
+    why = _LATER.get(name, "if PyTorch has it, docs/coverage.md tells what mezzo has")
+    raise AttributeError(f"module 'mezzo' has no attribute {name!r}: {why}.")
