@@ -158,7 +158,9 @@ def exports() -> list[str]:
                     "dtype" if "float" in names or "half" in names or "cfloat" in names else "Any"
                 )
                 kind = "str" if "__version__" in names else kind
-                lines += [f"{n}: {kind}" for n in names]
+                lines += [
+                    f"{n}: {kind}" for n in names if n == "__version__" or not n.startswith("_")
+                ]
     return lines
 
 

@@ -128,7 +128,6 @@ newaxis: Any
 default_generator: Any
 linalg: Any
 special: Any
-_LATER: Any
 
 def abs(input: Tensor, *, out: Any = ...) -> Tensor: ...
 def abs_(*args: Any, **kwargs: Any) -> Any: ...
