@@ -22,17 +22,17 @@ CUDA = {
             "soft_margin_loss triplet_margin_loss multi_margin_loss kl_div binary_cross_entropy_with_logits dist pdist cdist "
             "renorm logsumexp",
     "set_dtype": "prod softmax log_softmax cumprod cumsum vector_norm matrix_norm sum",
-    "promote": "addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add",
+    "promote": "addcdiv addcmul atan2 bilinear cross dot vdot grid_sample index_put tensordot scatter_add",
     "append_dtype": "norm",
     "banned": "binary_cross_entropy",
 }  # fmt: skip
 CPU = {
     "low": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc bmm mm matmul baddbmm addmm addbmm "
            "linear vecdot prelu scaled_dot_product_attention",
-    "fp32": "avg_pool3d adaptive_avg_pool3d max_pool3d adaptive_max_pool3d reflection_pad1d reflection_pad2d grid_sampler "
+    "fp32": "avg_pool3d adaptive_avg_pool3d max_pool3d adaptive_max_pool3d reflection_pad1d reflection_pad2d grid_sample "
             "poisson_nll_loss cosine_embedding_loss nll_loss hinge_embedding_loss l1_loss smooth_l1_loss huber_loss mse_loss "
             "margin_ranking_loss multilabel_margin_loss soft_margin_loss triplet_margin_loss multi_margin_loss kl_div "
-            "cross_entropy binary_cross_entropy_with_logits binary_cross_entropy ctc_loss cholesky inverse pinverse lu_solve qr svd "
+            "cross_entropy binary_cross_entropy_with_logits binary_cross_entropy ctc_loss cholesky inverse inv solve pinverse lu_solve qr svd "
             "triangular_solve polar prod quantile nanquantile cdist trace view_as_complex",
     "promote": "stack cat index_copy",
 }  # fmt: skip

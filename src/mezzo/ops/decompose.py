@@ -148,7 +148,6 @@ def determinant_of(A: Tensor) -> Tensor:
 
 @composite(
     where="mezzo Tensor linalg",
-    cast=FP32,
     samples=_SQUARE,
     errors=[(S(T(2, 3)), RuntimeError, "square")],
 )
@@ -174,7 +173,7 @@ def determinant_sign_of(A: Tensor) -> Tensor:
     """Signs of the determinants."""
 
 
-@composite(where="mezzo Tensor linalg", cast=FP32, samples=_SQUARE)
+@composite(where="mezzo Tensor linalg", samples=_SQUARE)
 def slogdet(A: Tensor) -> SignAndLog:
     """Sign and logarithm of the absolute value of the determinant.
 
@@ -185,7 +184,7 @@ def slogdet(A: Tensor) -> SignAndLog:
     return SignAndLog(determinant_sign_of(A), log_determinant_of(A))
 
 
-@composite(where="mezzo Tensor", cast=FP32, samples=[S(T(1, 1, low=0.5), only=REAL)])
+@composite(where="mezzo Tensor", samples=[S(T(1, 1, low=0.5), only=REAL)])
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant; NaN where it is negative.
 

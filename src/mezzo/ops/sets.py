@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Number
-
 import numpy as np
 
 from mezzo import dtypes

@@ -351,7 +351,7 @@ _QUANTILES = [S(T(7, distinct=True), 0.3), S(T(3, 5, distinct=True), 0.5, 1), S(
 
 @composite(cast=Cast(cpu="fp32"), samples=_QUANTILES)
 def quantile(
-    input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear"
+    input: Tensor, q: Tensor | Number, dim=None, keepdim=False, *, interpolation="linear"
 ) -> Tensor:
     """The q-th quantile over an axis or over all; NaN if any is.
 
@@ -364,7 +364,7 @@ def quantile(
 
 @composite(cast=Cast(cpu="fp32"), samples=_QUANTILES)
 def nanquantile(
-    input: Tensor, q: Tensor | float, dim=None, keepdim=False, *, interpolation="linear"
+    input: Tensor, q: Tensor | Number, dim=None, keepdim=False, *, interpolation="linear"
 ) -> Tensor:
     """The q-th quantile of what is not NaN.
 

@@ -88,7 +88,7 @@ def addr(
     return y if beta == 0 else y + (input if beta == 1 else input * beta)
 
 
-@composite(where="mezzo Tensor", samples=[S(T(5), T(5))])
+@composite(where="mezzo Tensor", cast=Cast(cuda="promote"), samples=[S(T(5), T(5))])
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors (real).
 
