@@ -205,3 +205,40 @@ def test_bad_input(case):
 def test_mixed_dtypes_are_refused():
     with pytest.raises(RuntimeError, match="should be the same"):
         ops.conv2d(mezzo.rand(1, 1, 4, 4), mezzo.rand(1, 1, 3, 3).to(mezzo.float64))
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+@pytest.mark.parametrize("channels", [3, 40, 70])
+@pytest.mark.parametrize(
+    ("size", "kernel", "options"),
+    [
+        ((9, 40), 3, (1, 1, 1)),
+        ((7, 20), (2, 5), (2, 2, 1)),
+        ((12, 9), 3, (1, 0, 2)),
+        ((1, 33), (1, 7), (1, (0, 3), 1)),
+    ],
+)
+def test_depthwise(size, kernel, options, channels, dtype, last):
+    torch.manual_seed(5)
+    kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+    tensors = [
+        torch.randn(2, channels, *size),
+        torch.randn(channels, 1, *kernel),
+        torch.randn(channels),
+    ]
+    a = [t.to(dtype).requires_grad_() for t in tensors]
+    b = [ours(t) for t in a]
+    if last:
+        b[0] = b[0].contiguous(memory_format="channels_last")
+    for t in b:
+        t.requires_grad = True
+    want = torch.nn.functional.conv2d(*a, *options, channels)
+    got = ops.conv2d(*b, *options, channels)
+    g = torch.randn(want.shape).to(dtype)
+    want.backward(g)
+    got.backward(ours(g))
+    close(want, got, dtype)
+    for p, q in zip(a, b):
+        scale = float(p.grad.abs().max()) / 8 + 1
+        close(p.grad / scale, q.grad.to(mezzo.float64) * (1 / scale), dtype)

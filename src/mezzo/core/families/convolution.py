@@ -23,8 +23,9 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, dtype
 from mezzo.errors import DTypeError, Fact
-from mezzo.kernels.cpu import conv, entry, pool
+from mezzo.kernels.cpu import conv, depthwise, depthwise_grad, entry, pool
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
+from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
@@ -115,6 +116,105 @@ class Geometry:
         return [g * count * of.byte_strides()[axis] for g in range(self.window.groups)]
 
 
+def _pairs_forward(
+    places: int, source: int, kernel: int, stride: int, before: int, dilation: int
+) -> list:
+    """For each place of y: (tap, place of x) of the taps inside x."""
+    found = [
+        [(k, t * stride + k * dilation - before) for k in range(kernel)] for t in range(places)
+    ]
+    return [[(k, at) for k, at in row if 0 <= at < source] for row in found]
+
+
+def _pairs_back(
+    places: int, source: int, kernel: int, stride: int, before: int, dilation: int
+) -> list:
+    """For each place of x: (tap, place of y) of the windows that hold it."""
+    found = [[(k, i + before - k * dilation) for k in range(kernel)] for i in range(places)]
+    return [
+        [(k, at // stride) for k, at in row if at % stride == 0 and 0 <= at // stride < source]
+        for row in found
+    ]
+
+
+def is_depthwise(g: Geometry, source: Layout, target: Layout) -> bool:
+    """True if every channel has a window of its own, in one or two dimensions, in memory that suits vectors."""
+    if g.channels != 1 or g.outs != 1 or g.window.groups < 2 or len(g.image) > 2:
+        return False
+    both = is_channels_last(source) and is_channels_last(target)
+    return both or (source.strides[-1] == 1 and target.strides[-1] == 1)
+
+
+def _flat(x: Layout) -> tuple[list[int], list[int]]:
+    """Sizes and byte strides as (n, c, h, w)."""
+    sizes, strides = list(x.shape), list(x.byte_strides())
+    if len(sizes) == 3:
+        sizes.insert(2, 1)
+        strides.insert(2, 0)
+    return sizes, strides
+
+
+def _up(a: int, b: int) -> int:
+    return -(-a // b) * b
+
+
+class _Depthwise:
+    """Words and tables of a depthwise launch: from `source` to places of `target`."""
+
+    def __init__(self, g: Geometry, source: Layout, target: Layout, back: bool):
+        self.source, self.target = source, target
+        self.last = is_channels_last(source) and is_channels_last(target)
+        window = zip(g.kernel, g.window.stride, g.window.before, g.window.dilation)
+        sizes = zip(target.shape[2:], source.shape[2:])
+        pairs = _pairs_back if back else _pairs_forward
+        every = [pairs(n, m, *given) for (n, m), given in zip(sizes, window)]
+        every = [[[(0, 0)]], *every] if len(every) == 1 else every
+        axes = [depthwise.Taps(every[0], False), depthwise.Taps(every[1], not self.last)]
+        self.tables = [t for a in axes for t in (a.begin, a.tap, a.place)] + [axes[1].mask]
+        self.across, self.taps = g.kernel[-1], int(np.prod(g.kernel))
+        (self.sizes, self.steps), (_, self.source_steps), (_, self.w) = (
+            _flat(target),
+            _flat(source),
+            _flat(g.w),
+        )
+        self.threads = pool.get_num_threads()
+
+    def words(self, units: int, room: int, bias_step: int) -> tuple[list[int], int]:
+        """The block's words, and how many lanes of workspace there are."""
+        serial = self.threads <= 1 or self.target.numel * self.taps < 1 << 15
+        found = [units, int(serial), self.sizes[1], *self.sizes[2:], self.taps, self.across, room]
+        found += [self.w[0], *self.w[2:], bias_step, *[t.ctypes.data for t in self.tables]]
+        return found, 1 if serial else self.threads
+
+
+def depthwise_plan(g: Geometry, bias: Layout | None, compute: dtype, back: bool) -> list:
+    """One launch of kernels/cpu/depthwise.py; back: from y to x."""
+    d = _Depthwise(g, g.y if back else g.x, g.x if back else g.y, back)
+    room = _up(d.sizes[1] * d.taps * 8, 4096) + 64
+    step = 0 if bias is None else bias.strides[0] * bias.dtype.itemsize
+    words, lanes = d.words(d.sizes[0] * d.sizes[2] * (1 if d.last else d.sizes[1]), room, step)
+    stored = (
+        d.source.dtype.ir,
+        g.w.dtype.ir,
+        d.target.dtype.ir,
+        None if bias is None else bias.dtype.ir,
+    )
+    address = depthwise.address(*stored, compute.ir, d.last)
+    return [
+        (depthwise.Plan(address, [*words, *d.source_steps, *d.steps], d.tables, room * lanes), False)
+    ]
+
+
+def depthwise_weight_plan(g: Geometry, compute: dtype) -> list:
+    """One launch of kernels/cpu/depthwise_grad.py."""
+    d = _Depthwise(g, g.x, g.y, False)
+    room = _up(d.taps * LANES * 8, 4096) + 64
+    words, lanes = d.words(-(-d.sizes[1] // LANES) if d.last else d.sizes[1], room, 0)
+    address = depthwise_grad.address(g.y.dtype.ir, g.x.dtype.ir, g.w.dtype.ir, compute.ir, d.last)
+    words += [*d.steps, *d.source_steps, d.sizes[0]]
+    return [(depthwise.GradPlan(address, words, d.tables, room * lanes), False)]
+
+
 def is_channels_last(x: Layout) -> bool:
     """True if the channel is innermost in memory."""
     return x.ndim >= 3 and x.shape[1] > 1 and x.strides[1] == 1 and any(n > 1 for n in x.shape[2:])
@@ -153,6 +253,8 @@ def _planned(
 
 def forward(g: Geometry, bias: Layout | None, compute: dtype) -> list:
     """y: outputs by pixels."""
+    if is_depthwise(g, g.x, g.y):
+        return depthwise_plan(g, bias, compute, False)
     w = _operand(g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, g.last))
     x = _operand(g.x, g.patches(), g.taps(g.x, 1, g.channels, True, g.last), g.image)
     out = (g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
@@ -167,6 +269,8 @@ def forward(g: Geometry, bias: Layout | None, compute: dtype) -> list:
 
 def weight_grad(g: Geometry, compute: dtype) -> list:
     """w: outputs by taps, summed over pixels."""
+    if is_depthwise(g, g.x, g.y):
+        return depthwise_weight_plan(g, compute)
     last = is_channels_last(g.x)
     y = _operand(g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
     x = _operand(g.x, g.taps(g.x, 1, g.channels, True, last), g.patches(), g.image)
@@ -182,6 +286,8 @@ def weight_grad(g: Geometry, compute: dtype) -> list:
 
 def input_grad(g: Geometry, bias: Layout | None, compute: dtype) -> list:
     """x: channels by pixels, one product for every phase of the stride."""
+    if is_depthwise(g, g.y, g.x):
+        return depthwise_plan(g, bias, compute, True)
     if bias is None and _tiles(g):
         return [_tiled(g, compute)]
     phases = itertools.product(*[range(min(s, n)) for s, n in zip(g.window.stride, g.image)])
