@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mezzo import dtypes
+from mezzo import devices, dtypes
 from mezzo.core.families.indirect import pick
 from mezzo.core.record import composite
+from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, OutOfRangeError, ShapeError
 from mezzo.ops.create import arange
@@ -186,5 +187,10 @@ def one_hot(input: Tensor, num_classes=-1) -> Tensor:
         num_classes = int(input.max()) + 1
     if num_classes <= 0:
         raise Fact(ShapeError, f"num_classes is {num_classes}; it should be positive")
-    made = input.new_zeros((*input.shape, num_classes))
-    return made.scatter(-1, unsqueeze(input, -1), 1)
+    if not STATE.stack and input.device is not devices.meta and input.layout.numel:
+        low, high = int(input.min()), int(input.max())
+        if low < 0 or high >= num_classes:
+            worst = low if low < 0 else high
+            text = f"class value {worst} must be non-negative and smaller than num_classes ({num_classes})"
+            raise Fact(ShapeError, text)
+    return unsqueeze(input, -1).eq(arange(num_classes, device=input.device)).to(dtypes.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Number
+
 import numpy as np
 
 from mezzo import dtypes
@@ -178,7 +180,9 @@ def searchsorted(sorted_sequence: Tensor, input: Tensor, *, out_int32=False, rig
     where="mezzo",
     samples=[S(T(4), T(6, low=0, high=0)), S(T(2, 3), T(6, low=0, high=0), right=True)],
 )
-def bucketize(input: Tensor, boundaries: Tensor, *, out_int32=False, right=False) -> Tensor:
+def bucketize(
+    input: Tensor | Number, boundaries: Tensor, *, out_int32=False, right=False
+) -> Tensor:
     """The bin of each value between sorted boundaries.
 
     Shapes: input (...), boundaries (n,) -> (...)
@@ -257,7 +261,7 @@ def member_of(elements: Tensor, test_elements: Tensor, invert) -> Tensor:
     ],
 )
 def isin(
-    elements: Tensor | float, test_elements: Tensor | float, *, assume_unique=False, invert=False
+    elements: Tensor | Number, test_elements: Tensor | Number, *, assume_unique=False, invert=False
 ) -> Tensor:
     """Whether each element is among test_elements.
 

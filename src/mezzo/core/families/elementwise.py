@@ -119,6 +119,8 @@ def map_plan(
         for o in operands
     ]
     sizes, table = coalesce(out.shape, strides)
+    if sizes[0] < SHORT and len(sizes) > 1 and not kernel.uses_index:
+        _lengthen(sizes, table)
     widths = [out.dtype.itemsize] + [o.dtype.itemsize for o in operands]
     pattern = "".join(
         CONTIGUOUS
@@ -135,6 +137,17 @@ def map_plan(
         plan.block, plan.head = _block(sizes, table, out.numel)
     plan.launch = entry.launch_unlocked if plan.nbytes >= 1 << 18 else entry.launch
     return plan
+
+
+SHORT = 3  # rows of fewer elements cost more to set up than to run
+
+
+def _lengthen(sizes: list[int], table: list[list[int]]) -> None:
+    """Let the longest axis run innermost, though it is not contiguous."""
+    longest = max(range(len(sizes)), key=sizes.__getitem__)
+    if sizes[longest] >= 8 * sizes[0]:
+        for row in (sizes, *table):
+            row[0], row[longest] = row[longest], row[0]
 
 
 def _block(sizes: list[int], table: list[list[int]], count: int) -> tuple[array.array, int]:

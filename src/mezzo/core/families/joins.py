@@ -102,6 +102,9 @@ class Join(Primitive):
             raise Fact(
                 ImpossibleValueError, "expected a non-empty list of Tensors", "Pass at least one."
             )
+        if not self.stacked and not tensors[0].ndim:
+            text = "zero-dimensional tensor (at position 0) cannot be concatenated"
+            raise Fact(ShapeError, text, "Use stack().")
         device = common_device(self.name, tensors)
         pieces = [t.layout for t in tensors]
         result = functools.reduce(dtypes.promote_types, [p.dtype for p in pieces])
@@ -145,24 +148,21 @@ class Join(Primitive):
                     raise Fact(ShapeError, f"sizes of tensors must match except in dimension {axis}. Expected size {a} but got "
                                            f"size {b} for tensor number {i} in the list")  # fmt: skip
 
-    def run(self, args: tuple) -> Tensor:
-        self._checked(args)
-        if not args[0] or args[0][0].layout.ndim == 0:
-            self._refuse_scalars(args)
-        out = self.plan(args).execute(args[0])
-        tape.attach(self, args, out)
-        return out
+    def key(self, args: tuple):
+        return (tuple([t.layout for t in args[0]]), args[1])
 
-    def _refuse_scalars(self, args) -> None:
-        if args[0] and not self.stacked:
-            self.fail(
-                Fact(
-                    ShapeError,
-                    "zero-dimensional tensor (at position 0) cannot be concatenated",
-                    "Use stack().",
-                ),
-                args,
-            )
+    def run(self, args: tuple) -> Tensor:
+        try:
+            plan = self.plan(args)
+        except AttributeError:
+            self._checked(args)
+            raise
+        out = plan.execute(args[0])
+        for t in args[0]:
+            if t.auto is not None or t.base is not None:
+                tape.attach(self, args, out)
+                break
+        return out
 
 
 def _with_axis(piece: Layout, axis: int) -> Layout:

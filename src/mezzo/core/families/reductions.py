@@ -192,6 +192,16 @@ class Reduction(Primitive):
 
     family = "reduction"
 
+    def key(self, args: tuple):
+        # dim and the like are hashable as they stand, but for lists.
+        try:
+            hash(args[1:])
+        except TypeError:
+            return super().key(args)
+        if isinstance(args[0], Tensor) and not any(isinstance(a, Tensor) for a in args[1:]):
+            return (args[0].layout, args[1:])
+        return super().key(args)
+
     def __init__(self, fn, *, fold, dtype, outs: int = 1, empty_error: str = "", **options):
         super().__init__(fn, **options)
         self.fold, self.dtype_rule, self.out_count, self.empty_error = (
