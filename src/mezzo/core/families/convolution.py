@@ -201,7 +201,10 @@ def depthwise_plan(g: Geometry, bias: Layout | None, compute: dtype, back: bool)
     )
     address = depthwise.address(*stored, compute.ir, d.last)
     return [
-        (depthwise.Plan(address, [*words, *d.source_steps, *d.steps], d.tables, room * lanes), False)
+        (
+            depthwise.Plan(address, [*words, *d.source_steps, *d.steps], d.tables, room * lanes),
+            False,
+        )
     ]
 
 
