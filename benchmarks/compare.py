@@ -1,6 +1,6 @@
 """mezzo against PyTorch on this machine: `python benchmarks/compare.py [--threads 1 2] [--json out.json]`.
 
-Each row: both libraries in alternation in one process, medians of nine samples, threads fixed. The last column says what
+Each row: both libraries in alternation in one process of its own, medians of nine samples, threads fixed. The last column says what
 the row is asked to reach. Needs PyTorch; sizes are those of the table in docs/performance.md.
 """
 
@@ -105,22 +105,41 @@ def import_seconds(library: str) -> float:
     return sorted(times)[2]
 
 
-def run(threads: int, samples: int, only: str) -> list[dict]:
-    """Measure every row at a number of threads."""
+def measure(name: str, threads: int, samples: int) -> dict:
+    """Measure one row here: both libraries, alternating."""
     mezzo.set_num_threads(threads)
     torch.set_num_threads(threads)
+    row = next(r for r in ROWS if r.name == name)
+    ours, theirs, ratio = alternate(*row.build(), samples=samples)
+    rates = [
+        f"{row.work / s / 1e9:.0f} {row.unit}" if row.work else text(s) for s in (ours, theirs)
+    ]
+    return {"work": name, "threads": threads, "mezzo_s": ours, "torch_s": theirs, "ratio": ratio,
+            "goal": row.goal, "mezzo_rate": rates[0], "torch_rate": rates[1]}  # fmt: skip
+
+
+def run(threads: int, samples: int, only: str) -> list[dict]:
+    """Every row in a process of its own: neither library finds memory that an earlier row left mapped."""
     found = []
     for row in ROWS:
         if only not in row.name:
             continue
-        ours, theirs, ratio = alternate(*row.build(), samples=samples)
-        rates = [
-            f"{row.work / s / 1e9:.0f} {row.unit}" if row.work else text(s) for s in (ours, theirs)
+        command = [
+            sys.executable,
+            __file__,
+            "--row",
+            row.name,
+            "--threads",
+            str(threads),
+            "--samples",
+            str(samples),
         ]
-        found.append({"work": row.name, "threads": threads, "mezzo_s": ours, "torch_s": theirs, "ratio": ratio,
-                      "goal": row.goal, "mezzo_rate": rates[0], "torch_rate": rates[1]})  # fmt: skip
+        f = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        found.append(f)
+        ours = f"{text(f['mezzo_s'])} ({f['mezzo_rate']})" if row.work else text(f["mezzo_s"])
+        theirs = f"{text(f['torch_s'])} ({f['torch_rate']})" if row.work else text(f["torch_s"])
         print(
-            f"| {row.name} | {threads} | {text(ours)} ({rates[0]}) | {text(theirs)} ({rates[1]}) | {ratio:.2f} | {row.goal:.2g} |",
+            f"| {row.name} | {threads} | {ours} | {theirs} | {f['ratio']:.2f} | {row.goal:.2g} |",
             flush=True,
         )
     return found
@@ -133,7 +152,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=9)
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--json", help="save the figures here")
+    parser.add_argument("--row", help="measure this row alone and print JSON")
     options = parser.parse_args()
+    if options.row:
+        print(json.dumps(measure(options.row, options.threads[0], options.samples)))
+        return
     print(
         f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, PyTorch {torch.__version__}, mezzo {mezzo.__version__}, {time.strftime('%Y-%m-%d')}\n"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,3 +215,10 @@ def test_third_party_imports_are_declared():
     assert outside <= declared("dependencies"), (
         f"imported but not in pyproject.toml: {sorted(outside - declared('dependencies'))}"
     )
+
+
+def test_importing_mezzo_does_not_load_llvm():
+    """LLVM is loaded when something is first compiled or linked: it takes longer than the rest."""
+    code = "import sys, mezzo; print('llvmlite' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

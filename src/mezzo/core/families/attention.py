@@ -13,9 +13,8 @@ from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
-from mezzo.kernels.cpu import attention, pool
+from mezzo.kernels.cpu import attention, entry, pool
 from mezzo.kernels.cpu.attention import Matrix, Sizes
-from mezzo.kernels.cpu.entry import launch, launch_unlocked
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
@@ -120,7 +119,7 @@ class Attention(Primitive):
             causal=named["causal"], scale=named["scale"], threads=pool.get_num_threads(), back=self.back,
         )  # fmt: skip
         work = sizes.heads * sizes.queries * sizes.keys * sizes.features
-        plan.launch = launch_unlocked if work > 1 << 16 else launch
+        plan.launch = entry.launch_unlocked if work > 1 << 16 else entry.launch
 
     def run(self, args: tuple):
         outs = self.plan(args).execute(args)
