@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 import gaps
+import numpy as np
 import oracle
 import pytest
 import torch
@@ -159,3 +160,19 @@ def test_is_found_where_it_is_public(record):
         assert any(what is record for (_, n), what in found.items() if n == name), (
             f"{name} is nowhere"
         )
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+@pytest.mark.parametrize("momentum", [0.1, 0.7])
+def test_running_statistics(name, momentum):
+    """Training writes the running mean and variance that PyTorch's writes, and returns the same."""
+    rng = np.random.default_rng(0)
+    x = mezzo.from_numpy(rng.standard_normal((4, 3, 5)).astype(np.float32))
+    running = [
+        mezzo.from_numpy(v.astype(np.float32))
+        for v in (rng.standard_normal(3), rng.random(3) + 0.5)
+    ]
+    theirs = to_torch([x, *running])
+    want = getattr(torch.nn.functional, name)(*theirs, None, None, True, momentum)
+    got = getattr(mezzo.nn.functional, name)(x, *running, None, None, True, momentum)
+    compare([got, *running], from_torch([want, *theirs[1:]]))
