@@ -98,6 +98,7 @@ class Join(Primitive):
         return args
 
     def make(self, tensors, dim) -> JoinPlan:
+        self._checked((tensors, dim))
         if not tensors:
             raise Fact(
                 ImpossibleValueError, "expected a non-empty list of Tensors", "Pass at least one."
@@ -152,12 +153,7 @@ class Join(Primitive):
         return (tuple([t.layout for t in args[0]]), args[1])
 
     def run(self, args: tuple) -> Tensor:
-        try:
-            plan = self.plan(args)
-        except AttributeError:
-            self._checked(args)
-            raise
-        out = plan.execute(args[0])
+        out = self.plan(args).execute(args[0])
         for t in args[0]:
             if t.auto is not None or t.base is not None:
                 tape.attach(self, args, out)
