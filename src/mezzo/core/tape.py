@@ -127,12 +127,15 @@ class Handle:
 
 
 class View:
-    """How a tensor views another: the root and the calls that lead from it. generation: see refresh."""
+    """How a tensor views another: the root and the calls that lead from it. generation: see refresh.
 
-    __slots__ = ("chain", "generation", "root")
+    multiple: one of several views that one call made (split, unbind), which must not be written in place.
+    """
 
-    def __init__(self, root: Tensor, chain: tuple):
-        self.root, self.chain = root, chain
+    __slots__ = ("chain", "generation", "multiple", "root")
+
+    def __init__(self, root: Tensor, chain: tuple, multiple: bool = False):
+        self.root, self.chain, self.multiple = root, chain, multiple
         self.generation = root.auto.generation if root.auto is not None else 0
 
 
@@ -304,6 +307,8 @@ def check_inplace(operation: str, target: Tensor) -> None:
         )
     if target.base is not None:
         root = target.base.root.auto
+        if target.base.multiple and requires_grad(target):
+            refuse_multiple(operation, target)
         if root is not None and root.requires_grad and root.node is None:
             raise GradientError(
                 f"{operation}: a view of a leaf Variable that requires grad is being used in an in-place operation. "
@@ -311,10 +316,23 @@ def check_inplace(operation: str, target: Tensor) -> None:
             )
 
 
+def refuse_multiple(operation: str, target: Tensor) -> None:
+    """Raise: the gradient of one of several views cannot be replaced in the call that made them all."""
+    node = target.auto.node if target.auto is not None else None
+    made = f"Output {target.auto.slot} of {node.name()}" if node is not None else "The tensor"
+    raise GradientError(
+        f"{operation}: {made} is a view and is being modified inplace. This view is the output of a function that "
+        "returns multiple views (split, chunk, unbind), whose derivative is that of all of them together. Write the "
+        "operation out of place, or edit a slice of the original tensor."
+    )
+
+
 def wrote(operation: str, target: Tensor, node: Node | None) -> None:
     """After an in-place call: raise the version, and put the node into the history of target and its root."""
     mark_written(target.storage, operation)
     if target.base is not None and (node is not None or requires_grad(target)):
+        if target.base.multiple and STATE.grad:
+            refuse_multiple(operation, target)
         if STATE.grad:
             _rebase_view(target, node)
         return

@@ -7,6 +7,7 @@ carries its own gradient state, so every level has a tape of its own and transfo
 from __future__ import annotations
 
 from mezzo.core import tape
+from mezzo.core.families.views import based
 from mezzo.core.layout import Layout
 from mezzo.core.record import Record
 from mezzo.core.state import STATE
@@ -72,9 +73,10 @@ class Level:
             return record.apply(args)
         outs = self.evaluate(record, args)
         if isinstance(outs, Tensor) and record.family == "view" and isinstance(args[0], Wrapped):
-            source, step = args[0], (record, args[1:])
-            chain = (step,) if source.base is None else (*source.base.chain, step)
-            outs.base = tape.View(source if source.base is None else source.base.root, chain)
+            outs.base = based(args[0], (record, args[1:]))
+        elif record.family == "views" and isinstance(args[0], Wrapped):
+            for out, step in zip(outs, record.steps(*args)):
+                out.base = based(args[0], step, multiple=True)
         if self.recording and isinstance(outs, (Tensor, tuple)):
             tape.attach(record, args, outs)
         return outs
