@@ -158,7 +158,7 @@ def refresh(tensor: Tensor) -> None:
     try:
         replayed = info.root
         for record, args in info.chain:
-            replayed = record.run((replayed, *args))
+            replayed = record.trail((replayed, *args))
     finally:
         STATE.grad = grad
     kept = tensor.auto
@@ -252,6 +252,8 @@ def _keep(tensor: Tensor, node: Node, versions: list) -> Tensor:
     storage = tensor.storage
     if storage is not None:
         if storage.version == INFERENCE:
+            if STATE.inference or tensor.level is not None:  # a level's tape, in inference_mode
+                return tensor
             raise GradientError(
                 f"{node.record.name}: inference tensors cannot be saved for backward. Make the tensor outside "
                 "inference_mode(), or clone() it outside."
@@ -293,7 +295,8 @@ def alias(tensor: Tensor) -> Tensor:
 
 def check_inplace(operation: str, target: Tensor) -> None:
     """Refuse writing in place where the gradient would be lost."""
-    if target.storage is not None and target.storage.version == INFERENCE and not STATE.inference:
+    frozen = target.storage is not None and target.storage.version == INFERENCE
+    if frozen and not STATE.inference and target.level is None:
         raise GradientError(
             f"{operation}: in-place update of an inference tensor outside inference_mode() is not allowed. "
             "Make a normal tensor by calling clone() first."
@@ -341,6 +344,12 @@ def wrote(operation: str, target: Tensor, node: Node | None) -> None:
 
 
 def _set_history(target: Tensor, node: Node) -> None:
+    renew(target)
+    finish(node, target)
+
+
+def renew(target: Tensor) -> None:
+    """An empty history for a tensor written in place; its views notice by the generation."""
     generation = target.auto.generation if target.auto is not None else 0
     fresh = Auto()
     if target.auto is not None:
@@ -348,15 +357,19 @@ def _set_history(target: Tensor, node: Node) -> None:
         fresh.retains = target.auto.retains
     fresh.generation = generation + 1
     target.auto = fresh
-    finish(node, target)
 
 
 def _rebase_view(target: Tensor, node: Node | None) -> None:
     """root := root with the viewed part replaced by what the in-place call computed."""
-    info = target.base
     piece = alias(target)
     if node is not None:
         finish(node, piece)
+    replace_viewed(target, piece)
+
+
+def replace_viewed(target: Tensor, piece: Tensor) -> None:
+    """The history of a view's root after the viewed part became `piece`: everyone who views it follows."""
+    info = target.base
     root = info.root
     before = alias(root)
     before.auto = root.auto

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mezzo.core import tape
-from mezzo.core.layout import layout
+from mezzo.core.layout import Layout, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor
 from mezzo.core.tensor import view as make_view
@@ -30,6 +30,14 @@ class ViewPlan:
     def execute(self, args: tuple) -> Tensor:
         """The view of args[0]."""
         return make_view(args[0], self.layout, self.offset)
+
+
+def bare(of: Layout) -> Tensor:
+    """A tensor of that layout without memory."""
+    made = object.__new__(Tensor)
+    made.layout, made.storage, made.ptr = of, None, 0
+    made.auto = made.base = None
+    return made
 
 
 class View(Primitive):
@@ -52,6 +60,12 @@ class View(Primitive):
         except TypeError:
             return super().key(args)
         return (args[0].layout, args[1:])
+
+    def trail(self, args: tuple) -> Tensor:
+        """What stands for the view when only its history is wanted: layout and tape, no memory."""
+        out = bare(self.plan(args).layout)
+        tape.attach(self, args, out)
+        return out
 
     def run(self, args: tuple) -> Tensor:
         source = args[0]
