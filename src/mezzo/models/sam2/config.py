@@ -198,13 +198,13 @@ def load(config_file, overrides=()) -> dict:
     Raises: ConfigError, which says what is wrong and where
     """
     config = _with_defaults(_locate(config_file))
-    for override in overrides:
-        config = overridden(config, override)
     if not isinstance(config.get("model"), dict):
         raise ConfigError(
             f"build_sam2: {config_file} has no entry 'model' that is a mapping; its entries are "
             f"{', '.join(map(str, config)) or 'none'}."
         )
+    for override in overrides:
+        config = overridden(config, override)
     return _resolved(config, config)
 
 
