@@ -6,6 +6,8 @@ PyTorch's errors catches ours.
 
 from __future__ import annotations
 
+from pickle import UnpicklingError
+
 
 class MezzoError(Exception):
     """Base of every error that mezzo raises on purpose.
@@ -74,6 +76,13 @@ class GradientError(MezzoError, RuntimeError):
 
 class UnsupportedError(MezzoError, NotImplementedError, RuntimeError):
     """PyTorch has this and mezzo does not yet; the message says what to use instead."""
+
+
+class FileFormatError(MezzoError, RuntimeError, UnpicklingError):
+    """A file is not of the expected format, truncated, damaged, or holds what is not plain data.
+
+    PyTorch raises RuntimeError for its archives and UnpicklingError for what weights_only refuses.
+    """
 
 
 class OutOfMemoryError(MezzoError, RuntimeError):

@@ -12,7 +12,6 @@ import warnings
 import ml_dtypes
 import numpy as np
 import pytest
-import signs
 import torch
 
 import mezzo
@@ -56,8 +55,6 @@ _FORMATS = {
 
 def reference(record: Record):
     """PyTorch's function: the record's own reference, or that of the same name in the same place."""
-    if record.name in signs.REFERENCES:
-        return signs.REFERENCES[record.name]
     if callable(record.reference):
         return record.reference
     if record.reference:

@@ -94,10 +94,7 @@ def _problem(ours: list[Parameter], theirs: list[Parameter]) -> str:
     want = [p.name for p in theirs if not p.keyword]
     if have[: len(want)] != want:
         return f"positional arguments are {want}"
-    needed = {p.name for p in theirs if p.default is Parameter.missing}
-    extra = [
-        p.name for p in ours[len(want) :] if p.default is Parameter.missing and p.name not in needed
-    ]
+    extra = [p.name for p in ours[len(want) :] if p.default is Parameter.missing]
     if extra:
         return f"{extra} must have defaults"
     named = {p.name: p for p in ours}

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import io
-import json
 import os
 import pickle
-import struct
 import warnings
 import weakref
-import zlib
 from collections import Counter, OrderedDict
 
 import numpy as np
@@ -23,7 +20,6 @@ from hypothesis import strategies as st
 import mezzo
 from mezzo import nn
 from mezzo.io import FileFormatError, atomic, load, load_file, save, save_file
-from mezzo.io import format as native
 
 DTYPES = (
     "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64",
@@ -95,7 +91,7 @@ def test_any_tree(tree):
     same(again(tree), tree)
 
 
-@pytest.mark.parametrize("name", ["file.mz", "file.safetensors"])
+@pytest.mark.parametrize("name", ["file.pt", "file.safetensors"])
 @pytest.mark.parametrize("mapped", [False, True])
 def test_dtypes_and_shapes(tmp_path, name, mapped):
     tensors = {dtype: tensor(3, 5, dtype=dtype) for dtype in DTYPES}
@@ -114,16 +110,17 @@ def test_strides_and_sharing(tmp_path, mapped):
         "every second": tensor(10)[::2], "alone": tensor(1000, 1000)[:3, 5:9],
         "expanded": tensor(3, 1).expand(3, 50), "last": tensor(2, 3, 4).permute(0, 2, 1),
     }  # fmt: skip
-    path = tmp_path / "file.mz"
+    path = tmp_path / "file.pt"
     save(data, path)
-    assert path.stat().st_size < 5000  # views of large tensors bring only themselves
+    assert path.stat().st_size < 20_000  # views of large tensors bring only what they span
     got = load(path, mmap=mapped)
     same(got, data)
     assert got["same"] is got["base"] and got["turned"].stride() == (1, 4)
     got["base"].fill_(7)
     for name in ("row", "column", "turned"):
         assert (got[name].numpy() == 7).all(), name
-    assert got["last"].stride() == (12, 1, 4)
+    for name, value in data.items():
+        assert got[name].stride() == value.stride(), name
     same(load(path), data)  # writing to mapped tensors leaves the file alone
 
 
@@ -141,18 +138,18 @@ def test_module_state(tmp_path):
 
     net = make()
     net[0](mezzo.ones(2, 1, 5, 5))
-    for name in ("net.mz", "net.safetensors"):
+    for name in ("net.pt", "net.safetensors"):
         save(net.state_dict(), tmp_path / name)
         other = make()
         result = other.load_state_dict(load(tmp_path / name))
         assert str(result) == "<All keys matched successfully>"
         same(dict(other.state_dict()), dict(net.state_dict()))
-    state = load(tmp_path / "net.mz")
+    state = load(tmp_path / "net.pt")
     assert isinstance(state, OrderedDict) and state._metadata["1"] == {"version": 2}
 
 
 def test_map_location(tmp_path):
-    path = tmp_path / "file.mz"
+    path = tmp_path / "file.pt"
     save({"x": tensor(3)}, path)
     for where in ("cpu", mezzo.device("cpu"), {"cuda:0": "cpu"}, lambda t, place: t):
         same(load(path, map_location=where), {"x": tensor(3)})
@@ -197,7 +194,7 @@ class Thing:
 )
 def test_what_cannot_be_saved(tmp_path, value, text):
     with pytest.raises(TypeError, match=text):
-        save(value, tmp_path / "file.mz")
+        save(value, tmp_path / "file.pt")
     assert os.listdir(tmp_path) == []
     with pytest.raises(TypeError, match="flat dict"):
         save({"a": {"b": tensor(1)}}, tmp_path / "file.safetensors")
@@ -212,7 +209,7 @@ def test_a_loop_is_refused():
 
 
 def test_writing_is_atomic(tmp_path, monkeypatch):
-    path = tmp_path / "file.mz"
+    path = tmp_path / "file.pt"
     save(1, path)
     path.chmod(0o640)
 
@@ -223,98 +220,26 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         save(2, path)
     monkeypatch.undo()
-    assert load(path) == 1 and os.listdir(tmp_path) == ["file.mz"]
+    assert load(path) == 1 and os.listdir(tmp_path) == ["file.pt"]
     save(3, path)
     assert load(path) == 3 and path.stat().st_mode & 0o777 == 0o640
-    link = tmp_path / "link.mz"
+    link = tmp_path / "link.pt"
     link.symlink_to(path)
     save(4, link)
     assert link.is_symlink() and load(path) == 4
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        save(1, tmp_path / "no" / "file.mz")
+        save(1, tmp_path / "no" / "file.pt")
     with pytest.raises(IsADirectoryError):
         save(1, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def content() -> bytes:
-    file = io.BytesIO()
-    save({"x": tensor(40, 3), "y": tensor(5, dtype="int64"), "t": (1, "text")}, file)
-    return file.getvalue()
-
-
-def test_every_truncation_is_noticed(content):
-    for length in range(len(content)):
-        with pytest.raises(FileFormatError, match="damaged|empty"):
-            load(io.BytesIO(content[:length]))
-    with pytest.raises(FileFormatError, match="should have"):
-        load(io.BytesIO(content + b"\0"))
-
-
-def test_every_changed_byte_is_noticed_or_harmless(content):
-    """Padding may change; anything else must raise."""
-    data = load(io.BytesIO(content))
-    for place in range(len(content)):
-        changed = bytearray(content)
-        changed[place] ^= 0x41
-        try:
-            got = load(io.BytesIO(bytes(changed)))
-        except FileFormatError:
-            continue
-        assert content[place] == 0
-        same(got, data)
-
-
-def forged(content: bytes, edit) -> io.BytesIO:
-    """The file with an edited header and a right checksum."""
-    length = struct.unpack_from("<Q", content, 16)[0]
-    header = json.loads(content[24 : 24 + length])
-    start = -(-(24 + length) // 64) * 64
-    header = edit(header) or header
-    text = json.dumps(header).encode()
-    head = native._HEAD.pack(native.MAGIC, native.VERSION, zlib.crc32(text), len(text))
-    padding = bytes(-(24 + len(text)) % 64)
-    return io.BytesIO(head + text + padding + content[start:])
-
-
-def entry(field: int, value):
-    def edit(header):
-        header["entries"][0][field] = value
-
-    return edit
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        entry(0, "code"), entry(1, "object"), entry(2, [1 << 40]), entry(2, [-1, 3]), entry(2, ["3"]),
-        entry(3, 99), entry(3, -1), entry(4, 1 << 40), entry(4, -4), entry(4, 2), entry(5, [1 << 40, 4]),
-        entry(5, [-12, 4]), entry(5, [4]), entry(2, None), entry(2, [1 << 62, 1 << 62]),
-        lambda h: h["segments"].__setitem__(0, [0, 1 << 50, 0]),
-        lambda h: h["segments"].__setitem__(0, [-64, 64, 0]),
-        lambda h: h.__setitem__("bytes", -5), lambda h: h.pop("tree") and None, lambda h: [1],
-        lambda h: h.__setitem__("tree", {"$": "os.system", "v": "true"}),
-        lambda h: h.__setitem__("tree", {"$": "data", "v": 77}),
-        lambda h: h.__setitem__("tree", {"$": "data", "v": -1}),
-        lambda h: h.__setitem__("tree", {"$": "set", "v": [[1]]}),
-        lambda h: h.__setitem__("tree", {"$": "bytes", "v": "###"}),
-    ],
-)  # fmt: skip
-def test_forged_headers_are_refused(content, edit):
-    with pytest.raises(FileFormatError, match="damaged"):
-        load(forged(content, edit))
-
-
 def test_foreign_files(tmp_path):
     path = tmp_path / "model.pt"
-    torch.save({"a": torch.ones(2)}, path)
-    with pytest.raises(FileFormatError, match=r"is a pickle.*safetensors"):
-        load(path)
     path.write_bytes(pickle.dumps([1]))
-    with pytest.raises(FileFormatError, match="is a pickle"):
+    with pytest.raises(FileFormatError, match="is a pickle, and not one of PyTorch's"):
         load(path)
     path.write_bytes(b"hello, world")
-    with pytest.raises(FileFormatError, match="not a mezzo"):
+    with pytest.raises(FileFormatError, match="is not a file of PyTorch's"):
         load(path)
     path.write_bytes(b"")
     with pytest.raises(FileFormatError, match="is empty"):
@@ -330,7 +255,7 @@ def test_foreign_files(tmp_path):
     cut = tmp_path / "cut.safetensors"
     for length in (0, 7, 20, len(whole) - 1):
         cut.write_bytes(whole[:length])
-        with pytest.raises(FileFormatError, match="no whole safetensors"):
+        with pytest.raises(FileFormatError, match="no whole safetensors|is empty|is not a file"):
             load(cut)
 
 
@@ -388,7 +313,7 @@ def test_training_goes_on_from_a_file(tmp_path, name):
 
     unbroken = start()
     train(*unbroken, steps=3)
-    path = tmp_path / "checkpoint.mz"
+    path = tmp_path / "checkpoint.pt"
     save([part.state_dict() for part in unbroken], path)
     train(*unbroken, steps=3)
     resumed = start()

@@ -2,181 +2,164 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-from collections.abc import Callable
 
-import numpy as np
-
-from mezzo import ops
-from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError, ArgumentValueError
+from mezzo.errors import ArgumentTypeError, ArgumentValueError, FileFormatError, UnsupportedError
+from mezzo.io import archive, safe, shards
 from mezzo.io.atomic import replacing
-from mezzo.io.format import MAGIC, NUMPY, FileFormatError, Reader, write
-from mezzo.io.safe import load_file, save_file
-from mezzo.io.tree import Encoder, decode
-from mezzo.nn.parameter import Parameter
+from mezzo.io.checkpoint import load_archive, load_legacy
+from mezzo.io.format import MAGIC
+from mezzo.io.native import load_native
+from mezzo.io.place import Placement
+from mezzo.io.saving import save_archive
+from mezzo.io.source import Source
 
-SUFFIX = ".safetensors"
+_ENCODINGS = ("utf-8", "utf8", "ascii", "latin1", "latin-1", "bytes")
+# What is often found under the name of a checkpoint.
+_FOREIGN = {
+    b"version https://git-lfs": "is a pointer of Git LFS, not the file itself. Fetch that with `git lfs pull`.",
+    b"<": "is a web page: the download went wrong.",
+    b"\x1f\x8b": "is compressed by gzip. Unpack it first.",
+    b"\x89HDF": "is an HDF5 file, such as Keras writes.",
+}
 
 
-def save(obj, f) -> None:
+def save(
+    obj,
+    f,
+    pickle_module=None,
+    pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+    *,
+    max_shard_size: int | str = "5GB",
+) -> None:
     """Write `obj` (nested dicts, lists, tuples, numbers, strings, tensors, arrays) to `f`.
 
-    f is a path, which is replaced at once when all is written, or a file opened for binary writing.
-    A path that ends in .safetensors gets a flat dict of tensors in that format.
+    f is a path, which is replaced at once when all is written, or a file opened for binary writing. The
+    format is PyTorch's, which torch.load(weights_only=True) reads; memory that tensors share is written
+    once. A path that ends in .safetensors gets a flat dict of tensors in that format; one that ends in
+    .safetensors.index.json or .bin.index.json gets files of at most max_shard_size beside it.
 
-    Example: >>> save({"model": net.state_dict(), "epoch": 3}, "checkpoint.mz")
+    Raises: TypeError for objects that are no plain data
+    Source: torch.save
+    Example: >>> save({"model": net.state_dict(), "epoch": 3}, "checkpoint.pt")
     """
+    if pickle_module is not None or pickle_protocol != 2 or not _use_new_zipfile_serialization:
+        raise UnsupportedError(
+            "save: only PyTorch's current format is written, as pickle protocol 2. Leave pickle_module, "
+            "pickle_protocol and _use_new_zipfile_serialization away."
+        )
     if hasattr(f, "write"):
-        _write(f, obj)
-    elif os.fspath(f).endswith(SUFFIX):
-        save_file(obj, f)
+        save_archive(f, obj)
+        return
+    name = _path(f, "save")
+    if name.endswith(safe.SUFFIX):
+        safe.save_file(obj, name)
+    elif name.endswith(shards.SUFFIX):
+        shards.save(obj, name, max_shard_size)
     else:
-        arrays, kinds, tree = _collect(obj)  # before a file is made: most mistakes show here
-        with replacing(f) as temporary, open(temporary, "wb") as file:
-            write(file, arrays, kinds, tree)
+        with replacing(name) as temporary, open(temporary, "wb") as file:
+            save_archive(file, obj)
 
 
-def _write(file, obj) -> None:
-    write(file, *_collect(obj))
+def load(
+    f,
+    map_location=None,
+    pickle_module=None,
+    *,
+    weights_only: bool | None = True,
+    mmap: bool | None = False,
+    encoding: str = "utf-8",
+):
+    """The data in `f`, a path or a file opened for binary reading.
 
+    Reads PyTorch's files (zip archives and those of before 1.6), safetensors, the index of either in
+    several files, and mezzo's own older format. Pickles are run by a machine that knows tensors and plain
+    data and nothing else (docs/files.md), also with weights_only=False.
 
-def _collect(obj):
-    """The arrays of all tensors in `obj`, what they are, and the tree that refers to them."""
-    arrays: list[np.ndarray] = []
-    kinds: list[tuple[str, bool]] = []
-    numbers: dict[int, int] = {}
-    alive = []  # objects whose ids are in `numbers` must not be freed meanwhile
+    map_location: None, a device, a dict {saved: wanted}, or function(storage, saved) -> storage or None.
+    mmap: map the file and read pages when they are touched; writes stay private and checksums are not
+    compared. encoding: of str objects that Python 2 pickled.
 
-    def store(value, path: str) -> int:
-        if id(value) in numbers:
-            return numbers[id(value)]
-        kind, grad = "array", False
-        if isinstance(value, Tensor):
-            kind = "parameter" if isinstance(value, Parameter) else "tensor"
-            grad = value.requires_grad
-            if value.device.type == "meta":
-                raise ArgumentValueError(f"save: {path} is on the meta device: it has no data.")
-            array = value.detach().cpu().numpy()
-        else:
-            kind = "scalar" if isinstance(value, np.generic) else "array"
-            array = np.asarray(value)
-            if array.dtype.name not in NUMPY:
-                raise ArgumentTypeError(
-                    f"save: {path} is an array of dtype {array.dtype}; it must be one of "
-                    f"{', '.join(NUMPY)}."
-                )
-            array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        numbers[id(value)] = len(arrays)
-        alive.append(value)
-        arrays.append(array)
-        kinds.append((kind, grad))
-        return numbers[id(value)]
-
-    return arrays, kinds, Encoder(store).encode(obj, "obj")
-
-
-def load(f, map_location=None, *, weights_only: bool = True, mmap: bool = False):
-    """What save() wrote to `f`, a path or a file opened for binary reading; safetensors too.
-
-    map_location: None, a device, a dict {saved: wanted}, or a function (tensor, "cpu") -> tensor.
-    mmap: map the file and read pages when they are touched; writes stay private, and the data is not
-    checksummed. weights_only is accepted: files hold plain data only, and nothing is ever unpickled.
-
-    Raises: FileFormatError for foreign, truncated or damaged files.
+    Raises: FileFormatError for foreign, truncated, damaged or malicious files
+    Source: torch.load
     """
-    place = _mover(map_location)
+    if pickle_module is not None:
+        raise UnsupportedError(
+            "load: pickle_module is given, and mezzo runs no pickle module. Leave it away."
+        )
+    if encoding not in _ENCODINGS:
+        raise ArgumentValueError(
+            f"load: argument encoding is {encoding!r}; it must be one of {', '.join(_ENCODINGS)}."
+        )
+    place = Placement(map_location)
     if hasattr(f, "read"):
         if mmap:
             raise ArgumentValueError("load: mmap=True needs a path, and got an open file.")
-        content = f.read()
-        return _load(io.BytesIO(content), getattr(f, "name", "the file"), place, False)
-    name = os.fspath(f)
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(name, "rb"))
-        except FileNotFoundError:
-            raise FileNotFoundError(f"load: there is no file {name!r}.") from None
-        if name.endswith(SUFFIX) or _is_safetensors(file):
-            return {key: place(tensor) for key, tensor in load_file(name).items()}
-        return _load(file, repr(name), place, mmap)
-
-
-def _load(file, name: str, place: Callable, mapped: bool):
-    _refuse_foreign(file, name)
-    reader = Reader(file, name, mapped)
-    made: dict[int, object] = {}
-    bases: dict[tuple, Tensor] = {}
-
-    def fetch(number: int):
-        if number not in made:
-            if type(number) is not int or not 0 <= number < len(reader.entries):
-                raise ValueError(f"entry {number!r} does not exist")
-            made[number] = _restore(reader, number, bases, place)
-        return made[number]
-
-    try:
-        return decode(reader.tree, fetch)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
-        raise reader.damaged(f"its tree is malformed ({problem!r})") from None
-
-
-def _restore(reader: Reader, number: int, bases: dict, place: Callable):
-    """The tensor or array of an entry; tensors of one segment and dtype are views of one tensor."""
-    kind, dtype, shape, segment, offset, strides, grad = reader.entries[number]
-    array = reader.array(number)[0]
-    if kind == "array":
-        return array
-    if kind == "scalar":
-        return array[()]
-    size = array.itemsize
-    shared = reader.tenants[segment] > 1 and array.size
-    whole = shared and len(reader._segment(segment)) % size == 0
-    if whole and all(step >= 0 and step % size == 0 for step in strides):
-        key = (segment, dtype)
-        if key not in bases:
-            bases[key] = place(ops.from_numpy(reader._segment(segment).view(NUMPY[dtype])))
-        steps = [step // size for step in strides]
-        tensor = bases[key].as_strided(shape, steps, offset // size)
-    else:
-        tensor = place(ops.from_numpy(array))
-    if kind == "parameter":
-        return Parameter(tensor, grad)
-    return tensor.requires_grad_(True) if grad else tensor
-
-
-def _mover(where) -> Callable:
-    """The function that brings a loaded tensor to where map_location says."""
-    if where is None:
-        return lambda tensor: tensor
-    if isinstance(where, dict):
-        target = where.get("cpu", "cpu")
-        return lambda tensor: tensor.to(target)
-    if callable(where) and not isinstance(where, type):
-        return lambda tensor: where(tensor, "cpu")
-    return lambda tensor: tensor.to(where)
-
-
-def _is_safetensors(file) -> bool:
-    """Whether the file starts as safetensors do: a length, then a JSON object."""
-    start = file.read(9)
-    file.seek(0)
-    return len(start) == 9 and start[8:] == b"{" and not start.startswith(MAGIC)
-
-
-def _refuse_foreign(file, name: str) -> None:
-    """Say what a file is that is not mezzo's."""
-    start = file.read(8)
-    file.seek(0)
-    if start == MAGIC or (start and MAGIC.startswith(start)):
-        return
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        raise FileFormatError(
-            f"load: {name} is a pickle, such as torch.save writes. Unpickling runs code, so mezzo does "
-            "not. Convert it where PyTorch is: "
-            "safetensors.torch.save_file(state_dict, 'name.safetensors')."
+        seekable = hasattr(f, "seek") and getattr(f, "seekable", lambda: True)()
+        source = Source(
+            f if seekable else io.BytesIO(f.read()), getattr(f, "name", None) or "the file"
         )
-    what = "is empty" if not start else "is not a mezzo or safetensors file"
-    raise FileFormatError(f"load: {name} {what}.")
+        found = _load(source, place, False, encoding)
+        source.leave()
+        return found
+    name = _path(f, "load")
+    if name.endswith(shards.SUFFIX):
+        return shards.load(name, lambda shard: _load_path(shard, place, bool(mmap), encoding))
+    return _load_path(name, place, bool(mmap), encoding)
+
+
+def _load_path(name: str, place: Placement, mapped: bool, encoding: str):
+    try:
+        file = open(name, "rb", buffering=0)  # what is read goes straight to its place
+    except FileNotFoundError:
+        raise FileNotFoundError(f"load: there is no file {name!r}.") from None
+    with file:
+        return _load(Source(file, repr(name)), place, mapped, encoding)
+
+
+def _load(source: Source, place: Placement, mapped: bool, encoding: str):
+    """The data of a file of any format, known by how it starts."""
+    start = source.read(0, min(source.size, 300))
+    if start.startswith((archive.MAGIC, archive.EMPTY)):
+        return load_archive(source, place, mapped, encoding)
+    if start.startswith(b"\x80"):
+        if mapped:
+            raise source.refused(
+                "is of before PyTorch 1.6, and such files cannot be mapped: mmap can only be used with "
+                "zip archives. Load it without mmap, or save it again with torch.save."
+            )
+        return load_legacy(source, place, encoding)
+    if start.startswith(MAGIC) or (start and MAGIC.startswith(start)):
+        source.file.seek(source.start)
+        return load_native(source.file, source.name, place, mapped)
+    if start[8:9] == b"{":
+        return safe.load_source(source, place, mapped)
+    raise _foreign(source, start)
+
+
+def _foreign(source: Source, start: bytes) -> FileFormatError:
+    """The error that says what a file is that is not read."""
+    if not start:
+        return source.refused("is empty, or has been read to its end: then call seek(0).")
+    if start[257:262] == b"ustar":
+        return source.refused(
+            "is a tar archive, as PyTorch wrote in 2016. Save it again with a PyTorch that reads it."
+        )
+    for beginning, what in _FOREIGN.items():
+        if start.startswith(beginning):
+            return source.refused(what)
+    return source.refused(
+        "is not a file of PyTorch's, of safetensors or of mezzo's. It may be damaged at its start."
+    )
+
+
+def _path(f, operation: str) -> str:
+    try:
+        name = os.fspath(f)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"{operation}: argument f is a {type(f).__name__}; it must be a path, or a file opened in binary mode."
+        ) from None
+    return os.fsdecode(name)

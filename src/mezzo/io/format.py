@@ -1,4 +1,4 @@
-"""The native file: a header of JSON, then the bytes of the tensors, each segment aligned to 64.
+"""The file that mezzo wrote before it wrote PyTorch's, which is still read: a header of JSON, then the bytes of the tensors, each segment aligned to 64.
 
     0   8 bytes   magic
     8   u32       version
@@ -25,8 +25,7 @@ from collections import Counter
 import ml_dtypes
 import numpy as np
 
-from mezzo.errors import MezzoError
-from mezzo.io.layout import Place, plan
+from mezzo.errors import FileFormatError
 
 MAGIC = b"\x93MEZZO\r\n"
 VERSION = 1
@@ -39,10 +38,6 @@ _NAMES = (
 NUMPY = {name: np.dtype(name) for name in _NAMES} | {"bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
-class FileFormatError(MezzoError, RuntimeError):
-    """A file is not of the expected format, truncated, or damaged."""
-
-
 def _padded(size: int) -> int:
     return -(-size // ALIGN) * ALIGN
 
@@ -53,41 +48,6 @@ def checksum(buffer) -> int:
     whole = data.size // 4096 * 4096
     sums = data[:whole].view(np.uint64).reshape(-1, 512).sum(axis=1, dtype=np.uint64)
     return zlib.crc32(data[whole:], zlib.crc32(sums))
-
-
-# ---- writing
-
-
-def write(file, arrays: list[np.ndarray], kinds: list[tuple[str, bool]], tree) -> None:
-    """Write a whole file; kinds are (what the entry is, whether it requires a gradient)."""
-    segments, places = plan(arrays)
-    table, end = [], 0
-    for segment in segments:
-        table.append([end, segment.nbytes, checksum(segment)])
-        end = _padded(end + segment.nbytes)
-    entries = [
-        [
-            kind,
-            array.dtype.name,
-            list(array.shape),
-            place.segment,
-            place.offset,
-            list(place.strides),
-            grad,
-        ]
-        for array, place, (kind, grad) in zip(arrays, places, kinds)
-    ]
-    content = {"bytes": end, "segments": table, "entries": entries, "tree": tree}
-    header = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-    file.write(_HEAD.pack(MAGIC, VERSION, zlib.crc32(header), len(header)))
-    file.write(header)
-    file.write(bytes(_padded(_HEAD.size + len(header)) - _HEAD.size - len(header)))
-    for segment in segments:
-        file.write(segment)
-        file.write(bytes(_padded(segment.nbytes) - segment.nbytes))
-
-
-# ---- reading
 
 
 class Reader:
@@ -157,7 +117,7 @@ class Reader:
             if offset % NUMPY[dtype].itemsize or len(strides) != len(shape):
                 raise self.damaged("an entry is not aligned")
 
-    def _segment(self, number: int) -> np.ndarray:
+    def segment(self, number: int) -> np.ndarray:
         """The bytes of a segment, in memory of their own or mapped (then writes stay private)."""
         if number not in self._buffers:
             offset, count, crc = self.segments[number]
@@ -174,18 +134,17 @@ class Reader:
             self._buffers[number] = buffer
         return self._buffers[number]
 
-    def array(self, number: int) -> tuple[np.ndarray, int, Place]:
-        """The array of an entry, over its segment, and its place."""
+    def array(self, number: int) -> np.ndarray:
+        """The array of an entry, over its segment."""
         _, dtype, shape, segment, offset, strides, _ = self.entries[number]
-        place = Place(segment, offset, tuple(strides))
         if not math.prod(shape):
-            return np.empty(shape, NUMPY[dtype]), number, place
-        buffer = self._segment(segment)
+            return np.empty(shape, NUMPY[dtype])
+        buffer = self.segment(segment)
         try:  # NumPy checks that offset and strides stay inside the buffer
             array = np.ndarray(tuple(shape), NUMPY[dtype], buffer, offset, tuple(strides))
         except (ValueError, TypeError, OverflowError) as problem:
             raise self.damaged(f"entry {number} lies outside its segment ({problem})") from None
-        return array, number, place
+        return array
 
 
 def aligned(count: int) -> np.ndarray:

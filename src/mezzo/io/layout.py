@@ -1,77 +1,94 @@
-"""Which bytes of memory are written for a set of arrays: each byte once, views stay views.
+"""Which bytes of memory are written for a set of tensors: each byte once, views stay views.
 
-Arrays whose memory overlaps share a segment, so tied and sliced tensors are tied and sliced when
-loaded. An array alone in its segment is written dense, in its own order of axes if that is dense.
+Tensors of one storage, or whose memory overlaps, share a segment: from the first byte that one of them touches
+to the last. So a view of a large tensor brings no more than the part that it spans.
 """
 
 from __future__ import annotations
 
-import ctypes
-import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
+from mezzo import devices, dtypes
+from mezzo.core.layout import dense
+from mezzo.core.tensor import Tensor, array_over
 
-@dataclasses.dataclass
-class Place:
-    """Where an array lies in a segment: byte offset and byte strides."""
-
-    segment: int
-    offset: int
-    strides: tuple[int, ...]
+_LARGEST = 16  # bytes of the largest element
 
 
-@dataclasses.dataclass
-class _Extent:
-    """The bytes from `low` to `high` (outside) that an array touches."""
+@dataclass
+class Segment:
+    """Memory from address `low` to `high` (outside), and the numbers of the tensors that lie in it."""
 
-    index: int
-    array: np.ndarray
     low: int
     high: int
+    members: list[int]
+    tensors: list[Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes to write."""
+        return self.high - self.low
+
+    @property
+    def dtype(self) -> dtypes.dtype | None:
+        """The dtype of all tensors here, None where they differ."""
+        found = {tensor.dtype for tensor in self.tensors}
+        return found.pop() if len(found) == 1 else None
+
+    def content(self) -> memoryview:
+        """The bytes, without a copy."""
+        flat = dense((self.nbytes,), dtypes.uint8, devices.cpu)
+        array = array_over(self.tensors[0].storage, self.low, flat)
+        return memoryview(np.ascontiguousarray(array))
+
+    def join(self, other: Segment) -> None:
+        """Take over another segment's memory and tensors."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.members += other.members
+        self.tensors += other.tensors
 
 
-def _extent(index: int, array: np.ndarray) -> _Extent:
-    start = array.__array_interface__["data"][0]
-    reach = [(n - 1) * step for n, step in zip(array.shape, array.strides)]
-    low = start + sum(r for r in reach if r < 0)
-    high = start + sum(r for r in reach if r > 0) + array.itemsize
-    return _Extent(index, array, low, high)
-
-
-def plan(arrays: list[np.ndarray]) -> tuple[list, list[Place]]:
-    """The segments (buffers to write) and the place of each array in them."""
-    segments: list = []
-    places: list = [None] * len(arrays)
-    extents = [_extent(i, a) for i, a in enumerate(arrays) if a.size]
-    for group in _overlapping(sorted(extents, key=lambda e: (e.low, e.high))):
-        low, high = group[0].low, max(e.high for e in group)
-        number = len(segments)
-        if len(group) == 1 and high - low > group[0].array.nbytes:  # it has gaps
-            dense = np.ascontiguousarray(group[0].array)
-            segments.append(dense.reshape(-1).view(np.uint8).data)
-            places[group[0].index] = Place(number, 0, dense.strides)
-            continue
-        # The extents overlap one another, so every byte between belongs to their memory.
-        segments.append(memoryview((ctypes.c_char * (high - low)).from_address(low)).cast("B"))
-        for e in group:
-            offset = e.array.__array_interface__["data"][0] - low
-            places[e.index] = Place(number, offset, e.array.strides)
-    for index, array in enumerate(arrays):
-        if not array.size:
-            places[index] = Place(-1, 0, (0,) * array.ndim)
+def plan(tensors: list[Tensor]) -> tuple[list[Segment], list[tuple[int, int]]]:
+    """The segments to write, in the order of the tensors, and (segment, byte offset) of each tensor."""
+    by_storage: dict[int, Segment] = {}
+    segments: list[Segment] = []
+    for number, tensor in enumerate(tensors):
+        low, high = tensor.layout.extent()
+        made = Segment(tensor.ptr + low, tensor.ptr + high, [number], [tensor])
+        if not tensor.numel() or id(tensor.storage) not in by_storage:
+            segments.append(made)
+            if tensor.numel():
+                by_storage[id(tensor.storage)] = made
+        else:
+            by_storage[id(tensor.storage)].join(made)
+    for segment in by_storage.values():
+        if segment.dtype is None:  # every element must lie at a multiple of its size
+            start = segment.tensors[0].storage.ptr
+            segment.low -= (segment.low - start) % _LARGEST
+    segments = _joined(segments)
+    places = [(0, 0)] * len(tensors)
+    for index, segment in enumerate(segments):
+        for number in segment.members:
+            places[number] = (index, tensors[number].ptr - segment.low)
     return segments, places
 
 
-def _overlapping(extents: list[_Extent]):
-    """Groups of extents that overlap, directly or through others; sorted input."""
-    group: list[_Extent] = []
-    high = 0
-    for extent in extents:
-        if group and extent.low >= high:
-            yield group
-            group = []
-        high = max(high, extent.high) if group else extent.high
-        group.append(extent)
-    if group:
-        yield group
+def _joined(segments: list[Segment]) -> list[Segment]:
+    """Overlapping segments become one (memory that came from outside has several storages)."""
+    full = sorted((s for s in segments if s.nbytes), key=lambda s: (s.low, s.high))
+    kept = [segment for segment in segments if not segment.nbytes]
+    for segment in full:
+        last = kept[-1] if kept and kept[-1].nbytes else None
+        if last is not None and segment.low < last.high and _aligned(last, segment):
+            last.join(segment)
+        else:
+            kept.append(segment)
+    return sorted(kept, key=lambda s: min(s.members))
+
+
+def _aligned(first: Segment, second: Segment) -> bool:
+    """Whether the elements of both lie at multiples of their sizes in one segment."""
+    low = min(first.low, second.low)
+    return all((t.ptr - low) % t.itemsize == 0 for t in first.tensors + second.tensors)

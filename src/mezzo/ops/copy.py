@@ -305,14 +305,12 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 @tensor_method
 def detach(self):
     """The same memory without history; never requires grad."""
-    return self.severed()
+    return tape.alias(self)
 
 
 @tensor_method
 def detach_(self):
     """Cut the tensor out of its history, in place."""
-    if self.level is not None:
-        self.become(self.severed())
     self.auto = None
     return self
 

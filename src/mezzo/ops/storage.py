@@ -6,7 +6,7 @@ import numpy as np
 
 from mezzo import devices, dtypes
 from mezzo.core.layout import dense
-from mezzo.core.tensor import Tensor, array_over, tensor_method
+from mezzo.core.tensor import Tensor, array_over, empty, tensor_method
 from mezzo.errors import ArgumentTypeError
 
 
@@ -32,6 +32,34 @@ class UntypedStorage:
     def data_ptr(self) -> int:
         """The address of the first byte."""
         return self._block.ptr if self._block is not None else 0
+
+    def as_bytes(self) -> Tensor:
+        """A uint8 tensor over the whole memory."""
+        made = empty(dense((0,), dtypes.uint8, self.device))
+        made.layout = dense((self._bytes,), dtypes.uint8, self.device)
+        if self._block is not None:
+            made.storage, made.ptr = self._block, self._block.ptr
+        return made
+
+    def to(self, device) -> UntypedStorage:
+        """The same bytes on a device; the storage itself if they are there."""
+        moved = self.as_bytes().to(device)
+        return self if moved.device is self.device else type(self)._of(self, moved)
+
+    def cpu(self) -> UntypedStorage:
+        """The same bytes in the processor's memory."""
+        return self.to("cpu")
+
+    def cuda(self, device=None) -> UntypedStorage:
+        """The same bytes on a CUDA device."""
+        return self.to("cuda" if device is None else devices.device("cuda", device))
+
+    @staticmethod
+    def _of(like: UntypedStorage, moved: Tensor) -> UntypedStorage:
+        made = object.__new__(type(like))
+        made.__dict__.update(like.__dict__)
+        made._block, made.device = moved.storage, moved.device
+        return made
 
     def _array(self) -> np.ndarray:
         if self._block is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mezzo.nn.utils import rnn
 from mezzo.nn.utils.clip import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -19,6 +18,5 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
-    "rnn",
     "vector_to_parameters",
 ]
