@@ -63,7 +63,7 @@ from mezzo.dtypes import (
     set_default_dtype,
     uint8,
 )
-from mezzo.errors import OutOfMemoryError
+from mezzo.errors import LinAlgError, OutOfMemoryError
 from mezzo.func import vmap
 from mezzo.io import load, save
 from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
@@ -117,6 +117,7 @@ globals().update(ops.namespace("mezzo"))
 globals().update(ops.MODULES["legacy"].TYPES)
 default_generator = ops.MODULES["random"].DEFAULT
 linalg, special = ops.place("linalg"), ops.place("special")
+linalg.LinAlgError = LinAlgError
 
 
 _LATER = {

@@ -94,7 +94,10 @@ def _problem(ours: list[Parameter], theirs: list[Parameter]) -> str:
     want = [p.name for p in theirs if not p.keyword]
     if have[: len(want)] != want:
         return f"positional arguments are {want}"
-    extra = [p.name for p in ours[len(want) :] if p.default is Parameter.missing]
+    needed = {p.name for p in theirs if p.default is Parameter.missing}
+    extra = [
+        p.name for p in ours[len(want) :] if p.default is Parameter.missing and p.name not in needed
+    ]
     if extra:
         return f"{extra} must have defaults"
     named = {p.name: p for p in ours}

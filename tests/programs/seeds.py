@@ -257,9 +257,27 @@ np.testing.assert_allclose(jacrev(single_fn)(x).numpy(), np.diag(2 * x.numpy()),
 """),
 ]  # fmt: skip
 
+SAM2 = Block(
+    "segment a photo",
+    """
+import torch
+from sam2.build_sam import build_sam2
+from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+checkpoint = "../checkpoints/sam2.1_hiera_large.pt"
+model_cfg = "configs/sam2.1/sam2.1_hiera_l.yaml"
+predictor = SAM2ImagePredictor(build_sam2(model_cfg, checkpoint))
+
+with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
+    predictor.set_image(rf"notebooks/images/cars.jpg")
+    masks, _, _ = predictor.predict("")
+""",
+    raises=ValueError,
+    message="a prompt says which object is meant.*SAM2AutomaticMaskGenerator",
+)
+
 WAITING = {
     "torch.compile: model = torch.compile(model) and its modes": "the compiler's issue",
-    "SAM 2: build_sam2, SAM2ImagePredictor": "the segmentation issue",
 }
 
 
@@ -270,6 +288,7 @@ def port(text: str, cuda: bool) -> str:
     text = text.replace("import torch\n", "import mezzo as torch\n").replace(
         "from torch.", "from mezzo."
     )
+    text = text.replace("from sam2.", "from mezzo.models.sam2.")
     if not cuda:
         text = text.replace("device='cuda'", "device='cpu'").replace(".cuda()", ".cpu()")
         text = text.replace("cuda.amp", "cpu.amp")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import mezzo
 from mezzo import nn
-from programs.seeds import BLOCKS, Block, port
+from mezzo.models.sam2 import build_sam2
+from programs.sam2.rule import image
+from programs.seeds import BLOCKS, SAM2, Block, port
 
 
 def _run(block: Block) -> None:
@@ -28,6 +32,27 @@ def test_block(block):
         return
     with pytest.raises(block.raises, match=block.message):
         _run(block)
+
+
+def test_sam2(tmp_path):
+    """Only its paths change: its predict has no prompt, and says so; with a point the program goes on."""
+    mezzo.manual_seed(0)
+    config, checkpoint, photo = "sam2.1_hiera_t.yaml", tmp_path / "tiny.pt", tmp_path / "cars.jpg"
+    mezzo.save({"model": build_sam2(config).state_dict()}, checkpoint)
+    Image.fromarray(image()).save(photo)
+    text = SAM2.text
+    for old, new in (
+        ("../checkpoints/sam2.1_hiera_large.pt", checkpoint),
+        ("sam2.1_hiera_l.yaml", config),
+        ("notebooks/images/cars.jpg", photo),
+    ):
+        assert old in text
+        text = text.replace(old, str(new))
+    with pytest.raises(SAM2.raises, match=SAM2.message), pytest.warns(UserWarning, match="CUDA"):
+        _run(dataclasses.replace(SAM2, text=text))
+    asked = text.replace('predict("")', "predict([[200, 150]], [1])")
+    with pytest.warns(UserWarning, match="CUDA is not available"):
+        _run(dataclasses.replace(SAM2, text=asked, expect="assert masks.shape == (3, 480, 640)"))
 
 
 def test_cuda_without_a_gpu_says_what_to_do():

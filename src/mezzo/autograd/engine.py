@@ -114,6 +114,11 @@ def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
     auto = variable.auto
     if auto is None:
         return
+    if grad.level is not None and grad.level is not variable.level:
+        raise GradientError(
+            f"backward: inside {grad.level.name} it reached a tensor from outside, whose .grad would hold a value that has "
+            "no meaning there. Use mezzo.func.grad, or mezzo.autograd.grad(loss, inputs), which return the gradients."
+        )
     grad = apply_hooks(auto, fitted(grad, variable.layout))
     if auto.grad is None:
         shared = grad.auto is None and grad.base is None and grad.storage is not None
@@ -185,7 +190,7 @@ def _refuse_nan(node: Node, found: list) -> None:
         if (
             STATE.check_nan
             and grad is not None
-            and not hasattr(grad, "level")
+            and grad.level is None
             and bool(grad.ne(grad).any())
         ):
             raise GradientError(

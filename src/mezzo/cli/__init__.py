@@ -9,7 +9,11 @@ import click
 import mezzo
 
 # name -> module holding a click command called `command`; its first docstring line is the help.
-_COMMANDS = {"demo": "mezzo.cli.demo", "doctor": "mezzo.cli.doctor"}
+_COMMANDS = {
+    "bench": "mezzo.cli.bench",
+    "demo": "mezzo.cli.demo",
+    "doctor": "mezzo.cli.doctor",
+}
 
 
 class LazyGroup(click.Group):

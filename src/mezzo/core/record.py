@@ -60,7 +60,8 @@ class Record:
     def __init__(self, fn: Callable, *, where: str = "mezzo Tensor", name: str | None = None, operators: str = "",
                  aliases: str = "", inplace: bool = False, varargs: str | None = None, vjp: Any = None,
                  batch: Any = None, cast: Cast | str = KEEP, samples: Any = (), errors: Any = (),
-                 reference: Callable | str | None = None, no_gradient_outputs: Sequence[int] = ()):  # fmt: skip
+                 reference: Callable | str | None = None, no_gradient_outputs: Sequence[int] = (),
+                 grad_name: str = ""):  # fmt: skip
         self.fn = fn
         self.name = name or fn.__name__.rstrip("_") or fn.__name__
         self.__name__, self.__doc__, self.__module__ = self.name, fn.__doc__, fn.__module__
@@ -75,7 +76,9 @@ class Record:
         self.batch, self.no_gradient_outputs = batch, frozenset(no_gradient_outputs)
         self._read_signature(varargs)
         self._read_vjp(vjp)
-        self.grad_name = "".join(p.capitalize() for p in self.name.split("_")) + "Backward0"
+        self.grad_name = (
+            grad_name or "".join(p.capitalize() for p in self.name.split("_")) + "Backward0"
+        )
         if self.name in REGISTRY:
             raise AssertionError(f"two records are called {self.name}: rename one")
         REGISTRY[self.name] = self

@@ -127,12 +127,15 @@ class Handle:
 
 
 class View:
-    """How a tensor views another: the root and the calls that lead from it. generation: see refresh."""
+    """How a tensor views another: the root and the calls that lead from it. generation: see refresh.
 
-    __slots__ = ("chain", "generation", "root")
+    multiple: one of several views that one call made (split, unbind), which must not be written in place.
+    """
 
-    def __init__(self, root: Tensor, chain: tuple):
-        self.root, self.chain = root, chain
+    __slots__ = ("chain", "generation", "multiple", "root")
+
+    def __init__(self, root: Tensor, chain: tuple, multiple: bool = False):
+        self.root, self.chain, self.multiple = root, chain, multiple
         self.generation = root.auto.generation if root.auto is not None else 0
 
 
@@ -155,7 +158,7 @@ def refresh(tensor: Tensor) -> None:
     try:
         replayed = info.root
         for record, args in info.chain:
-            replayed = record.run((replayed, *args))
+            replayed = record.trail((replayed, *args))
     finally:
         STATE.grad = grad
     kept = tensor.auto
@@ -249,6 +252,8 @@ def _keep(tensor: Tensor, node: Node, versions: list) -> Tensor:
     storage = tensor.storage
     if storage is not None:
         if storage.version == INFERENCE:
+            if STATE.inference or tensor.level is not None:  # a level's tape, in inference_mode
+                return tensor
             raise GradientError(
                 f"{node.record.name}: inference tensors cannot be saved for backward. Make the tensor outside "
                 "inference_mode(), or clone() it outside."
@@ -290,7 +295,8 @@ def alias(tensor: Tensor) -> Tensor:
 
 def check_inplace(operation: str, target: Tensor) -> None:
     """Refuse writing in place where the gradient would be lost."""
-    if target.storage is not None and target.storage.version == INFERENCE and not STATE.inference:
+    frozen = target.storage is not None and target.storage.version == INFERENCE
+    if frozen and not STATE.inference and target.level is None:
         raise GradientError(
             f"{operation}: in-place update of an inference tensor outside inference_mode() is not allowed. "
             "Make a normal tensor by calling clone() first."
@@ -304,6 +310,8 @@ def check_inplace(operation: str, target: Tensor) -> None:
         )
     if target.base is not None:
         root = target.base.root.auto
+        if target.base.multiple and requires_grad(target):
+            refuse_multiple(operation, target)
         if root is not None and root.requires_grad and root.node is None:
             raise GradientError(
                 f"{operation}: a view of a leaf Variable that requires grad is being used in an in-place operation. "
@@ -311,10 +319,23 @@ def check_inplace(operation: str, target: Tensor) -> None:
             )
 
 
+def refuse_multiple(operation: str, target: Tensor) -> None:
+    """Raise: the gradient of one of several views cannot be replaced in the call that made them all."""
+    node = target.auto.node if target.auto is not None else None
+    made = f"Output {target.auto.slot} of {node.name()}" if node is not None else "The tensor"
+    raise GradientError(
+        f"{operation}: {made} is a view and is being modified inplace. This view is the output of a function that "
+        "returns multiple views (split, chunk, unbind), whose derivative is that of all of them together. Write the "
+        "operation out of place, or edit a slice of the original tensor."
+    )
+
+
 def wrote(operation: str, target: Tensor, node: Node | None) -> None:
     """After an in-place call: raise the version, and put the node into the history of target and its root."""
     mark_written(target.storage, operation)
     if target.base is not None and (node is not None or requires_grad(target)):
+        if target.base.multiple and STATE.grad:
+            refuse_multiple(operation, target)
         if STATE.grad:
             _rebase_view(target, node)
         return
@@ -323,6 +344,12 @@ def wrote(operation: str, target: Tensor, node: Node | None) -> None:
 
 
 def _set_history(target: Tensor, node: Node) -> None:
+    renew(target)
+    finish(node, target)
+
+
+def renew(target: Tensor) -> None:
+    """An empty history for a tensor written in place; its views notice by the generation."""
     generation = target.auto.generation if target.auto is not None else 0
     fresh = Auto()
     if target.auto is not None:
@@ -330,15 +357,19 @@ def _set_history(target: Tensor, node: Node) -> None:
         fresh.retains = target.auto.retains
     fresh.generation = generation + 1
     target.auto = fresh
-    finish(node, target)
 
 
 def _rebase_view(target: Tensor, node: Node | None) -> None:
     """root := root with the viewed part replaced by what the in-place call computed."""
-    info = target.base
     piece = alias(target)
     if node is not None:
         finish(node, piece)
+    replace_viewed(target, piece)
+
+
+def replace_viewed(target: Tensor, piece: Tensor) -> None:
+    """The history of a view's root after the viewed part became `piece`: everyone who views it follows."""
+    info = target.base
     root = info.root
     before = alias(root)
     before.auto = root.auto

@@ -76,6 +76,7 @@ class Tensor:
         return self.layout.device.type == "meta"
 
     is_sparse = is_quantized = is_nested = False
+    level = None  # the transform that the tensor belongs to: such a tensor has no memory of its own
 
     @property
     def layout_strides(self) -> tuple[int, ...]:
@@ -85,6 +86,14 @@ class Tensor:
     @property
     def _version(self) -> int:
         return self.storage.version if self.storage is not None else 0
+
+    def become(self, other: Tensor) -> None:
+        """View what another tensor views, from now on."""
+        self.layout, self.storage, self.ptr = other.layout, other.storage, other.ptr
+
+    def severed(self) -> Tensor:
+        """The same memory without gradient state."""
+        return view(self, self.layout)
 
     # ---- values
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from mezzo.autograd import api, enable_grad
+from mezzo.autograd import api
 from mezzo.core.record import Record, update
+from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, GradientError
 from mezzo.func import trees
@@ -24,6 +25,31 @@ class Differentiate(Level):
 
     name = "grad"
     advice = "Return it as an auxiliary output (has_aux=True), or detach() it after the transform."
+
+    def __init__(self, forward: bool = False):
+        self.forward, self.outer = forward, (True, False)
+
+    def __enter__(self):
+        # The modes outside stay those of the levels beneath: no_grad around a transform does not stop it.
+        self.outer = STATE.grad, STATE.inference
+        STATE.grad, STATE.inference = True, False
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
+        STATE.grad, STATE.inference = self.outer
+
+    def beneath(self, call, *args):
+        """In the modes that were outside."""
+        grad, inference = self.outer
+        if grad and not inference:
+            return call(*args)
+        inner = STATE.grad, STATE.inference
+        STATE.grad, STATE.inference = grad and inner[0], inference or inner[1]
+        try:
+            return call(*args)
+        finally:
+            STATE.grad, STATE.inference = inner
 
     def enter(self, value: Tensor, *, leaf: bool = True) -> Wrapped:
         """A value from beneath as a variable (or constant) of this level."""
@@ -44,24 +70,21 @@ class Differentiate(Level):
 
     def evaluate(self, record: Record, args: tuple):
         """Run beneath; the tape is written by Level.process."""
-        outs = record.apply(tuple(self.lower(a) for a in args))
+        outs = self.beneath(record.apply, tuple(self.lower(a) for a in args))
         if isinstance(outs, tuple):
             return tuple(self.enter(o, leaf=False) for o in outs)
         return self.enter(outs, leaf=False) if isinstance(outs, Tensor) else outs
 
-    def process_update(self, record: Record, target: Tensor, args: tuple):
-        """In place: compute at this level, write beneath."""
-        if not any(self.owns(a) for a in args):
-            return update(record, *args)
-        if not self.owns(target):
-            raise GradientError(
-                f"{record.name}_: a tensor made outside the function is written in place with a value that is differentiated. "
-                "Make it inside the function, or return the value instead."
-            )
-        result = self.computed(record, target, args)
-        update(copy, target.value, result.value)
-        target.auto = result.auto
-        return target
+    def store(self, target: Wrapped, result: Tensor) -> None:
+        """Write beneath."""
+        self.beneath(update, copy, target.value, self.exit(result))
+
+    def refuse_target(self, record: Record) -> None:
+        """A tensor from outside would lose the derivative."""
+        raise GradientError(
+            f"{record.name}_: a tensor made outside the function is written in place with a value that is differentiated. "
+            "Make it inside the function, or return the value instead."
+        )
 
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Values may be looked at (they are only wrapped), as in PyTorch."""
@@ -117,7 +140,7 @@ def grad_and_value(func: Callable, argnums=0, has_aux: bool = False) -> Callable
     def differentiated(*args, **kwargs):
         level = Differentiate()
         chosen = _pick(argnums, len(args), "grad")
-        with level, enable_grad():
+        with level:
             inside, variables = _variables(level, args, chosen, "grad")
             output = func(*inside, **kwargs)
             aux = None
@@ -162,8 +185,9 @@ class Linearized:
     def __init__(
         self, func: Callable, primals: tuple, has_aux: bool = False, operation: str = "vjp"
     ):
-        self.level, self.primals = Differentiate(), primals
-        with self.level, enable_grad():
+        self.level = Differentiate(forward=operation in ("jvp", "linearize", "jacfwd"))
+        self.primals = primals
+        with self.level:
             inside, self.variables = _variables(
                 self.level, primals, tuple(range(len(primals))), operation
             )
@@ -199,7 +223,7 @@ class Linearized:
             raise GradientError(
                 f"vjp: cotangents have shapes {have}; they must be those of the results, {need}."
             )
-        with self.level, enable_grad():
+        with self.level:
             found = self.pull([self.level.enter(c, leaf=False) for c in given])
         values = iter([self.level.exit(g) for g in found])
         parts = tuple(trees.mapped(lambda _: next(values), p) for p in self.primals)
@@ -207,7 +231,7 @@ class Linearized:
 
     def push(self, tangents: tuple):
         """Directional derivative: the transpose of vjp, which is linear in its cotangents."""
-        with self.level, enable_grad():
+        with self.level:
             outs = trees.leaves(self.output)
             dummies = [self.level.enter(zeros_like(self.level.exit(o))) for o in outs]
             gradients = self.pull(dummies, record=True)

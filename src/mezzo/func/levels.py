@@ -7,11 +7,13 @@ carries its own gradient state, so every level has a tape of its own and transfo
 from __future__ import annotations
 
 from mezzo.core import tape
+from mezzo.core.families.views import based
 from mezzo.core.layout import Layout
-from mezzo.core.record import Record
+from mezzo.core.record import Record, update_bound
 from mezzo.core.state import STATE
+from mezzo.core.storage import user_line
 from mezzo.core.tensor import Tensor
-from mezzo.errors import GradientError
+from mezzo.errors import DTypeError, Fact, GradientError, ShapeError
 from mezzo.ops.copy import cast
 
 
@@ -20,23 +22,69 @@ class Wrapped(Tensor):
 
     __slots__ = ("batched", "level", "value")
 
-    def detached(self):
+    @property
+    def ptr(self) -> int:
+        """There is no memory: whoever asks has got hold of a tensor whose transform is over, or wants an address."""
+        raise GradientError(
+            f"a {self.dtype.name}{list(self.shape)} tensor that belongs to {self.level.name} is used where its memory is "
+            f"needed, at {user_line()}: inside the transform it has no address, and after it has returned it has no meaning. "
+            "Return it from the transformed function."
+        )
+
+    def detached(self) -> Wrapped:
         """The same value without gradient state at this level."""
         return wrap(self.level, self.value, self.batched, self.layout)
 
+    def severed(self) -> Wrapped:
+        """The same value without gradient state at any level: what detach() means."""
+        value = self.value
+        if isinstance(value, Wrapped):
+            value = value.severed()
+        elif tape.requires_grad(value):
+            value = tape.alias(value)
+        return wrap(self.level, value, self.batched, self.layout)
+
+    def become(self, other: Tensor) -> None:
+        """Be another tensor of the same level."""
+        if not isinstance(other, Wrapped) or other.level is not self.level:
+            raise GradientError(
+                f"a tensor inside {self.level.name} cannot become one from outside (set_, .data = ...). "
+                "Use copy_, or make a new tensor."
+            )
+        self.layout, self.storage = other.layout, other.storage
+        self.value, self.batched = other.value, other.batched
+
     def _array(self):
-        raise GradientError(
-            f"the values of a tensor inside {self.level.name} cannot be read. {self.level.advice}"
-        )
+        self.level.refuse("numpy")
 
 
 def wrap(level, value: Tensor, batched: bool, layout: Layout) -> Wrapped:
     """A new tensor of a level."""
     made = object.__new__(Wrapped)
-    made.layout, made.storage, made.ptr = layout, value.storage, 0
+    made.layout, made.storage = layout, value.storage
     made.auto = made.base = None
     made.level, made.value, made.batched = level, value, batched
     return made
+
+
+def is_tracked(value) -> bool:
+    """True if gradients flow to a tensor, at its own level or one beneath."""
+    while isinstance(value, Wrapped):
+        if tape.requires_grad(value):
+            return True
+        value = value.value
+    return isinstance(value, Tensor) and tape.requires_grad(value)
+
+
+class _recording:
+    """Gradients on, whatever the user's mode; a level's tape may keep inference tensors, which nobody overwrites."""
+
+    def __enter__(self):
+        self.previous = STATE.grad, STATE.inference
+        STATE.grad = STATE.inference = True
+
+    def __exit__(self, *exception):
+        STATE.grad, STATE.inference = self.previous
 
 
 class Level:
@@ -46,6 +94,7 @@ class Level:
     advice = ""
     rank = 0
     recording = True  # whether calls are written on this level's tape
+    forward = False  # forward mode: no_grad inside the function does not stop it, as in PyTorch
 
     def __enter__(self):
         STATE.push(self)
@@ -69,23 +118,82 @@ class Level:
             finally:
                 STATE.stack.pop()
         if not self.handles(record, args):
-            return record.apply(args)
+            return self.beneath(record.apply, args)
         outs = self.evaluate(record, args)
         if isinstance(outs, Tensor) and record.family == "view" and isinstance(args[0], Wrapped):
-            source, step = args[0], (record, args[1:])
-            chain = (step,) if source.base is None else (*source.base.chain, step)
-            outs.base = tape.View(source if source.base is None else source.base.root, chain)
-        if self.recording and isinstance(outs, (Tensor, tuple)):
-            tape.attach(record, args, outs)
+            outs.base = based(args[0], (record, args[1:]))
+        elif record.family == "views" and isinstance(args[0], Wrapped):
+            for out, step in zip(outs, record.steps(*args)):
+                out.base = based(args[0], step, multiple=True)
+        if self.records() and isinstance(outs, (Tensor, tuple)):
+            self.attach(record, args, outs)
         return outs
+
+    def beneath(self, call, *args):
+        """A call that belongs to the levels beneath."""
+        return call(*args)
+
+    def records(self) -> bool:
+        """True if calls are written on this level's tape now."""
+        return self.recording and (STATE.grad or self.forward)
+
+    def attach(self, record: Record, args: tuple, outs) -> None:
+        """Write a call on the tape; forward mode also under no_grad."""
+        with _recording():
+            tape.attach(record, args, outs)
+
+    # ---- writing in place
+
+    def process_update(self, record: Record, target: Tensor, args: tuple) -> Tensor:
+        """In place: the value is computed at this level, written beneath, and put into the history of all who view it."""
+        if not any(self.owns(a) for a in args):
+            return self.beneath(update_bound, record, args)
+        if not isinstance(target, Wrapped) or target.level is not self:
+            self.refuse_target(record)
+        tape.check_inplace(record.name + "_", target)
+        result = self.computed(record, target, args)
+        _check_fit(record, target, result, args)
+        self.store(target, result)
+        self.remember(record.name + "_", target, result)
+        return target
 
     def computed(self, record: Record, target: Wrapped, args: tuple) -> Wrapped:
         """The value of an in-place call at this level, its derivative reading a copy of what is overwritten."""
-        if STATE.grad and any(isinstance(a, Tensor) and tape.requires_grad(a) for a in args):
-            kept = wrap(self, cast(target.value), target.batched, target.layout)
+        if (STATE.grad or self.forward) and any(is_tracked(a) for a in args):
+            kept = wrap(self, self.beneath(cast, target.value), target.batched, target.layout)
             kept.auto, kept.base = target.auto, target.base
             args = (kept, *args[1:])
         return self.process(record, args)
+
+    def store(self, target: Wrapped, result: Tensor) -> None:
+        """Put the value of an in-place call where the target's is."""
+        raise NotImplementedError
+
+    def remember(self, operation: str, target: Wrapped, result: Tensor) -> None:
+        """The history of a target that now holds `result`. Without gradients it stays what it was."""
+        if not self.records():
+            return
+        if target.base is not None:
+            if tape.requires_grad(result) or tape.requires_grad(target):
+                if target.base.multiple:
+                    tape.refuse_multiple(operation, target)
+                piece = tape.alias(target)
+                piece.auto = result.auto
+                with _recording():
+                    tape.replace_viewed(target, piece)
+        elif result.auto is not None or target.auto is not None:
+            tape.renew(target)
+            if result.auto is not None:
+                target.auto.node, target.auto.slot = result.auto.node, result.auto.slot
+
+    def refuse_target(self, record: Record) -> None:
+        """Raise: a tensor from outside cannot hold values of this level."""
+        raise GradientError(
+            f"{record.name}_: a tensor made outside {self.name} is written in place with a value made inside. "
+            "Make it inside the function, or return the value instead."
+        )
+
+    # ---- what subclasses say
 
     def handles(self, record: Record, args: tuple) -> bool:
         """Whether this level has a say in the call."""
@@ -98,7 +206,29 @@ class Level:
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Refuse to give the values of this level's tensors away."""
         if self.owns(tensor):
-            raise GradientError(
-                f"{operation}: the values of a tensor inside {self.name} cannot be read. {self.advice}"
-            )
+            self.refuse(operation)
         return tensor
+
+    def refuse(self, operation: str):
+        """Raise: values cannot be read at this level."""
+        raise GradientError(
+            f"{operation}: the values of a tensor inside {self.name} cannot be read, and {user_line()} does. {self.advice}"
+        )
+
+
+def _check_fit(record: Record, target: Tensor, result: Tensor, args: tuple) -> None:
+    have, made = target.layout, result.layout
+    if tuple(have.shape) != tuple(made.shape):
+        fact = Fact(
+            ShapeError,
+            f"output with shape {list(have.shape)} doesn't match the broadcast shape {list(made.shape)}",
+            "Write the operation out of place.",
+        )
+        record.fail(fact, args)
+    if have.dtype.category < made.dtype.category:
+        fact = Fact(
+            DTypeError,
+            f"result type {made.dtype.name} can't be cast to the desired output type {have.dtype.name}",
+            "Write the operation out of place, or convert the tensor first.",
+        )
+        record.fail(fact, args)

@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable
 
 from mezzo.core.layout import layout
-from mezzo.core.record import Record, update, update_bound
+from mezzo.core.record import Record, update
 from mezzo.core.state import STATE
+from mezzo.core.storage import user_line
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentValueError, GradientError, UnsupportedError
+from mezzo.errors import ArgumentValueError, Fact, GradientError, UnsupportedError
 from mezzo.func.levels import Level, Wrapped, wrap
 from mezzo.ops.copy import copy
 from mezzo.rules import batching
@@ -24,11 +25,21 @@ def rule_of(record: Record) -> Callable | None:
     return record.batch if callable(record.batch) else _FAMILY_RULES.get(record.family)
 
 
+_SAME_SHAPE = (
+    "Under vmap every example must give results of one shape: keep all elements and choose with mezzo.where(mask, a, b), "
+    "multiply by the mask, or do this outside."
+)
+
+
 class Batch(Level):
     """The interpreter of one vmap. size: length of the batch."""
 
     name = "vmap"
-    advice = "Use mezzo.where(condition, a, b) instead of Python's if, and keep numbers as tensors."
+    advice = (
+        "Every example has its own, so Python cannot choose by it: use mezzo.where(condition, a, b) or "
+        "mezzo.cond(condition, f, g, operands) instead of if, mezzo.while_loop(condition, body, state) instead of while, "
+        "and keep numbers as tensors."
+    )
 
     def __init__(self, size: int, randomness: str):
         self.size, self.randomness = size, randomness
@@ -66,7 +77,9 @@ class Batch(Level):
             rule = rule_of(record)
             if rule is None:
                 reason = getattr(record.batch, "reason", "it has no batching rule")
-                raise UnsupportedError(f"vmap: {record.name} cannot be batched: {reason}.")
+                text = f"cannot be batched by vmap, at {user_line()}: {reason}"
+                advice = _SAME_SHAPE if record.family == "dynamic" else ""
+                record.fail(Fact(UnsupportedError, text, advice), args)
             outs = rule(record, self.size, inner, batched)
         else:
             outs = record.apply(inner)
@@ -85,28 +98,29 @@ class Batch(Level):
             return record.apply(inner)
         return self.wrap(record.apply(((self.size, *inner[0]), *inner[1:])), True)
 
-    def process_update(self, record: Record, target: Tensor, args: tuple):
-        """In place: compute at this level, then write beneath."""
-        if not any(self.owns(a) for a in args):
-            return update_bound(record, args)
-        if (
-            not isinstance(target, Wrapped)
-            or target.level is not self
-            or (not target.batched and any(self.unwrap(a)[1] for a in args[1:]))
-        ):
-            raise GradientError(
-                f"vmap: inplace arithmetic {record.name}_ is not possible: the tensor is not batched and an operand is, so it "
-                "would have to hold several values. Write it out of place, or make the tensor from a batched one."
-            )
-        result = self.computed(record, target, args)
-        value = (
-            batching.front(result.value, result.batched, self.size)
-            if target.batched
-            else result.value
+    def process_update(self, record: Record, target: Tensor, args: tuple) -> Tensor:
+        """In place, unless one tensor would have to hold the values of many examples."""
+        one = self.owns(target) and not target.batched
+        if one and any(self.unwrap(a)[1] for a in args[1:]):
+            self.refuse_target(record)
+        return super().process_update(record, target, args)
+
+    def store(self, target: Wrapped, result: Tensor) -> None:
+        """Write beneath."""
+        value, batched = self.unwrap(result)
+        update(
+            copy,
+            target.value,
+            batching.front(value, batched, self.size) if target.batched else value,
         )
-        update(copy, target.value, value)
-        target.auto = result.auto
-        return target
+
+    def refuse_target(self, record: Record) -> None:
+        """One tensor cannot hold the values of many examples."""
+        raise GradientError(
+            f"vmap: inplace arithmetic {record.name}_ is not possible at {user_line()}: the tensor is not batched and an "
+            "operand is, so it would have to hold several values. Write it out of place, or make the tensor from a "
+            "batched one (x.new_zeros(...))."
+        )
 
 
 def vmap(

@@ -130,6 +130,16 @@ from mezzo.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
 )
+from mezzo.nn.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    RNNBase,
+    RNNCell,
+    RNNCellBase,
+)
 from mezzo.nn.reshaping import (
     Flatten,
     Identity,

@@ -7,7 +7,6 @@ import numpy as np
 from mezzo import devices
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor, tensor_method
-from mezzo.core.tensor import view as raw_view
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
 from mezzo.ops.data import from_array
 from mezzo.rules import shapes
@@ -48,7 +47,7 @@ def storage_offset(self) -> int:
     """Where the first element lies in the storage, in elements."""
     return (
         (self.ptr - self.storage.ptr) // self.itemsize
-        if self.ptr and self.storage is not None
+        if self.level is None and self.ptr and self.storage is not None
         else 0
     )
 
@@ -141,13 +140,17 @@ def item(self):
 
     Raises: ArgumentValueError unless the tensor has one element
     """
-    if self.layout.numel != 1:
+    return _number(self, "item")
+
+
+def _number(tensor: Tensor, operation: str):
+    if tensor.layout.numel != 1:
         raise OneElementError(
-            f"item: a Tensor with {self.layout.numel} elements cannot be converted to Scalar. "
+            f"item: a Tensor with {tensor.layout.numel} elements cannot be converted to Scalar. "
             "Reduce it first, or use tolist()."
         )
-    value = _readable(self, "item")._array().reshape(())
-    return float(value) if self.dtype.name == "bfloat16" else value.item()
+    value = _readable(tensor, operation)._array().reshape(())
+    return float(value) if tensor.dtype.name == "bfloat16" else value.item()
 
 
 class OneElementError(ArgumentValueError, RuntimeError):
@@ -168,17 +171,17 @@ def __bool__(self) -> bool:
         raise OneElementError(
             f"bool: Boolean value of Tensor with {many} is ambiguous. Use x.any() or x.all()."
         )
-    return bool(self.item())
+    return bool(_number(self, "bool"))
 
 
 @tensor_method
 def __int__(self) -> int:
-    return int(self.item())
+    return int(_number(self, "int"))
 
 
 @tensor_method
 def __float__(self) -> float:
-    return float(self.item())
+    return float(_number(self, "float"))
 
 
 @tensor_method
@@ -192,7 +195,7 @@ def __index__(self) -> int:
         raise ArgumentTypeError(
             "index: only integer tensors of a single element can be converted to an index."
         )
-    return int(self.item())
+    return int(_number(self, "index"))
 
 
 @tensor_method
@@ -231,9 +234,11 @@ def __deepcopy__(self, memo):
 def copy_of(tensor: Tensor) -> Tensor:
     """A leaf of the same class, values, gradient and attributes in its own memory."""
     plain = tensor.detach().clone()
-    made = object.__new__(type(tensor))
-    made.layout, made.storage, made.ptr = plain.layout, plain.storage, plain.ptr
-    made.auto = made.base = None
+    made = plain
+    if type(plain) is not type(tensor):
+        made = object.__new__(type(tensor))
+        made.become(plain)
+        made.auto = made.base = None
     made.__dict__.update(tensor.__dict__)
     if tensor.requires_grad:
         made.requires_grad = True
@@ -291,13 +296,13 @@ def _writable(array: np.ndarray) -> np.ndarray:
 
 
 def _get_data(self):
-    return raw_view(self, self.layout)
+    return self.severed()
 
 
 def _set_data(self, value: Tensor) -> None:
     if value.dtype is not self.dtype and self.requires_grad and not value.dtype.is_floating_point:
         raise ArgumentTypeError("data: a tensor that requires grad needs floating point data.")
-    self.layout, self.storage, self.ptr = value.layout, value.storage, value.ptr
+    self.become(value)
 
 
 Tensor.data = property(
@@ -315,8 +320,13 @@ def set_(self, source: Tensor):
 @staticmethod
 def _make_subclass(cls, data: Tensor, requires_grad: bool = False):
     """A tensor of class cls over the memory of data."""
+    if data.level is not None:
+        raise GradientError(
+            f"{cls.__name__}: a tensor inside {data.level.name} has no memory that a {cls.__name__} could take over. "
+            "Make it outside, and pass values through functional_call(module, parameters, args)."
+        )
     made = object.__new__(cls)
-    made.layout, made.storage, made.ptr = data.layout, data.storage, data.ptr
+    made.become(data)
     made.auto = made.base = None
     if requires_grad:
         made.requires_grad = True

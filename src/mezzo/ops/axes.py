@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mezzo import dtypes
-from mezzo.core import tape
 from mezzo.core.families.rearrange import rearrange
-from mezzo.core.layout import Size, layout
+from mezzo.core.families.views import bare, based
+from mezzo.core.layout import Layout, Size, layout
 from mezzo.core.record import Primitive, composite, none, registered
 from mezzo.core.tensor import Tensor
 from mezzo.core.tensor import view as raw_view
@@ -182,8 +182,18 @@ class Reinterpret(Primitive):
 
     family = "view"
 
+    def trail(self, args: tuple) -> Tensor:
+        """Layout alone: history ends where bits are read in another way."""
+        return bare(self._read_as(*args))
+
     def run(self, args: tuple) -> Tensor:
         input, dtype = args
+        out = raw_view(input, self._read_as(input, dtype))
+        out.base = based(input, (self, args[1:]))
+        return out
+
+    @staticmethod
+    def _read_as(input: Tensor, dtype) -> Layout:
         have, old, new = input.layout, input.dtype.itemsize, dtype.itemsize
         shape, strides = list(have.shape), list(have.strides)
         if old != new:
@@ -191,7 +201,11 @@ class Reinterpret(Primitive):
                 raise ShapeError(
                     f"view: a 0-d tensor of {have.dtype.name} cannot become {dtype.name}: the sizes differ."
                 )
-            if strides[-1] != 1 or (shape[-1] * old) % new or (have.numel and (input.ptr % new)):
+            if (
+                strides[-1] != 1
+                or (shape[-1] * old) % new
+                or (have.numel and input.level is None and input.ptr % new)
+            ):
                 raise ShapeError(
                     f"view: the last axis ({shape[-1]} elements of {old} bytes, stride {strides[-1]}) cannot be read as "
                     f"{dtype.name} ({new} bytes). Call contiguous() first."
@@ -202,12 +216,7 @@ class Reinterpret(Primitive):
                 )
             shape[-1] = shape[-1] * old // new
             strides = [s * old // new for s in strides[:-1]] + [1]
-        out = raw_view(input, layout(shape, strides, dtype, have.device))
-        step, base = (self, args[1:]), input.base
-        out.base = (
-            tape.View(input, (step,)) if base is None else tape.View(base.root, (*base.chain, step))
-        )
-        return out
+        return layout(shape, strides, dtype, have.device)
 
 
 @registered(Reinterpret)(where="", vjp=none("bits of another dtype have no derivative"), samples=[],

@@ -305,12 +305,14 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 @tensor_method
 def detach(self):
     """The same memory without history; never requires grad."""
-    return tape.alias(self)
+    return self.severed()
 
 
 @tensor_method
 def detach_(self):
     """Cut the tensor out of its history, in place."""
+    if self.level is not None:
+        self.become(self.severed())
     self.auto = None
     return self
 

@@ -217,9 +217,9 @@ def cholesky_of(A: Tensor) -> Tensor:
     """Lower triangular factors."""
 
 
-@composite(where="linalg", cast=FP32, samples=[S(T(1, 1, low=0.5), only=REAL), S(T(2, 1, 1, low=0.5), upper=True, only=REAL)],
+@composite(where="mezzo Tensor linalg", cast=FP32, samples=[S(T(1, 1, low=0.5), only=REAL), S(T(2, 1, 1, low=0.5), upper=True, only=REAL)],
            errors=[(S(T(2, 3)), RuntimeError, "square")])  # fmt: skip
-def cholesky(A: Tensor, *, upper=False) -> Tensor:
+def cholesky(A: Tensor, upper=False) -> Tensor:
     """The triangular L with L L^T = A, A symmetric and positive definite.
 
     Shapes: (..., n, n) -> (..., n, n)

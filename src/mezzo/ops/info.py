@@ -111,7 +111,11 @@ for _function in (is_nonzero, is_signed, is_same_size):
 @tensor_method
 def is_set_to(self, tensor: Tensor) -> bool:
     """True if both view the same memory in the same way."""
-    return self.ptr == tensor.ptr and self.layout is tensor.layout
+    return self is tensor or (
+        self.level is tensor.level is None
+        and self.ptr == tensor.ptr
+        and self.layout is tensor.layout
+    )
 
 
 @tensor_method

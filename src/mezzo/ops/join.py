@@ -9,6 +9,7 @@ import numpy as np
 
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.joins import join
+from mezzo.core.families.views import views
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import (
@@ -128,6 +129,28 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 # ---- splitting
 
 
+def _together(g, y, joined, dim: int) -> Tensor:
+    """The gradients of all views joined; zeros for views that took no part."""
+    known = next(x for x in g if x is not None)
+    return joined(tuple(known.new_zeros(v.shape) if x is None else x for x, v in zip(g, y)), dim)
+
+
+@views(where="", grad_name="SplitBackward0", batch=batching.dims("dim"), samples=[S(T(5, 3), 0, (2, 0, 3))],
+       steps=lambda x, dim, sizes: [(slice_dim, (dim, a, b, 1)) for a, b in _runs(sizes)],
+       vjp={"input": lambda g, _y, _input, dim, sizes: _together(g, _y, cat, dim)},
+       reference=lambda x, dim, sizes: x.split_with_sizes(sizes, dim))  # fmt: skip
+def parts_of(input: Tensor, dim, sizes) -> tuple[Tensor, ...]:
+    """Views of consecutive parts of an axis: one call with one derivative."""
+
+
+@views(where="", grad_name="UnbindBackward0", batch=batching.dims("dim"), samples=[S(T(5, 3), 1)],
+       steps=lambda x, dim: [(select, (dim, i)) for i in range(x.shape[dim])],
+       vjp={"input": lambda g, _y, _input, dim: _together(g, _y, stack, dim)},
+       reference=lambda x, dim: x.unbind(dim))  # fmt: skip
+def slices_of(input: Tensor, dim) -> tuple[Tensor, ...]:
+    """Views of all slices along an axis: one call with one derivative."""
+
+
 @composite(where="mezzo Tensor", samples=[S(T(3, 2)), S(T(2, 3), 1), S(T(0, 3))])
 def unbind(input: Tensor, dim=0) -> tuple[Tensor, ...]:
     """The slices along an axis, which goes away.
@@ -135,8 +158,7 @@ def unbind(input: Tensor, dim=0) -> tuple[Tensor, ...]:
     Shapes: input (..., n, ...) -> n of (..., ...)
     Source: torch.unbind
     """
-    axis = _split_axis(input, dim)
-    return tuple(select(input, axis, i) for i in range(input.shape[axis]))
+    return slices_of(input, _split_axis(input, dim))
 
 
 def _split_axis(input: Tensor, dim) -> int:
@@ -172,8 +194,9 @@ def split(tensor: Tensor, split_size_or_sections, dim=0) -> tuple[Tensor, ...]:
     if size < 0 or (size == 0 and n):
         raise Fact(ShapeError, f"split_size is {size}; it must be positive")
     if not n:
-        return (slice_dim(tensor, axis, 0, 0, 1),)
-    return _pieces(tensor, axis, [(a, min(a + size, n)) for a in range(0, n, size)])
+        return parts_of(tensor, axis, (0,))
+    whole, rest = divmod(n, size)
+    return parts_of(tensor, axis, (size,) * whole + ((rest,) if rest else ()))
 
 
 @composite(where="mezzo Tensor", samples=[S(T(5, 2), [1, 4]), S(T(2, 5), [2, 0, 3], 1)])
@@ -190,7 +213,7 @@ def _sections(input: Tensor, split_sizes, dim) -> tuple[Tensor, ...]:
     if sum(split_sizes) != input.shape[axis] or min(split_sizes, default=0) < 0:
         raise Fact(ShapeError, f"split_sizes {list(split_sizes)} must be non-negative and sum exactly to "
                                f"{input.shape[axis]} (the size of axis {axis})")  # fmt: skip
-    return _pieces(input, axis, _runs(split_sizes))
+    return parts_of(input, axis, tuple(split_sizes))
 
 
 @composite(where="mezzo Tensor", samples=[S(T(5, 2), 2), S(T(2, 7), 3, 1), S(T(2, 3), 5)])

@@ -170,7 +170,7 @@ def to_text(tensor: Tensor, name: str = "tensor") -> str:
     if tensor.is_meta:
         body = "..."
         suffixes.append(f"size={tuple(tensor.shape)}")
-    elif not hasattr(tensor, "level"):
+    elif tensor.level is None:
         if tensor.numel() == 0 and tensor.ndim != 1:
             suffixes.append(f"size={tuple(tensor.shape)}")
         body = "[]" if tensor.numel() == 0 else _values(tensor, len(prefix))

@@ -274,7 +274,7 @@ def bernoulli(input: Tensor, p=None, *, generator=None) -> Tensor:
 
 def _check_values(tensor: Tensor, holds, problem: str) -> None:
     """Raise where a tensor of parameters has impossible values; inside a transform they cannot be read."""
-    if tensor.is_cpu and not hasattr(tensor, "level") and not holds(tensor._array()).all():
+    if tensor.is_cpu and tensor.level is None and not holds(tensor._array()).all():
         raise Fact(ImpossibleValueError, problem)
 
 

@@ -17,7 +17,7 @@ from mezzo.rules import shapes
 
 def _become(target: Tensor, viewed: Tensor) -> Tensor:
     """Let target be what was made as a view of its former self."""
-    target.layout, target.ptr = viewed.layout, viewed.ptr
+    target.become(viewed)
     if target.base is not None:
         target.base, target.auto = viewed.base, viewed.auto
     elif viewed.auto is not None:
@@ -61,6 +61,10 @@ def resize_(self, *size, memory_format=None):
     if self.requires_grad:
         raise GradientError(
             "resize_: cannot resize variables that require grad. Work on a detach()ed tensor."
+        )
+    if self.level is not None:
+        raise GradientError(
+            f"resize_: a tensor inside {self.level.name} shares its memory with others. Make a new tensor instead."
         )
     shape = shape_of(size)
     if any(n < 0 for n in shape):

@@ -226,7 +226,7 @@ def as_strided(input: Tensor, size, stride, storage_offset=None) -> Tensor:
     start = here if storage_offset is None else storage_offset
     last = start + sum((n - 1) * s for n, s in zip(size, stride))
     # Without memory in sight (meta, vmap, trace) the tensor itself is all there is to view.
-    seen = input.ptr and input.storage is not None
+    seen = input.level is None and input.ptr and input.storage is not None
     have = (input.storage.nbytes if seen else input.layout.extent()[1]) // input.itemsize
     if start < 0 or (0 not in size and last >= have):
         raise Fact(ShapeError, f"size {tuple(size)}, stride {tuple(stride)}, offset {start} reach element {last} of a "

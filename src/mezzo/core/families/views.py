@@ -10,8 +10,10 @@ the memory is read, if that is another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mezzo.core import tape
-from mezzo.core.layout import layout
+from mezzo.core.layout import Layout, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor
 from mezzo.core.tensor import view as make_view
@@ -28,6 +30,14 @@ class ViewPlan:
     def execute(self, args: tuple) -> Tensor:
         """The view of args[0]."""
         return make_view(args[0], self.layout, self.offset)
+
+
+def bare(of: Layout) -> Tensor:
+    """A tensor of that layout without memory."""
+    made = object.__new__(Tensor)
+    made.layout, made.storage, made.ptr = of, None, 0
+    made.auto = made.base = None
+    return made
 
 
 class View(Primitive):
@@ -51,18 +61,53 @@ class View(Primitive):
             return super().key(args)
         return (args[0].layout, args[1:])
 
+    def trail(self, args: tuple) -> Tensor:
+        """What stands for the view when only its history is wanted: layout and tape, no memory."""
+        out = bare(self.plan(args).layout)
+        tape.attach(self, args, out)
+        return out
+
     def run(self, args: tuple) -> Tensor:
         source = args[0]
         plan = self.plan(args)
         out = make_view(source, plan.layout, plan.offset)
-        step = (self, args[1:])
-        if source.base is None:
-            out.base = tape.View(source, (step,))
-        else:
-            out.base = tape.View(source.base.root, (*source.base.chain, step))
+        out.base = based(source, (self, args[1:]))
         if source.auto is not None or source.base is not None:
             tape.attach(self, args, out)
         return out
 
 
+def based(source: Tensor, step: tuple, multiple: bool = False) -> tape.View:
+    """How the result of one more view call, step, views the root of source."""
+    if source.base is None:
+        return tape.View(source, (step,), multiple)
+    return tape.View(source.base.root, (*source.base.chain, step), multiple)
+
+
+class Views(Primitive):
+    """A record with several results, each a view of its first argument.
+
+    steps(*args) -> for each result the view that makes it alone: (record, arguments after the first).
+    """
+
+    family = "views"
+
+    def __init__(self, fn, *, steps: Callable, **options):
+        super().__init__(fn, **options)
+        self.steps = steps
+
+    def run(self, args: tuple) -> tuple[Tensor, ...]:
+        source, outs = args[0], []
+        for record, rest in self.steps(*args):
+            plan = record.plan((source, *rest))
+            out = make_view(source, plan.layout, plan.offset)
+            out.base = based(source, (record, rest), multiple=True)
+            outs.append(out)
+        made = tuple(outs)
+        if source.auto is not None or source.base is not None:
+            tape.attach(self, args, made)
+        return made
+
+
 view = registered(View)
+views = registered(Views)

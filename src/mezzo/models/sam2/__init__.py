@@ -1,0 +1,14 @@
+"""SAM 2: masks of the objects of an image, from points, boxes or masks.
+
+    from mezzo.models.sam2 import SAM2AutomaticMaskGenerator, SAM2ImagePredictor, build_sam2
+
+Source: Ravi et al., "SAM 2: Segment Anything in Images and Videos" (2024)
+"""
+
+from __future__ import annotations
+
+from mezzo.models.sam2.build_sam import build_sam2
+from mezzo.models.sam2.everything import SAM2AutomaticMaskGenerator
+from mezzo.models.sam2.sam2_image_predictor import SAM2ImagePredictor
+
+__all__ = ["SAM2AutomaticMaskGenerator", "SAM2ImagePredictor", "build_sam2"]
