@@ -9,6 +9,7 @@ from mezzo.core.layout import Layout, Size
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE, Storage
 from mezzo.errors import ArgumentTypeError, DeviceError, DTypeError, GradientError
+from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.memory import allocate
 
 _new = object.__new__
@@ -126,6 +127,8 @@ class _Window:
 
 def array_over(storage, ptr: int, layout: Layout) -> np.ndarray:
     """A NumPy array that shares a storage's memory."""
+    if ptr.__class__ is not int:
+        raise capture.NotCapturable
     window = _new(_Window)
     bits = layout.dtype is dtypes.bfloat16
     window.storage = storage

@@ -23,7 +23,7 @@ from mezzo.core.record import COPY_INTO, Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import DTypeError, Fact, OutOfRangeError, ShapeError, message
 from mezzo.kernels import ir
-from mezzo.kernels.cpu import entry
+from mezzo.kernels.cpu import capture, entry
 from mezzo.kernels.cpu.indirect import IndirectKernel
 from mezzo.kernels.cpu.maps import CONTIGUOUS, SCALAR, STRIDED
 from mezzo.kernels.ir import SIZE
@@ -157,8 +157,11 @@ class IndirectPlan:
         self.launch(
             self.address, self.block.buffer_info()[0], cell.buffer_info()[0], *pointers, *numbers
         )
-        if cell[0]:
-            bad_index(cell[1], self.dims[cell[2]], self.sizes[cell[2]])
+        capture.verify(cell, self.refuse)
+
+    def refuse(self, cell: array.array) -> None:
+        """Raise for what the kernel found."""
+        bad_index(cell[1], self.dims[cell[2]], self.sizes[cell[2]])
 
 
 def bad_index(value: int, dim: int, size: int):

@@ -68,10 +68,10 @@ class Generator:
         return self._seed
 
     def take(self, count: int) -> tuple[int, int]:
-        """(seed, first counter) for `count` elements; they are never given again."""
+        """(seed as a signed 64-bit number, first counter) for `count` elements; they are never given again."""
         first = self._offset
         self._offset += count
-        return self._seed, first
+        return self._seed - (1 << 64) if self._seed >> 63 else self._seed, first
 
     def state(self) -> tuple[int, int]:
         """Seed and counter."""
@@ -110,8 +110,7 @@ class RandomPlan:
             numbers = [
                 float(args[i]) if f else int(args[i]) for i, f in zip(self.positions, self.floats)
             ]
-            signed = seed - (1 << 64) if seed >> 63 else seed
-            self.launch(self.address, self.layout.numel, out.ptr, signed, first, *numbers)
+            self.launch(self.address, self.layout.numel, out.ptr, seed, first, *numbers)
         return out
 
 

@@ -27,7 +27,7 @@ from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.dtypes import dtype as DType
 from mezzo.errors import Fact, OutOfRangeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu import entry
+from mezzo.kernels.cpu import capture, entry
 from mezzo.kernels.cpu.maps import MapKernel
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.kernels.cpu.reduce import ReduceKernel
@@ -146,8 +146,13 @@ class RowPlan:
             flag = array.array("q", (0, 0))
             head.append(flag.buffer_info()[0])
         self.launch(self.address, *head, *outs, *ins, *[args[i] for i in self.scalars])
-        if self.flagged and flag[0]:
-            raise Fact(OutOfRangeError, f"Target {flag[1]} is out of bounds")
+        if self.flagged:
+            capture.verify(flag, bad_target)
+
+
+def bad_target(flag: array.array) -> None:
+    """Raise for a class index out of range."""
+    raise Fact(OutOfRangeError, f"Target {flag[1]} is out of bounds")
 
 
 def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> RowPlan:

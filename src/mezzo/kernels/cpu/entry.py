@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 
 from mezzo.errors import ArgumentValueError
-from mezzo.kernels.cpu import entry_ir, linker
+from mezzo.kernels.cpu import capture, entry_ir, linker
 
 MAX_SLOTS = entry_ir.MAX_SLOTS
 _METH_FASTCALL = 0x0080
@@ -35,6 +35,8 @@ class _MethodDef(ctypes.Structure):
         ("doc", ctypes.c_char_p),
     ]
 
+
+_told: list[Callable] = []  # what the native hook calls: kept alive here
 
 # Python keeps a pointer to a builtin's definition: it must live as long as the builtin.
 _definitions: list[_MethodDef] = []
@@ -51,6 +53,16 @@ def _native() -> tuple[_Launch, _Launch]:
         name: ctypes.cast(getattr(api, name), ctypes.c_void_p).value for name in entry_ir.SYMBOLS
     }
     module = linker.link(entry_ir.source(), imports=symbols)
+    hook = ctypes.c_void_p.from_address(module.address("hook"))
+
+    def switch(recording: capture.Recording | None) -> None:
+        """Let launches be told to a recording, which must outlive them."""
+        _told[:] = [recording.launch] if recording is not None else []
+        hook.value = id(_told[0]) if _told else None
+
+    capture.SWITCHES.append(switch)
+    if capture.Recording.current is not None:
+        switch(capture.Recording.current)
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
         ("PyCFunction_NewEx", api)
     )
@@ -76,6 +88,9 @@ def _through_ctypes(prototype: Callable) -> _Launch:
             raise TypeError(entry_ir.TOO_MANY.replace("%zd", str(len(slots))))
         if type(address) is not int or address <= 0:
             raise TypeError(_bad_slot(-1))
+        recording = capture.Recording.current
+        if recording is not None and recording.launch(*arguments):
+            return
         block = (ctypes.c_int64 * MAX_SLOTS)()
         for i, slot in enumerate(slots):
             if isinstance(slot, int):

@@ -19,7 +19,7 @@ import sysconfig
 from typing import TypeVar
 
 from mezzo.errors import ArgumentValueError
-from mezzo.kernels.cpu import arenas
+from mezzo.kernels.cpu import arenas, capture
 from mezzo.kernels.cpu.arenas import Bucket, usage
 
 
@@ -82,6 +82,11 @@ def _allocate_guarded(nbytes: int, cls: type[B] = Block) -> B:  # type: ignore[a
     """The same with a page behind it that faults on access."""
     nbytes = _checked(nbytes)
     block = cls()
+    recording = capture.active()
+    if recording is not None:
+        block.bucket, block.ptr = recording.allocate(nbytes)  # type: ignore[assignment]
+        block.nbytes = nbytes
+        return block
     bucket = arenas.GuardBucket(nbytes)
     block.ptr = bucket.pop()
     block.nbytes = nbytes
@@ -106,6 +111,9 @@ _FOREIGN = arenas.ForeignBucket(0)
 def _slow(nbytes: int) -> tuple[Bucket, int]:
     """The bucket of a size that was not asked for before, or whose free list is empty."""
     nbytes = _checked(nbytes)
+    recording = capture.active()
+    if recording is not None:
+        return recording.allocate(nbytes)  # type: ignore[return-value]
     with arenas.lock:
         bucket = arenas.bucket_for(nbytes)
         try:
@@ -116,8 +124,13 @@ def _slow(nbytes: int) -> tuple[Bucket, int]:
         finally:
             if len(_bucket_of) >= _MEMO_LIMIT:
                 _bucket_of.clear()
-            _bucket_of[nbytes] = bucket
+            if capture.Recording.current is None:
+                _bucket_of[nbytes] = bucket
     return bucket, ptr
+
+
+# While somebody records, every allocation asks whether it is theirs: the quick way knows no sizes.
+capture.SWITCHES.append(lambda _: _bucket_of.clear())
 
 
 def _checked(nbytes: int) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import array
 from collections.abc import Sequence
 
-from mezzo.kernels.cpu import entry, jit
+from mezzo.kernels.cpu import capture, entry, jit
 from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, MapLoop, inner_loops
 from mezzo.kernels.cpu.nest import slots
 from mezzo.kernels.ir import Expr
@@ -72,7 +72,7 @@ class Table:
         return made
 
     def _point(self, pointers: Sequence[Sequence[int]]) -> None:
-        self._rows = array.array("q", [p for row in pointers for p in row])
+        self._rows = capture.table([p for row in pointers for p in row])
         self.rows_at = self._rows.buffer_info()[0]
 
 

@@ -1,0 +1,153 @@
+"""Capture: what launches and allocations would happen, written down instead of done.
+
+    with Recording() as recording:
+        ...                       allocate() gives Pointers, launch() appends to recording.events
+
+A Pointer is an address in memory that is not there yet: a block's number and an offset. Code between
+allocation and launch adds byte offsets to it as to any address. Only the thread that opened the
+recording is affected. What a kernel would tell Python (an index out of range) goes through `verify`.
+"""
+
+from __future__ import annotations
+
+import array
+import threading
+from collections.abc import Callable
+
+_BASE = 1 << 61
+_SPAN = 1 << 40  # bytes a block may have
+
+
+class NotCapturable(Exception):
+    """Code wanted to read memory that is not there yet."""
+
+
+class Pointer(int):
+    """An address in a block of a recording. Sums with ints are Pointers into the same block."""
+
+    __slots__ = ()
+
+    def __add__(self, other):
+        return Pointer(int.__add__(self, other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other):
+        return Pointer(int.__sub__(self, other))
+
+
+def pointer(block: int, offset: int = 0) -> Pointer:
+    """The address `offset` bytes into a block."""
+    return Pointer(_BASE + block * _SPAN + offset)
+
+
+def place(value: int) -> tuple[int, int]:
+    """(block, offset) of a pointer."""
+    return divmod(value - _BASE, _SPAN)
+
+
+def is_pointer(value: int) -> bool:
+    """Whether an address is a recording's."""
+    return value >= _BASE
+
+
+class Late:
+    """A number that is known only when a recording is replayed. key: whose; at: which of its numbers."""
+
+    __slots__ = ("at", "key")
+
+    def __init__(self, key, at: int):
+        self.key, self.at = key, at
+
+
+class _Bucket:
+    """Where the memory of one recorded block goes back to: nothing but a note of when."""
+
+    __slots__ = ("block", "recording")
+    size = 0
+
+    def __init__(self, recording: Recording, block: int):
+        self.recording, self.block = recording, block
+
+    def append(self, ptr: int) -> None:
+        """The block is not used any more."""
+        if self.recording.is_open:
+            self.recording.events.append(("free", self.block))
+
+
+class Recording:
+    """Events in order: ("new", block), ("free", block), ("call", address, slots).
+
+    sizes: bytes of each block. tables: arrays of pointers that kernels read from memory. checks: (cell, refuse)
+    to look at after a replay. kept: objects whose memory the launches refer to.
+    """
+
+    current: Recording | None = None
+    _lock = threading.Lock()
+
+    def __init__(self):
+        self.thread = threading.get_ident()
+        self.events: list[tuple] = []
+        self.sizes: list[int] = []
+        self.tables: list[array.array] = []
+        self.checks: list[tuple[array.array, Callable]] = []
+        self.kept: list = []
+        self.is_open = False
+
+    def __enter__(self):
+        Recording._lock.acquire()
+        self.is_open, Recording.current = True, self
+        for switch in SWITCHES:
+            switch(self)
+        return self
+
+    def __exit__(self, *exception):
+        self.is_open, Recording.current = False, None
+        for switch in SWITCHES:
+            switch(None)
+        Recording._lock.release()
+
+    def block(self, nbytes: int) -> int:
+        """A new block's number, without an event: memory that lives outside."""
+        self.sizes.append(nbytes)
+        return len(self.sizes) - 1
+
+    def allocate(self, nbytes: int) -> tuple[_Bucket, Pointer]:
+        """A new block in the recorded memory."""
+        made = self.block(nbytes)
+        self.events.append(("new", made))
+        return _Bucket(self, made), pointer(made)
+
+    def launch(self, *arguments) -> bool:
+        """Write a launch down; False if it is another thread's and must run."""
+        if threading.get_ident() != self.thread:
+            return False
+        self.events.append(("call", arguments[0], arguments[1:]))
+        return True
+
+
+SWITCHES: list[Callable] = []  # told of the recording that opens, and None when it closes
+
+
+def active() -> Recording | None:
+    """The recording of this thread, if one is open."""
+    found = Recording.current
+    return found if found is not None and found.thread == threading.get_ident() else None
+
+
+def verify(cell: array.array, refuse: Callable) -> None:
+    """Call refuse(cell) if a launch has set cell[0]: now, or after every replay."""
+    recording = Recording.current
+    if recording is not None and recording.thread == threading.get_ident():
+        recording.checks.append((cell, refuse))
+    elif cell[0]:
+        refuse(cell)
+
+
+def table(pointers: list[int]) -> array.array:
+    """An array of addresses for a kernel to read; addresses not there yet are filled in later."""
+    made = array.array("q", pointers)
+    recording = active()
+    if recording is not None:
+        recording.tables.append(made)
+    return made
