@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from mezzo.compiler.trace import Program, trace
+from mezzo.compiler.program import Program
+from mezzo.compiler.traced import Traced, trace
 
-__all__ = ["Program", "trace"]
+__all__ = ["Program", "Traced", "trace"]

@@ -1,146 +1,327 @@
-"""trace: run a function on layouts alone and write down the primitive calls it makes.
+"""Tracing: run a function on memory that nothing computes, and write its calls down as a graph.
 
-The result is a Program: a list of (record, arguments) that prints as Python and runs on real tensors.
+The tracer is the interpreter at the bottom of the stack: it sees the primitive calls that would finally
+run, after autocast, vmap and derivatives had their say. Its tensors are ordinary tensors with layouts,
+views, versions and a tape; only their contents are missing. So what eager code does with tensors
+(in-place writes, accumulation into .grad, saved values) happens in a trace by the same code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable
 
-from mezzo import devices
+from mezzo import devices, dtypes
+from mezzo.compiler.graph import Buffer, Graph, Node, Region
+from mezzo.core import tape
+from mezzo.core.families import elementwise
+from mezzo.core.families.elementwise import Elementwise
+from mezzo.core.families.indirect import Put
+from mezzo.core.families.multi import Multi
 from mezzo.core.layout import layout
-from mezzo.core.record import Record, update_bound
+from mezzo.core.record import Record, describe
+from mezzo.core.state import STATE
+from mezzo.core.storage import INFERENCE, Storage, user_line
 from mezzo.core.tensor import Tensor, empty
-from mezzo.func.levels import Level, Wrapped, wrap
+from mezzo.errors import GradientError
+from mezzo.kernels.cpu import capture
+from mezzo.kernels.cpu.memory import allocate
+from mezzo.ops.create import zeros
 
 
-class Name:
-    """A variable of a program."""
+class TracedStorage(Storage):
+    """Memory that a traced call would fill."""
 
-    __slots__ = ("text",)
+    __slots__ = ("__weakref__", "buffer", "tracer")
 
-    def __init__(self, text: str):
-        self.text = text
+    def settle(self, tensor: Tensor) -> None:
+        """Somebody wants the contents."""
+        self.tracer.reached(self, tensor)
+
+
+class Effect:
+    """Python to run before each run: its numbers go to the Late ones with this key; undo after a skipped step."""
+
+    __slots__ = ("compute", "count", "undo")
+
+    def __init__(self, compute: Callable, count: int, undo: Callable | None):
+        self.compute, self.count, self.undo = compute, count, undo
+
+
+class Draw:
+    """Numbers taken from a generator before each run, as RandomPlan.execute takes them at once."""
+
+    __slots__ = ("count", "generator")
+
+    def __init__(self, generator, count: int):
+        self.generator, self.count = generator, count
+
+
+class LateGenerator:
+    """Stands for a generator in a graph: its seed and counter are known at the run."""
+
+    __slots__ = ("generator",)
+
+    def __init__(self, generator):
+        self.generator = generator
 
     def __repr__(self) -> str:
-        return self.text
+        return "generator"
 
 
-class Line:
-    """One call: names of the results, record, arguments (names, constants), comment."""
-
-    __slots__ = ("args", "into", "outs", "record", "shapes")
-
-    def __init__(self, outs, record: Record, args: tuple, shapes: str, into: bool = False):
-        self.outs, self.record, self.args, self.shapes, self.into = outs, record, args, shapes, into
-
-    def __repr__(self) -> str:
-        left = ", ".join(map(repr, self.outs))
-        return f"{left} = {self.record.name}({', '.join(map(_show, self.args))})  # {self.shapes}"
+class ReadBack(GradientError):
+    """A value was asked for where only layouts are known."""
 
 
-def _show(value) -> str:
-    return f"<{value.dtype.name}{list(value.shape)}>" if isinstance(value, Tensor) else repr(value)
+class Tracer:
+    """The interpreter that writes nodes.
 
+    live: traced storages that somebody holds. roots: tensors from outside that took part, in order of
+    appearance. cleared: ids of tensors whose .grad was assigned in the trace.
+    """
 
-class Program:
-    """What a function does, as primitive calls. Calling it runs them."""
+    rank = -2
+    name = "compile"
 
-    def __init__(self, inputs: Sequence[Name], lines: Sequence[Line], outputs):
-        self.inputs, self.lines, self.outputs = list(inputs), list(lines), outputs
+    def __init__(self, flush: Callable[[Tracer], None] | None = None):
+        self.nodes: list[Node] = []
+        self.live: weakref.WeakSet = weakref.WeakSet()
+        self.outside: dict[int, Buffer] = {}
+        self.roots: dict[int, Tensor] = {}
+        self.cleared: set[int] = set()
+        self.first_grads: dict[int, object] = {}
+        self.effects: list[Effect] = []
+        self.flush, self.broken_at, self.count = flush, None, 0
+        self.is_volatile = False
 
-    def __repr__(self) -> str:
-        head = f"def program({', '.join(map(repr, self.inputs))}):"
-        return "\n".join(
-            [head, *(f"    {line!r}" for line in self.lines), f"    return {self.outputs!r}"]
-        )
+    def __enter__(self):
+        STATE.push(self)
+        self._storage, STATE.storage = STATE.storage, self.storage
+        return self
 
-    def __call__(self, *args: Tensor):
-        """Run on real tensors of the traced layouts."""
-        known: dict[int, object] = {id(n): a for n, a in zip(self.inputs, args)}
+    def __exit__(self, *exception):
+        STATE.stack.remove(self)
+        STATE.storage = self._storage
 
-        def value(x):
-            if isinstance(x, Name):
-                return known[id(x)]
-            return tuple(value(v) for v in x) if isinstance(x, tuple) else x
+    # ---- memory
 
-        for line in self.lines:
-            outs = line.record.apply(tuple(value(a) for a in line.args))
-            for name, out in zip(line.outs, outs if isinstance(outs, tuple) else (outs,)):
-                known[id(name)] = out
-        return value(self.outputs)
-
-
-class Tracing(Level):
-    """The interpreter that writes lines; tensors carry a meta tensor and a name."""
-
-    name = "trace"
-    advice = "Trace sees shapes, not values: return what you want to look at, or use where() for choices."
-
-    def __init__(self):
-        self.lines: list[Line] = []
-        self.names: dict[int, Name] = {}
-        self.keep: list = []
-
-    def new(self, value: Tensor, text: str | None = None) -> Wrapped:
-        """A tensor of this level for a meta tensor, under a new name."""
-        have = value.layout
-        made = wrap(self, value, False, layout(have.shape, have.strides, have.dtype, devices.cpu))
-        # By the meta tensor, which a detached copy (a saved result) shares.
-        self.names[id(value)] = Name(text or f"t{len(self.names)}")
-        self.keep.append(made)
+    def storage(self) -> TracedStorage:
+        """A storage of this trace; allocate() and this tracer fill it in."""
+        made = TracedStorage()
+        made.tracer, made.buffer = self, None
+        self.live.add(made)
         return made
 
-    def lower(self, value):
-        """The meta tensor of an argument."""
-        if isinstance(value, Wrapped) and value.level is self:
-            return value.value
+    def buffer(self, storage) -> Buffer:
+        """The buffer that stands for a storage."""
+        if isinstance(storage, TracedStorage) and storage.tracer is self:
+            if storage.buffer is None:
+                storage.buffer = Buffer(f"b{self._number()}", storage.nbytes)
+            if storage.buffer.storage is None:
+                return storage.buffer
+            return self.outside.setdefault(id(storage), storage.buffer)
+        found = self.outside.get(id(storage))
+        if found is None:
+            found = self.outside[id(storage)] = Buffer(f"x{len(self.outside)}", storage.nbytes, storage)
+        return found
+
+    def _number(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def region(self, tensor: Tensor) -> Region:
+        """Where a tensor lies. Tensors from outside are remembered."""
+        storage = tensor.storage
+        if not (isinstance(storage, TracedStorage) and storage.tracer is self):
+            self.note(tensor)
+        return Region(self.buffer(storage), tensor.ptr - storage.ptr, tensor.layout)
+
+    def note(self, tensor: Tensor) -> None:
+        """Remember the tensor that a graph reaches outside memory by."""
+        root = tensor if tensor.base is None else tensor.base.root
+        if id(root) not in self.roots:
+            self.roots[id(root)] = root
+            auto = root.auto
+            if auto is not None and id(root) not in self.cleared:
+                self.first_grads[id(root)] = auto.grad
+
+    def regions(self, value):
+        """Arguments with regions in the place of tensors."""
         if isinstance(value, Tensor):
-            return empty(layout(value.shape, value.layout.strides, value.dtype, devices.meta))
-        return tuple(self.lower(v) for v in value) if isinstance(value, (tuple, list)) else value
+            return self.region(value)
+        if isinstance(value, (tuple, list)):
+            return tuple([self.regions(v) for v in value])
+        return value
 
-    def written(self, value):
-        """An argument as it stands in the program."""
-        if isinstance(value, Wrapped) and id(value.value) in self.names:
-            return self.names[id(value.value)]
-        return tuple(self.written(v) for v in value) if isinstance(value, (tuple, list)) else value
+    def tensor(self, have) -> Tensor:
+        """A new tensor of this trace, of a meta tensor's layout."""
+        return empty(layout(have.shape, have.strides, have.dtype, devices.cpu))
 
-    def handles(self, record: Record, args: tuple) -> bool:
-        """Everything is written down, random and creating calls too."""
-        return True
+    # ---- interpreter
 
-    def evaluate(self, record: Record, args: tuple):
-        """Run on layouts and write a line."""
-        lowered = tuple(
-            devices.meta if isinstance(a, devices.device) else self.lower(a) for a in args
-        )
-        outs = record.apply(lowered)
+    def process(self, record: Record, args: tuple):
+        """Write the call down; composites are what their bodies call."""
+        if record.is_composite:
+            return self._inside(record.run, args)
+        kind = record.family
+        if kind == "view":
+            self._note_roots(args)
+            return record.run(args)
+        if isinstance(record, Multi):
+            return self._multi(record, args)
+        if kind in ("dynamic", "function") or self._is_foreign(args):
+            self.read(None, record.name)
+            return record.run(args)
+        if kind == "scatter":  # made of other calls, with a node of its own
+            return self._inside(record.run, args)
+        return self._call(record, args)
+
+    def _inside(self, function: Callable, *args):
+        STATE.stack.insert(0, self)
+        try:
+            return function(*args)
+        finally:
+            STATE.stack.remove(self)
+
+    def _note_roots(self, args) -> None:
+        if isinstance(args[0], Tensor) and not isinstance(args[0].storage, TracedStorage):
+            self.note(args[0])
+
+    @staticmethod
+    def _is_foreign(args: tuple) -> bool:
+        """Whether a tensor has no memory at all (device meta)."""
+        return any(isinstance(a, Tensor) and a.storage is None for a in args)
+
+    def _call(self, record: Record, args: tuple):
+        outs = record.run(tuple([_meta(a) for a in args]))
         many = outs if isinstance(outs, tuple) else (outs,)
-        made = tuple(self.new(o) for o in many)
-        comment = ", ".join(f"{m.dtype.name}{list(m.shape)}" for m in made)
-        self.lines.append(
-            Line([self.names[id(m.value)] for m in made], record, self.written(args), comment)
-        )
-        return made if isinstance(outs, tuple) else made[0]
+        made = tuple([self.tensor(o.layout) for o in many])
+        if record.family == "random":
+            args = (*args[:3], LateGenerator(args[3]), *args[4:])
+        node = Node("call", record, self.regions(args), self.regions(made), (), user_line())
+        self._write(node)
+        result = made if isinstance(outs, tuple) else made[0]
+        tape.attach(record, args, result)
+        return result
+
+    def _write(self, node: Node) -> None:
+        self.nodes.append(node)
+        for region in node.writes:  # data made here: it would have to be made anew for every run
+            self.is_volatile |= isinstance(region.buffer.storage, TracedStorage)
 
     def process_update(self, record: Record, target: Tensor, args: tuple):
-        """In place: the name of the tensor means the new value from here on."""
-        if not self.owns(target):
-            return update_bound(record, args)
-        result = self.process(record, args)
-        target.auto, target.value = result.auto, result.value
+        """An in-place call."""
+        if not isinstance(record, (Elementwise, Put)) or target.storage is None:
+            return self._inside(record.update, target, args)
+        return self._inside(self._update, record, target, args)
+
+    def _update(self, record: Record, target: Tensor, args: tuple) -> Tensor:
+        tape.check_inplace(record.name + "_", target)
+        args = self._untangled(record, target, args)
+        metas = tuple([_meta(a) for a in args])
+        _without(self, record.update, metas[0], metas)
+        before = tape.alias(target)
+        before.auto, before.base = target.auto, target.base
+        node = tape.prepare(record, (before, *args[1:]))
+        if node is not None and isinstance(node.args[0], Tensor):
+            elementwise.keep_original(node, before)
+        where = self.regions(args)
+        self._write(Node("update", record, where, (), (where[0],), user_line()))
+        tape.wrote(record.name + "_", target, node)
         return target
 
+    @staticmethod
+    def _untangled(record: Record, target: Tensor, args: tuple) -> tuple:
+        """Operands in the target's own memory are copied first, as the eager call does."""
+        if isinstance(record, Elementwise):
+            return elementwise.untangle(record, target, args)
+        at = record.source_at
+        source = args[at]
+        if isinstance(source, Tensor) and source.storage is target.storage:
+            args = (*args[:at], source.clone(), *args[at + 1 :])
+        return args
 
-def trace(func: Callable, *examples: Tensor) -> Program:
-    """The program of func for arguments of the examples' layouts. Nothing is computed."""
-    level = Tracing()
-    with level:
-        inputs = []
-        for i, example in enumerate(examples):
-            made = level.new(level.lower(example), f"x{i}")
-            made.requires_grad = example.requires_grad
-            inputs.append(made)
-        names = [level.names[id(t.value)] for t in inputs]
-        outs = func(*inputs)
-    return Program(names, level.lines, level.written(outs))
+    def _multi(self, record: Multi, args: tuple):
+        lists = [args[i] for i in record.lists]
+        for row in zip(*lists):
+            record.check(row)
+        writes = tuple([self.region(row[w]) for row in zip(*lists) for w in record.writes])
+        outs, flag = (), None
+        if record.flags:
+            flag = self._inside(_zero_flag)
+            outs = (self.region(flag),)
+        self._write(Node("multi", record, self.regions(args), (), (*writes, *outs), user_line()))
+        for row in zip(*lists):
+            for w in record.writes:
+                if row[w].storage.version != INFERENCE:
+                    row[w].storage.version += 1
+        return flag
+
+    def defer(self, compute: Callable, count: int, undo: Callable | None) -> list:
+        """Numbers that each run asks for."""
+        self.effects.append(Effect(compute, count, undo))
+        return [capture.Late(len(self.effects) - 1, i) for i in range(count)]
+
+    def grad_assigned(self, tensor: Tensor) -> None:
+        """The trace put something into .grad before it looked at what a caller left there."""
+        if id(tensor) not in self.roots:
+            self.cleared.add(id(tensor))
+            self.keep_alive = getattr(self, "keep_alive", [])
+            self.keep_alive.append(tensor)
+
+    # ---- values
+
+    def read(self, tensor, operation: str):
+        """A value is needed: run what was written so far, if that is allowed."""
+        self.broken_at = self.broken_at or (operation, user_line())
+        if self.flush is None:
+            shown = f" of {describe(tensor)}" if tensor is not None else ""
+            raise ReadBack(
+                f"{operation}: the values{shown} are not known while a function is traced "
+                f"(at {user_line()}). Return what you want to look at, or use where(), cond() or while_loop() for choices."
+            )
+        self.flush(self)
+        return tensor
+
+    def reached(self, storage: TracedStorage, tensor: Tensor) -> None:
+        """Code reads or fills memory of this trace directly: new data is a constant, anything else is read back."""
+        if storage.buffer is None:
+            storage.buffer = Buffer(f"c{self._number()}", storage.nbytes, storage)
+        elif storage.buffer.storage is None:
+            self.read(tensor, "a read of values")
+
+    def graph(self, kept) -> Graph:
+        """What was written, with the buffers to keep."""
+        return Graph(self.nodes, self.outside.values(), kept)
+
+
+def _meta(value):
+    """An argument on device meta: its layout without memory."""
+    if isinstance(value, Tensor):
+        have = value.layout
+        return empty(layout(have.shape, have.strides, have.dtype, devices.meta))
+    if isinstance(value, devices.device):
+        return devices.meta
+    if isinstance(value, (tuple, list)):
+        return tuple([_meta(v) for v in value])
+    return value
+
+
+def _without(tracer: Tracer, function: Callable, *args):
+    at = STATE.stack.index(tracer)
+    STATE.stack.remove(tracer)
+    try:
+        return function(*args)
+    finally:
+        STATE.stack.insert(at, tracer)
+
+
+def _zero_flag() -> Tensor:
+    return zeros((), dtype=dtypes.int64)
+
+
+def new_storage(nbytes: int) -> Storage:
+    """Memory for a run's results."""
+    made = allocate(nbytes, Storage)
+    made.version, made.writer = INFERENCE if STATE.inference else 0, None
+    return made

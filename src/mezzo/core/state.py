@@ -10,13 +10,17 @@ import threading
 
 
 class State(threading.local):
-    """stack: active interpreters, innermost last; grad and inference: the modes."""
+    """stack: active interpreters, innermost last; grad and inference: the modes.
+
+    storage: makes the storage of a new tensor, where a trace wants to know of it; None: Storage.
+    """
 
     def __init__(self):
         self.stack = []
         self.grad = True
         self.inference = False
         self.anomaly, self.check_nan = False, True
+        self.storage = None
 
     def push(self, interpreter) -> None:
         """Put an interpreter on the stack, beneath those of higher rank."""

@@ -105,6 +105,8 @@ class Tensor:
                 f"numpy: the tensor is on device '{self.layout.device}' and NumPy reads the processor's "
                 "memory only. Call tensor.cpu() first."
             )
+        if STATE.stack and hasattr(self.storage, "settle"):
+            self.storage.settle(self)
         return array_over(self.storage, self.ptr, self.layout)
 
     def __reduce_ex__(self, protocol):
@@ -156,7 +158,7 @@ def empty(layout: Layout) -> Tensor:
     made = _new(Tensor)
     made.layout = layout
     if layout.device is devices.cpu:
-        storage = allocate(layout.nbytes, Storage)
+        storage = allocate(layout.nbytes, STATE.storage or Storage)
         storage.version = INFERENCE if STATE.inference else 0
         storage.writer = None
         made.storage, made.ptr = storage, storage.ptr

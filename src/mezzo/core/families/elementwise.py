@@ -383,7 +383,7 @@ class Elementwise(Primitive):
                 self.fail(fact, args)
         for i in plan.tensors:
             if args[i] is not target and args[i].storage is target.storage:
-                args = _untangle(self, target, args)
+                args = untangle(self, target, args)
                 break
         if not STATE.grad or all(
             args[i].auto is None and args[i].base is None for i in plan.tensors
@@ -396,7 +396,7 @@ class Elementwise(Primitive):
         args = (before, *args[1:])
         node = tape.prepare(self, args)
         if node is not None and isinstance(node.args[0], Tensor):
-            _keep_original(node, before)
+            keep_original(node, before)
         plan.into(target, args)
         tape.wrote(self.name + "_", target, node)
         return target
@@ -418,7 +418,7 @@ class Elementwise(Primitive):
         return out
 
 
-def _keep_original(node: tape.Node, before: Tensor) -> None:
+def keep_original(node: tape.Node, before: Tensor) -> None:
     """The derivative reads what is about to be overwritten: keep a copy, with the history of the original."""
     grad, STATE.grad = STATE.grad, False
     try:
@@ -444,7 +444,7 @@ def _overlaps(a: Tensor, b: Tensor) -> bool:
     return a.ptr + low_a < b.ptr + high_b and b.ptr + low_b < a.ptr + high_a
 
 
-def _untangle(record: Elementwise, target: Tensor, args: tuple) -> tuple:
+def untangle(record: Elementwise, target: Tensor, args: tuple) -> tuple:
     """Operands that overlap the target at other indices are copied before they are overwritten."""
     if not any(
         isinstance(args[i], Tensor) and _overlaps(target, args[i]) for i in record.operands[1:]

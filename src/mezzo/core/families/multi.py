@@ -20,6 +20,7 @@ from mezzo.core.tape import check_inplace
 from mezzo.core.tensor import Tensor, require_no_complex
 from mezzo.errors import ArgumentValueError
 from mezzo.kernels import ir
+from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.multi import MultiKernel, Table
 
 
@@ -55,27 +56,35 @@ class Multi(Record):
         self._tables: dict = {}
 
     def run(self, args: tuple) -> bool:
-        lists = [args[i] for i in self.lists]
         flag = array.array("q", [0])
-        numbers = [float(args[i]) for i in self.numbers]
+        self.go(args, flag.buffer_info()[0])
+        return bool(flag[0])
+
+    def go(self, args: tuple, flag: int) -> None:
+        """Run; the i64 at address `flag` becomes 1 where the flag held anywhere."""
+        lists = [args[i] for i in self.lists]
+        numbers = [n if isinstance(n, capture.Late) else float(n)
+                   for n in (args[i] for i in self.numbers)]  # fmt: skip
         options = tuple(args[i] for i in self.options)
         groups: dict[tuple, list[tuple[Tensor, ...]]] = {}
         for row in zip(*lists):
             groups.setdefault(tuple([t.layout.dtype.ir for t in row]), []).append(row)
         for storages, rows in groups.items():
             for row in rows:
-                self._check(row)
+                self.check(row)
             copies = [self._aligned(row) for row in rows]
             kernel = _kernel(self.kernel, storages, self.writes, len(numbers), options, self.flags)
             table = self._table(
                 [r[0].layout.numel for r in copies], [[t.ptr for t in r] for r in copies]
             )
-            kernel.run(table, numbers, flag.buffer_info()[0])
+            kernel.run(table, numbers, flag)
             for row, used in zip(rows, copies):
                 self._wrote(row, used)
-        return bool(flag[0])
 
     def _table(self, sizes: list[int], pointers: list[list[int]]) -> Table:
+        if (recording := capture.active()) is not None:  # what it launches must live as long
+            recording.kept.append(Table(sizes, pointers))
+            return recording.kept[-1]
         key = tuple(sizes)
         table = self._tables.get(key)
         if table is None:
@@ -85,7 +94,7 @@ class Multi(Record):
             return table
         return table.at(pointers)
 
-    def _check(self, row: tuple[Tensor, ...]) -> None:
+    def check(self, row: tuple[Tensor, ...]) -> None:
         first = row[0]
         require_no_complex(self.name, first.dtype)
         for tensor in row:

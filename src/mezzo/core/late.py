@@ -1,0 +1,49 @@
+"""What Python must do at every run of a compiled function, asked for where it is written.
+
+Compiled code does not run the Python between its calls again. Where that Python changes what it computes
+with (step counts, learning rates), it says so here: done at once in eager code, and before every run in compiled code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mezzo.core.state import STATE
+
+
+def tracer():
+    """The interpreter that writes calls down instead of running them, or None."""
+    for interpreter in STATE.stack:
+        if hasattr(interpreter, "defer"):
+            return interpreter
+    return None
+
+
+def numbers(compute: Callable[[], Sequence[float]], count: int, undo: Callable[[], None] | None = None):
+    """compute(), which gives `count` numbers: now, and before every run of compiled code.
+
+    undo: called after a run that skipped the step for which the numbers were computed.
+    """
+    found = tracer() if STATE.stack else None
+    return compute() if found is None else found.defer(compute, count, undo)
+
+
+def effect(action: Callable[[], None]) -> None:
+    """action(), now and before every run of compiled code."""
+    numbers(lambda: action() or (), 0)
+
+
+class untraced:
+    """Inside, calls run at once though the function around is being traced: for state that is made once."""
+
+    def __enter__(self):
+        self.tracer = tracer() if STATE.stack else None
+        if self.tracer is not None:
+            self.at, self.storage = STATE.stack.index(self.tracer), STATE.storage
+            STATE.stack.remove(self.tracer)
+            STATE.storage = None
+
+    def __exit__(self, *exception):
+        if self.tracer is not None:
+            STATE.stack.insert(self.at, self.tracer)
+            STATE.storage = self.storage
