@@ -84,7 +84,7 @@ class Node:
 
     def __repr__(self) -> str:
         shown = ", ".join(map(_shown, self.args))
-        if self.form == "call":
+        if self.form in ("call", "empty", "fused"):
             left = ", ".join(map(repr, self.outs))
             made = ", ".join(f"{o.layout.dtype.name}{list(o.layout.shape)}" for o in self.outs)
             return f"{left} = {self.record.name}({shown})  # {made}"

@@ -133,6 +133,9 @@ class Program:
 
     def _execute(self, node: Node) -> None:
         args = mapped(self._region, node.args)
+        if node.form == "empty":
+            self._store(node.outs[0].buffer, allocate(node.args[0], Storage))
+            return
         if node.form == "fused":
             outs = node.record.execute(args)
         elif node.form == "update":

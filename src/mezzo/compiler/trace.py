@@ -18,14 +18,15 @@ from mezzo.core.families import elementwise
 from mezzo.core.families.elementwise import Elementwise
 from mezzo.core.families.indirect import Put
 from mezzo.core.families.multi import Multi
-from mezzo.core.layout import layout
+from mezzo.core.layout import dense, layout
 from mezzo.core.record import Record, describe
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE, Storage, user_line
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import GradientError
 from mezzo.kernels.cpu import capture
-from mezzo.kernels.cpu.memory import allocate
+from mezzo.kernels.cpu.memory import adopt, allocate
+from mezzo.ops.create import empty as empty_record
 from mezzo.ops.create import zeros
 
 
@@ -91,8 +92,10 @@ class Tracer:
         self.cleared: set[int] = set()
         self.first_grads: dict[int, object] = {}
         self.effects: list[Effect] = []
+        self.held: list[Tensor] = []  # so that ids stay theirs
         self.flush, self.broken_at, self.count = flush, None, 0
         self.is_volatile = False
+        self.arguments: dict[Buffer, int] = {}  # and where the example of each lies
 
     def __enter__(self):
         STATE.push(self)
@@ -115,8 +118,10 @@ class Tracer:
     def buffer(self, storage) -> Buffer:
         """The buffer that stands for a storage."""
         if isinstance(storage, TracedStorage) and storage.tracer is self:
-            if storage.buffer is None:
-                storage.buffer = Buffer(f"b{self._number()}", storage.nbytes)
+            if storage.buffer is None:  # made without a call, and not filled: memory is all it is
+                storage.buffer = self._buffer(storage)
+                whole = Region(storage.buffer, 0, dense((storage.nbytes,), dtypes.uint8))
+                self._write(Node("empty", empty_record, (storage.nbytes,), (whole,), (), None))
             if storage.buffer.storage is None:
                 return storage.buffer
             return self.outside.setdefault(id(storage), storage.buffer)
@@ -125,9 +130,20 @@ class Tracer:
             found = self.outside[id(storage)] = Buffer(f"x{len(self.outside)}", storage.nbytes, storage)
         return found
 
-    def _number(self) -> int:
+    def _buffer(self, storage: TracedStorage, letter: str = "b") -> Buffer:
         self.count += 1
-        return self.count - 1
+        return Buffer(f"{letter}{self.count - 1}", storage.nbytes)
+
+    def argument(self, like: Tensor) -> Tensor:
+        """A tensor that stands for one that each run is given."""
+        storage = adopt(like.ptr, like.layout.extent()[1], self.storage)
+        storage.version, storage.writer = like.storage.version, None
+        storage.buffer = self._buffer(storage, "a")
+        self.arguments[storage.buffer] = like.ptr
+        made = object.__new__(Tensor)
+        made.layout, made.storage, made.ptr = like.layout, storage, storage.ptr
+        made.auto = made.base = None
+        return made
 
     def region(self, tensor: Tensor) -> Region:
         """Where a tensor lies. Tensors from outside are remembered."""
@@ -196,6 +212,8 @@ class Tracer:
         outs = record.run(tuple([_meta(a) for a in args]))
         many = outs if isinstance(outs, tuple) else (outs,)
         made = tuple([self.tensor(o.layout) for o in many])
+        for out in made:
+            out.storage.buffer = self._buffer(out.storage)
         if record.family == "random":
             args = (*args[:3], LateGenerator(args[3]), *args[4:])
         node = Node("call", record, self.regions(args), self.regions(made), (), user_line())
@@ -266,8 +284,7 @@ class Tracer:
         """The trace put something into .grad before it looked at what a caller left there."""
         if id(tensor) not in self.roots:
             self.cleared.add(id(tensor))
-            self.keep_alive = getattr(self, "keep_alive", [])
-            self.keep_alive.append(tensor)
+            self.held.append(tensor)
 
     # ---- values
 
@@ -286,13 +303,14 @@ class Tracer:
     def reached(self, storage: TracedStorage, tensor: Tensor) -> None:
         """Code reads or fills memory of this trace directly: new data is a constant, anything else is read back."""
         if storage.buffer is None:
-            storage.buffer = Buffer(f"c{self._number()}", storage.nbytes, storage)
+            storage.buffer = self._buffer(storage, "c")
+            storage.buffer.storage = storage
         elif storage.buffer.storage is None:
             self.read(tensor, "a read of values")
 
     def graph(self, kept) -> Graph:
         """What was written, with the buffers to keep."""
-        return Graph(self.nodes, self.outside.values(), kept)
+        return Graph(self.nodes, [*self.arguments, *self.outside.values()], kept)
 
 
 def _meta(value):

@@ -16,10 +16,10 @@ class Traced:
 
     def __init__(self, tracer: Tracer, inputs: list[Tensor], outputs):
         self.outputs = trees.mapped(lambda v: tracer.region(v) if isinstance(v, Tensor) else v, outputs)
-        self.arguments = [tracer.region(t).buffer for t in inputs]
+        self.count = len(inputs)
         made: dict[Buffer, None] = {}
         for leaf in trees.leaves(self.outputs):
-            if isinstance(leaf, Region) and leaf.buffer.storage is None:
+            if isinstance(leaf, Region) and leaf.buffer not in tracer.arguments and leaf.buffer.storage is None:
                 made[leaf.buffer] = None
         self.graph = tracer.graph(made)
         self.graph.verify()
@@ -32,18 +32,19 @@ class Traced:
         """Run on tensors of the traced layouts."""
         if self.program is None:
             self.program = Program(self.graph)
-        given = {id(b): t.storage for b, t in zip(self.arguments, args)}
-        shift = {id(b): t.ptr for b, t in zip(self.arguments, args)}
-        outside = [shift.get(id(b)) or b.storage.ptr for b in self.graph.outside]
+        given = {id(b): t for b, t in zip(self.graph.outside, args)}
+        rest = [b.storage.ptr for b in self.graph.outside[self.count :]]
         kept = self.program.results()
-        self.program.run(outside, [s.ptr for s in kept])
+        self.program.run([*(t.ptr for t in args), *rest], [s.ptr for s in kept])
         found = {id(b): s for b, s in zip(self.graph.kept, kept)}
 
         def tensor(value):
             if not isinstance(value, Region):
                 return value
+            if id(value.buffer) in given:
+                return view(given[id(value.buffer)], value.layout, value.offset)
             made = object.__new__(Tensor)
-            made.storage = found.get(id(value.buffer)) or given.get(id(value.buffer)) or value.buffer.storage
+            made.storage = found.get(id(value.buffer)) or value.buffer.storage
             made.layout, made.ptr = value.layout, made.storage.ptr + value.offset
             made.auto = made.base = None
             return made
@@ -58,12 +59,8 @@ def trace(func: Callable, *examples: Tensor) -> Traced:
     """
     tracer = Tracer()
     with tracer:
-        inputs = []
-        for example in examples:
-            made = view(example, example.layout)
+        inputs = [tracer.argument(example) for example in examples]
+        for made, example in zip(inputs, examples):
             made.requires_grad = example.requires_grad
-            inputs.append(made)
-        for t in inputs:
-            tracer.region(t)
         outputs = func(*inputs)
     return Traced(tracer, inputs, outputs)
