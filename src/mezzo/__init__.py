@@ -41,6 +41,7 @@ from mezzo.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from mezzo.compiler import compile
 from mezzo.core.layout import Size
 from mezzo.core.tensor import Tensor
 from mezzo.devices import device, get_default_device, set_default_device
@@ -121,7 +122,6 @@ linalg.LinAlgError = LinAlgError
 
 
 _LATER = {
-    "compile": "the compiler is not there yet; call the function or module itself, it runs eagerly",
     "distributed": "training on several processes is not there yet",
     "fft": "transforms need complex arithmetic, which is not there yet; use numpy.fft",
     "jit": "there is no TorchScript; call the function itself",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mezzo.autograd import engine
-from mezzo.core.state import STATE
 from mezzo.core import late
+from mezzo.core.state import STATE
 from mezzo.core.tape import Auto, Handle, edge
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.errors import ArgumentTypeError, GradientError
@@ -136,9 +136,9 @@ def _set_grad(self, value) -> None:
             )
     if self.auto is None:
         self.auto = Auto()
-    self.auto.grad = value
     if STATE.stack and (tracer := late.tracer()) is not None:
         tracer.grad_assigned(self)
+    self.auto.grad = value
 
 
 def _del_grad(self) -> None:

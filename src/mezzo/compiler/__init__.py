@@ -1,8 +1,9 @@
-"""Tracing: a function's operations as a program."""
+"""The compiler: functions as graphs, graphs as one native call."""
 
 from __future__ import annotations
 
+from mezzo.compiler.compiled import Compiled, compile
 from mezzo.compiler.program import Program
 from mezzo.compiler.traced import Traced, trace
 
-__all__ = ["Program", "Traced", "trace"]
+__all__ = ["Compiled", "Program", "Traced", "compile", "trace"]

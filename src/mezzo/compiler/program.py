@@ -146,11 +146,18 @@ class Program:
             node.record.go(args, flag)
             return
         else:
-            args = tuple([_Draws(self, a.generator or DEFAULT) if isinstance(a, LateGenerator) else a for a in args])
+            args = tuple(
+                [
+                    _Draws(self, a.generator or DEFAULT) if isinstance(a, LateGenerator) else a
+                    for a in args
+                ]
+            )
             outs = node.record.run(args)
         for region, out in zip(node.outs, outs if isinstance(outs, tuple) else (outs,)):
             if out.layout is not region.layout or out.ptr - out.storage.ptr != region.offset:
-                raise AssertionError(f"{node!r}: lowered to {out.layout}, traced as {region.layout}")
+                raise AssertionError(
+                    f"{node!r}: lowered to {out.layout}, traced as {region.layout}"
+                )
             if region.buffer not in self._blocks:
                 self._store(region.buffer, out.storage)
 

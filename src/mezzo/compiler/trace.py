@@ -92,7 +92,8 @@ class Tracer:
         self.cleared: set[int] = set()
         self.first_grads: dict[int, object] = {}
         self.effects: list[Effect] = []
-        self.held: list[Tensor] = []  # so that ids stay theirs
+        self.before: dict[int, tuple] = {}  # {id: (tensor, .grad)} of what is in cleared
+        self.keep_grads = False
         self.flush, self.broken_at, self.count = flush, None, 0
         self.is_volatile = False
         self.arguments: dict[Buffer, int] = {}  # and where the example of each lies
@@ -119,7 +120,7 @@ class Tracer:
         """The buffer that stands for a storage."""
         if isinstance(storage, TracedStorage) and storage.tracer is self:
             if storage.buffer is None:  # made without a call, and not filled: memory is all it is
-                storage.buffer = self._buffer(storage)
+                storage.buffer = self.new_buffer(storage)
                 whole = Region(storage.buffer, 0, dense((storage.nbytes,), dtypes.uint8))
                 self._write(Node("empty", empty_record, (storage.nbytes,), (whole,), (), None))
             if storage.buffer.storage is None:
@@ -127,10 +128,13 @@ class Tracer:
             return self.outside.setdefault(id(storage), storage.buffer)
         found = self.outside.get(id(storage))
         if found is None:
-            found = self.outside[id(storage)] = Buffer(f"x{len(self.outside)}", storage.nbytes, storage)
+            found = self.outside[id(storage)] = Buffer(
+                f"x{len(self.outside)}", storage.nbytes, storage
+            )
         return found
 
-    def _buffer(self, storage: TracedStorage, letter: str = "b") -> Buffer:
+    def new_buffer(self, storage: TracedStorage, letter: str = "b") -> Buffer:
+        """A buffer for a storage of this trace."""
         self.count += 1
         return Buffer(f"{letter}{self.count - 1}", storage.nbytes)
 
@@ -138,7 +142,7 @@ class Tracer:
         """A tensor that stands for one that each run is given."""
         storage = adopt(like.ptr, like.layout.extent()[1], self.storage)
         storage.version, storage.writer = like.storage.version, None
-        storage.buffer = self._buffer(storage, "a")
+        storage.buffer = self.new_buffer(storage, "a")
         self.arguments[storage.buffer] = like.ptr
         made = object.__new__(Tensor)
         made.layout, made.storage, made.ptr = like.layout, storage, storage.ptr
@@ -213,7 +217,7 @@ class Tracer:
         many = outs if isinstance(outs, tuple) else (outs,)
         made = tuple([self.tensor(o.layout) for o in many])
         for out in made:
-            out.storage.buffer = self._buffer(out.storage)
+            out.storage.buffer = self.new_buffer(out.storage)
         if record.family == "random":
             args = (*args[:3], LateGenerator(args[3]), *args[4:])
         node = Node("call", record, self.regions(args), self.regions(made), (), user_line())
@@ -281,10 +285,14 @@ class Tracer:
         return [capture.Late(len(self.effects) - 1, i) for i in range(count)]
 
     def grad_assigned(self, tensor: Tensor) -> None:
-        """The trace put something into .grad before it looked at what a caller left there."""
-        if id(tensor) not in self.roots:
+        """.grad is about to be assigned: unless the trace looked at it, what a caller left there does not matter."""
+        if id(tensor) not in self.roots and id(tensor) not in self.cleared:
             self.cleared.add(id(tensor))
-            self.held.append(tensor)
+            self.before[id(tensor)] = (tensor, tensor.auto.grad)
+
+    def owns(self, tensor: Tensor) -> bool:
+        """Whether a tensor's memory is of this trace."""
+        return isinstance(tensor.storage, TracedStorage) and tensor.storage.tracer is self
 
     # ---- values
 
@@ -303,7 +311,7 @@ class Tracer:
     def reached(self, storage: TracedStorage, tensor: Tensor) -> None:
         """Code reads or fills memory of this trace directly: new data is a constant, anything else is read back."""
         if storage.buffer is None:
-            storage.buffer = self._buffer(storage, "c")
+            storage.buffer = self.new_buffer(storage, "c")
             storage.buffer.storage = storage
         elif storage.buffer.storage is None:
             self.read(tensor, "a read of values")

@@ -15,11 +15,17 @@ class Traced:
     """What a function did, as primitive calls. Calling it runs them on real tensors of the traced layouts."""
 
     def __init__(self, tracer: Tracer, inputs: list[Tensor], outputs):
-        self.outputs = trees.mapped(lambda v: tracer.region(v) if isinstance(v, Tensor) else v, outputs)
+        self.outputs = trees.mapped(
+            lambda v: tracer.region(v) if isinstance(v, Tensor) else v, outputs
+        )
         self.count = len(inputs)
         made: dict[Buffer, None] = {}
         for leaf in trees.leaves(self.outputs):
-            if isinstance(leaf, Region) and leaf.buffer not in tracer.arguments and leaf.buffer.storage is None:
+            if (
+                isinstance(leaf, Region)
+                and leaf.buffer not in tracer.arguments
+                and leaf.buffer.storage is None
+            ):
                 made[leaf.buffer] = None
         self.graph = tracer.graph(made)
         self.graph.verify()

@@ -19,7 +19,9 @@ def tracer():
     return None
 
 
-def numbers(compute: Callable[[], Sequence[float]], count: int, undo: Callable[[], None] | None = None):
+def numbers(
+    compute: Callable[[], Sequence[float]], count: int, undo: Callable[[], None] | None = None
+):
     """compute(), which gives `count` numbers: now, and before every run of compiled code.
 
     undo: called after a run that skipped the step for which the numbers were computed.
@@ -31,6 +33,13 @@ def numbers(compute: Callable[[], Sequence[float]], count: int, undo: Callable[[
 def effect(action: Callable[[], None]) -> None:
     """action(), now and before every run of compiled code."""
     numbers(lambda: action() or (), 0)
+
+
+def refuse_replay(what: str) -> None:
+    """Say that this call is unlike those that follow: a trace of it is run, and not kept."""
+    found = tracer() if STATE.stack else None
+    if found is not None:
+        found.read(None, what)
 
 
 class untraced:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 
 from mezzo.autograd import no_grad
+from mezzo.core import changes
 from mezzo.core.tensor import Tensor
 from mezzo.devices import device as Device
 from mezzo.dtypes import bfloat16, float16, float32, float64
@@ -156,6 +157,7 @@ class Module(Tree, Stateful):
 
     def __setattr__(self, name: str, value) -> None:
         state = self.__dict__
+        changes.modules[0] += 1
         tables = {t: state.get(t, {}) for t in ("_parameters", "_modules", "_buffers")}
         for kind, table, noun, want in (
             (Parameter, "_parameters", "parameter", "mezzo.nn.Parameter or None"),
@@ -289,11 +291,9 @@ class Module(Tree, Stateful):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop (or zero) the gradients of all parameters."""
         for parameter in self.parameters():
-            if parameter.grad is None:
-                continue
             if set_to_none:
                 parameter.grad = None
-            else:
+            elif parameter.grad is not None:
                 parameter.grad = parameter.grad.detach()
                 with no_grad():
                     parameter.grad.zero_()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from mezzo.core import late
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError
 from mezzo.ops import steps
-from mezzo.ops.create import full_like, zeros_like
+from mezzo.ops.create import full_like
 from mezzo.optim.optimizer import Optimizer, check, number, pick
 
 
@@ -26,10 +27,11 @@ class SGD(Optimizer):
                                       "differentiable": differentiable, "fused": fused})  # fmt: skip
 
     def update(self, group, params, grads):
-        lr, decay = number(group["lr"]), group["weight_decay"]
+        numbers = late.numbers(lambda: (number(group["lr"]), group["weight_decay"]), 2)
         if not group["momentum"]:
-            steps.sgd_step(params, grads, lr, decay, group["maximize"])
+            steps.sgd_step(params, grads, *numbers, group["maximize"])
             return
+        numbers += late.numbers(lambda: (group["momentum"], group["dampening"]), 2)
         # The first step of a parameter copies its gradient into the buffer.
         for first in (True, False):
             at = [
@@ -38,13 +40,12 @@ class SGD(Optimizer):
             if not at:
                 continue
             chosen = pick(params, at)
-            for p in chosen if first else ():
-                self.state[p]["momentum_buffer"] = None
-            buffers = [zeros_like(p) if first else self.state[p]["momentum_buffer"] for p in chosen]
-            steps.sgd_momentum_step(chosen, pick(grads, at), buffers, lr, decay, group["momentum"], group["dampening"],
+            if first and late.is_traced():
+                # A first step is unlike the others: a compiled step takes place after it.
+                late.refuse_replay("the first step of SGD with momentum")
+            buffers = [self.kept(p, "momentum_buffer") for p in chosen]
+            steps.sgd_momentum_step(chosen, pick(grads, at), buffers, *numbers,
                                     group["nesterov"], group["maximize"], first)  # fmt: skip
-            for p, buffer in zip(chosen, buffers):
-                self.state[p]["momentum_buffer"] = buffer
             if first and len(at) == len(params):
                 return
 
@@ -67,20 +68,25 @@ class Adam(Optimizer):
                                       "decoupled_weight_decay": decoupled_weight_decay or self.decoupled})  # fmt: skip
 
     def update(self, group, params, grads):
-        beta1, beta2 = map(number, group["betas"])
         names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if group["amsgrad"] else [])
-        for p in params:
-            state = self.state[p]
-            for name in names:
-                if name not in state:
-                    state[name] = zeros_like(p)
         record = steps.amsgrad_step if group["amsgrad"] else steps.adam_step
-        for count, at in self.counted(params).items():
+
+        def numbers(count: int) -> tuple[float, ...]:
+            beta1, beta2 = map(number, group["betas"])
+            return (number(group["lr"]), beta1, beta2, group["weight_decay"], group["eps"], 1.0 - beta1**count,
+                    math.sqrt(1.0 - beta2**count))  # fmt: skip
+
+        for at, found in self.advanced(params, numbers):
             chosen = pick(params, at)
-            moments = [[self.state[p][name] for p in chosen] for name in names]
-            record(chosen, pick(grads, at), *moments, number(group["lr"]), beta1, beta2, group["weight_decay"],
-                   group["eps"], 1.0 - beta1**count, math.sqrt(1.0 - beta2**count),
-                   group["decoupled_weight_decay"], group["maximize"])  # fmt: skip
+            moments = [[self.kept(p, name) for p in chosen] for name in names]
+            record(
+                chosen,
+                pick(grads, at),
+                *moments,
+                *found,
+                group["decoupled_weight_decay"],
+                group["maximize"],
+            )
 
 
 class AdamW(Adam):
@@ -119,25 +125,18 @@ class RMSprop(Optimizer):
         names = ["square_avg"] + (
             ["grad_avg", "momentum_buffer"] if group["momentum"] or group["centered"] else []
         )
-        for p in params:
-            for name in names:
-                if name not in self.state[p]:
-                    self.state[p][name] = zeros_like(p)
-        self.counted(params)
-        states = [[self.state[p][name] for p in params] for name in names]
-        options = (number(group["lr"]), group["alpha"], group["eps"], group["weight_decay"])
-        if len(names) == 1:
-            steps.rmsprop_plain_step(params, grads, *states, *options, group["maximize"])
-        else:
-            steps.rmsprop_step(
-                params,
-                grads,
-                *states,
-                *options,
-                group["momentum"],
-                group["centered"],
-                group["maximize"],
-            )
+        states = [[self.kept(p, name) for p in params] for name in names]
+
+        def numbers(_count: int) -> tuple[float, ...]:
+            return number(group["lr"]), group["alpha"], group["eps"], group["weight_decay"]
+
+        for at, found in self.advanced(params, numbers):
+            chosen = [pick(values, at) for values in (params, grads, *states)]
+            if len(names) == 1:
+                steps.rmsprop_plain_step(*chosen, *found, group["maximize"])
+            else:
+                momentum = late.numbers(lambda: (group["momentum"],), 1)
+                steps.rmsprop_step(*chosen, *found, *momentum, group["centered"], group["maximize"])
 
 
 class Adagrad(Optimizer):
@@ -164,8 +163,11 @@ class Adagrad(Optimizer):
     def update(self, group, params, grads):
         for p in params:
             self._begin(group, p)
-        for count, at in self.counted(params).items():
-            chosen = pick(params, at)
+
+        def numbers(count: int) -> tuple[float, ...]:
             lr = number(group["lr"]) / (1 + (count - 1) * group["lr_decay"])
-            steps.adagrad_step(chosen, pick(grads, at), [self.state[p]["sum"] for p in chosen], lr, group["eps"],
-                               group["weight_decay"], group["maximize"])  # fmt: skip
+            return lr, group["eps"], group["weight_decay"]
+
+        for at, found in self.advanced(params, numbers):
+            sums = [self.state[params[i]]["sum"] for i in at]
+            steps.adagrad_step(pick(params, at), pick(grads, at), sums, *found, group["maximize"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mezzo.autograd import enable_grad, no_grad
+from mezzo.core import late
 from mezzo.core.tape import Handle
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
+from mezzo.ops.create import zeros_like
 from mezzo.ops.data import tensor
 
 required = object()
@@ -104,22 +107,36 @@ class Optimizer:
         """Forget the gradients (or zero them in place)."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is None:
-                    continue
                 if set_to_none:
-                    p.grad = None
-                else:
+                    p.grad = None  # without a look at what it was: a compiled step need not know
+                elif p.grad is not None:
                     p.grad = p.grad.detach()
                     p.grad.zero_()
 
-    def counted(self, params: list[Tensor]) -> dict[int, list[int]]:
-        """Advance each parameter's step count; {count: indices of the parameters at it}."""
+    def advanced(self, params: list[Tensor], numbers: Callable[[int], Sequence[float]]) -> list:
+        """Advance each parameter's step count: [(indices of the parameters at one count, numbers(count))]."""
         found: dict[int, list[int]] = {}
         for i, p in enumerate(params):
-            state = self.state[p]
-            state["step"] = count = state.get("step", 0) + 1
-            found.setdefault(count, []).append(i)
-        return found
+            found.setdefault(self.state[p].get("step", 0), []).append(i)
+        return [
+            (at, late.numbers(functools.partial(self._count, pick(params, at), numbers, 1), len(numbers(1)),
+                              functools.partial(self._count, pick(params, at), numbers, -1)))
+            for at in found.values()
+        ]  # fmt: skip
+
+    def _count(self, params: list[Tensor], numbers: Callable, by: int) -> Sequence[float]:
+        count = self.state[params[0]].get("step", 0) + by
+        for p in params:
+            self.state[p]["step"] = count
+        return numbers(count) if by > 0 else ()
+
+    def kept(self, p: Tensor, name: str, make: Callable[[Tensor], Tensor] = zeros_like) -> Tensor:
+        """A tensor of a parameter's state, made at its first step."""
+        state = self.state[p]
+        if name not in state:
+            with late.untraced():
+                state[name] = make(p)
+        return state[name]
 
     def register_step_pre_hook(self, hook) -> Handle:
         """Call hook(optimizer, args, kwargs) before each step."""

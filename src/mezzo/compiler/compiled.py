@@ -1,0 +1,318 @@
+"""compile: a function that is traced on its first call and from then on replayed.
+
+A call's signature is the layouts of its tensors, the values of its other arguments, and the modes (grad,
+autocast, threads). Under a signature lie variants, each with guards on what else its trace read. A trace
+that looks at a value runs what it has so far and goes on; such a function is traced at every call and its
+stretches are remembered (lazy.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable
+
+from mezzo import dtypes
+from mezzo.amp.autocast import region_for
+from mezzo.compiler.guards import Guards, is_plain
+from mezzo.compiler.lazy import Stretches
+from mezzo.compiler.trace import ReadBack, Tracer
+from mezzo.compiler.variant import Backward, Variant
+from mezzo.core import tape
+from mezzo.core.record import Record, none
+from mezzo.core.state import STATE
+from mezzo.core.tensor import Tensor
+from mezzo.errors import ArgumentTypeError, ArgumentValueError
+from mezzo.func import trees
+from mezzo.kernels.cpu import pool
+
+MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+BACKENDS = ("native", "inductor", "eager")
+LIMIT = 8  # traces of one function for reasons other than shapes with dynamic=True
+
+
+class _Identity(Record):
+    family = "compiled"
+
+
+def _argument(input):
+    """An argument of a compiled function on the tape of its trace."""
+
+
+_IDENTITY = _Identity(
+    _argument, name="compiled_argument", where="", vjp=none("the identity"), samples=[]
+)
+
+
+class Compiled:
+    """A function with its variants. limit: after so many traces it runs eagerly, with one warning."""
+
+    limit = LIMIT
+
+    def __init__(
+        self, function: Callable, fullgraph: bool, dynamic: bool | None, mode: str, backend: str
+    ):
+        self.function, self.fullgraph, self.dynamic = function, fullgraph, dynamic
+        self.mode, self.backend = mode, backend
+        self.variants: dict[tuple, list[tuple[Variant, Guards]]] = {}
+        self.traces, self.is_eager, self.splits = 0, backend == "eager", False
+        self.reasons: list[str] = []
+        self.lock = threading.RLock()
+        self.stretches = Stretches()
+
+    def __reduce__(self):
+        return (_again, (self.function, self.fullgraph, self.dynamic, self.mode, self.backend))
+
+    def __call__(self, *args, **kwargs):
+        if self.is_eager or (STATE.stack and not _only_precision()):
+            return self.function(*args, **kwargs)
+        leaves = list(args) if not kwargs and _are_flat(args) else trees.leaves((args, kwargs))
+        signature = _signature(leaves, kwargs)
+        if signature is None:
+            return self._split(args, kwargs)
+        reason = None
+        for variant, guards in self.variants.get(signature, ()):
+            reason = guards.changed() or variant.differs(leaves)
+            if reason is None:
+                return variant.run(leaves)
+        return self._trace(signature, reason, leaves, args, kwargs)
+
+    # ---- tracing
+
+    def _trace(self, signature: tuple, reason: str | None, leaves: list, args: tuple, kwargs: dict):
+        with self.lock:
+            if self.splits:
+                return self._split(args, kwargs)
+            known = self.variants.get(signature, [])
+            for variant, guards in known:  # another thread may have made it
+                if guards.changed() is None and variant.differs(leaves) is None:
+                    return variant.run(leaves)
+            if self._is_too_many(signature, reason):
+                return self.function(*args, **kwargs)
+            guards = Guards(self.function, tuple(v for v in leaves if not isinstance(v, Tensor)))
+            variant, result = self._specialise(leaves, args, kwargs)
+            if variant is None:
+                return result
+            self.variants.setdefault(signature, []).append((variant, guards))
+        return variant.run(leaves)
+
+    def _is_too_many(self, signature: tuple, reason: str | None) -> bool:
+        self.traces += 1
+        if self.variants and not (self.dynamic and reason is None):
+            self.reasons.append(reason or "shapes, dtypes, modes or plain arguments")
+        if len(self.reasons) < self.limit:
+            return False
+        self.is_eager = True
+        warnings.warn(
+            f"compile: {_name(self.function)} was traced {self.traces} times and now runs eagerly. What kept changing: "
+            f"{', '.join(dict.fromkeys(self.reasons[-3:]))}. Pass changing numbers as tensors, or dynamic=True for shapes.",
+            UserWarning, stacklevel=4,
+        )  # fmt: skip
+        return True
+
+    def _specialise(self, leaves: list, args: tuple, kwargs: dict):
+        """(variant, None), or (None, the call's result) where the function cannot be replayed."""
+        tracer = Tracer(None if self.fullgraph else self.stretches.flush)
+        with _own_caches(), _restored(tracer):
+            with tracer:
+                inputs = [_given(tracer, v) for v in leaves]
+                outputs = self._call(inputs, args, kwargs)
+                if tracer.broken_at or tracer.is_volatile or not _is_tree(outputs):
+                    return None, self._settle(tracer, outputs)
+                asking = [
+                    t
+                    for t in trees.leaves(outputs)
+                    if isinstance(t, Tensor) and tape.requires_grad(t)
+                ]
+                asking = [t for t in asking if not _is_spent(t)]
+                backward = None
+                if asking and STATE.grad:
+                    if not all(
+                        tracer.owns(t) and t.storage.buffer not in tracer.arguments for t in asking
+                    ):
+                        return None, self._settle(tracer, outputs)
+                    backward = Backward(
+                        tracer, list({id(t): t for t in asking}.values()), inputs, leaves
+                    )
+            variant = Variant(tracer, leaves, inputs, outputs, backward)
+            return variant, None
+
+    def _call(self, inputs: list, args: tuple, kwargs: dict):
+        filled = trees.filled((args, kwargs), inputs)
+        return self.function(*filled[0], **filled[1])
+
+    def _settle(self, tracer: Tracer, outputs):
+        """Compute what a trace that cannot be replayed left open."""
+        self.splits = True
+        if self.fullgraph:
+            raise ReadBack(
+                f"compile: with fullgraph=True, {_name(self.function)} must be one graph; "
+                f"it reads a value in {tracer.broken_at}" if tracer.broken_at else
+                f"compile: with fullgraph=True, {_name(self.function)} must return tensors, and fill no tensor that it makes from data."
+            )  # fmt: skip
+        self.stretches.flush(tracer)
+        tracer.keep_grads = True
+        return outputs
+
+    def _split(self, args: tuple, kwargs: dict):
+        """Trace, running stretch by stretch."""
+        with self.lock:
+            leaves = trees.leaves((args, kwargs))
+            tracer = Tracer(self.stretches.flush)
+            with _own_caches(), _restored(tracer), tracer:
+                inputs = [_given(tracer, v) for v in leaves]
+                outputs = self._call(inputs, args, kwargs)
+                self.stretches.flush(tracer)
+                tracer.keep_grads = True
+            return outputs
+
+
+def _again(function, fullgraph, dynamic, mode, backend) -> Compiled:
+    made = Compiled(function, fullgraph, dynamic, mode, backend)
+    functools.update_wrapper(made, function)
+    return made
+
+
+def _given(tracer: Tracer, value):
+    """What stands for an argument in a trace: leaves that ask for gradients are themselves."""
+    if not isinstance(value, Tensor) or value.storage is None:
+        return value
+    auto = value.auto
+    if auto is not None and auto.requires_grad and auto.node is None:
+        tracer.note(value)
+        return value
+    made = tracer.argument(value)
+    if tape.requires_grad(value):
+        node = tape.Node(_IDENTITY, (value.layout,), ((0, *tape.edge(value)),))
+        node.rule = lambda _node, grads: {0: grads[0] if isinstance(grads, tuple) else grads}
+        node.versions, node.multiple, node.needs_out = (), False, False
+        node.layouts = node.outs = (value.layout,)
+        made.auto = tape.Auto(False, node, 0)
+    return made
+
+
+def _is_spent(tensor: Tensor) -> bool:
+    """Whether the trace itself went backward from here."""
+    found = tape.edge(tensor)
+    return found is not None and getattr(found[0], "freed", False)
+
+
+class _own_caches:
+    """While tracing, autocast keeps its casts of weights to the trace."""
+
+    def __enter__(self):
+        self.kept = [(r, r.cache) for r in STATE.stack if getattr(r, "cache", None) is not None]
+        for region, _ in self.kept:
+            region.cache = {}
+
+    def __exit__(self, *exception):
+        for region, cache in self.kept:
+            region.cache = cache
+
+
+class _restored:
+    """After a trace, .grad of what it touched is as before."""
+
+    def __init__(self, tracer: Tracer):
+        self.tracer = tracer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        tracer = self.tracer
+        if tracer.keep_grads:
+            return
+        for tensor, grad in tracer.before.values():
+            tensor.auto.grad = grad
+        for key, grad in tracer.first_grads.items():
+            if key not in tracer.before:
+                tracer.roots[key].auto.grad = grad
+
+
+def _only_precision() -> bool:
+    return all(r.rank == 1 for r in STATE.stack)
+
+
+def _are_flat(args: tuple) -> bool:
+    return not any(isinstance(a, (tuple, list, dict)) for a in args)
+
+
+def _signature(leaves: list, kwargs: dict) -> tuple | None:
+    parts: list = [
+        STATE.grad,
+        STATE.inference,
+        pool.get_num_threads(),
+        dtypes.Defaults.float_dtype,
+        len(leaves),
+    ]
+    for value in leaves:
+        if isinstance(value, Tensor):
+            auto = value.auto
+            if value.storage is None or (auto is None and value.base is None):
+                parts.append(value.layout)
+            else:
+                parts.append(
+                    (
+                        value.layout,
+                        tape.requires_grad(value),
+                        auto is not None and auto.node is None,
+                    )
+                )
+        elif is_plain(value):
+            parts.append((value.__class__, value))
+        else:
+            parts.append(id(value))
+    if kwargs:
+        parts.append(tuple(kwargs))
+    if STATE.stack:
+        for device in ("cpu", "cuda"):
+            region = region_for(device)
+            if region is not None:
+                parts.append((device, region.dtype, region.enabled))
+    return tuple(parts)
+
+
+def _is_tree(outputs) -> bool:
+    return all(isinstance(v, Tensor) or is_plain(v) for v in trees.leaves(outputs))
+
+
+def _name(function: Callable) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)
+
+
+def compile(model: Callable | None = None, *, fullgraph: bool = False, dynamic: bool | None = None,
+            backend: str | Callable = "native", mode: str | None = None, options: dict | None = None,
+            disable: bool = False):  # fmt: skip
+    """A function or module that runs as generated code for the whole of it.
+
+    The first call with new shapes, dtypes or modes traces the function; later ones run one native call. With the
+    backward pass and the optimizer inside the function, a whole training step is that one call.
+
+    fullgraph: raise where the function reads a value back, instead of running on. dynamic: new shapes are
+    expected: they are traced without end. mode: one of "default", "reduce-overhead", "max-autotune". backend: "native", or
+    "eager" to run as it is. Works as a decorator. Source: torch.compile
+    """
+    if model is None:
+        return functools.partial(compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode,
+                                 options=options, disable=disable)  # fmt: skip
+    if not callable(model):
+        raise ArgumentTypeError(
+            f"compile: got {type(model).__name__}; it must be a function or a module."
+        )
+    if mode is not None and mode not in MODES:
+        raise ArgumentValueError(
+            f"compile: Unrecognized mode={mode!r}, should be one of: {', '.join(MODES)}."
+        )
+    if backend not in BACKENDS:
+        raise ArgumentValueError(
+            f"compile: backend is {backend!r}; it must be one of: {', '.join(BACKENDS)}."
+        )
+    if disable:
+        return model
+    chosen = (fullgraph, dynamic, mode or "default", backend)
+    wrap = getattr(model, "_as_compiled", None)
+    if wrap is not None:
+        return wrap(lambda function: _again(function, *chosen))
+    return _again(model, *chosen)

@@ -1,0 +1,73 @@
+"""Functions that look at values: traced at every call, run in stretches between the looks.
+
+A stretch is compiled once: it is found again by what its nodes are, with buffers numbered in order.
+"""
+
+from __future__ import annotations
+
+from mezzo.compiler import passes
+from mezzo.compiler.graph import Buffer, Graph, Region
+from mezzo.compiler.program import Program
+from mezzo.compiler.trace import LateGenerator, Tracer
+from mezzo.compiler.variant import collect
+from mezzo.kernels.cpu import capture, pool
+
+LIMIT = 256
+
+
+class Stretches:
+    """The programs of one function's stretches, by structure."""
+
+    def __init__(self):
+        self.programs: dict[tuple, Program] = {}
+
+    def flush(self, tracer: Tracer) -> None:
+        """Compute what was written so far: everything that somebody still holds becomes real."""
+        nodes, live = (
+            tracer.nodes,
+            [s for s in tracer.live if s.buffer is not None and s.tracer is tracer],
+        )
+        made = {r.buffer for n in nodes for r in n.outs}
+        kept = [s for s in live if s.buffer in made]
+        if nodes:
+            numbers = collect(tracer.effects)
+            graph = tracer.graph([s.buffer for s in kept])
+            outside = [tracer.arguments.get(b) or b.storage.ptr for b in graph.outside]
+            self._program(graph).run(outside, [s.ptr for s in kept], numbers)
+        for storage in kept:
+            storage.tracer = None
+        tracer.nodes, tracer.effects = [], []
+        tracer.outside = {}
+
+    def _program(self, graph: Graph) -> Program:
+        key = (pool.get_num_threads(), *_structure(graph))
+        found = self.programs.get(key)
+        if found is None:
+            if len(self.programs) >= LIMIT:
+                self.programs.clear()
+            found = self.programs[key] = Program(passes.run(graph)[0])
+        return found
+
+
+def _structure(graph: Graph) -> list:
+    """What a graph does, whatever its buffers are."""
+    numbers: dict[Buffer, int] = {b: i for i, b in enumerate(graph.outside)}
+
+    def shown(value):
+        if isinstance(value, Region):
+            return numbers.setdefault(value.buffer, len(numbers)), value.offset, value.layout
+        if isinstance(value, (tuple, list)):
+            return tuple([shown(v) for v in value])
+        if isinstance(value, LateGenerator):
+            return "generator", id(value.generator)
+        if isinstance(value, capture.Late):
+            return "late", value.key, value.at
+        return (value.__class__, value)
+
+    key: list = [tuple([b.nbytes for b in graph.outside])]
+    for node in graph.nodes:
+        key.append(
+            (node.form, node.record.name, shown(node.args), shown(node.outs), shown(node.writes))
+        )
+    key.append(tuple([numbers.get(b, -1) for b in graph.kept]))
+    return key

@@ -1,0 +1,22 @@
+"""Passes: each takes a graph and returns one that does the same with less. A pass is a verb, in its own file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mezzo.compiler.graph import Graph
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = ()
+
+
+def run(graph: Graph) -> tuple[Graph, list[tuple[str, float, Graph]]]:
+    """The graph after all passes, and (name, seconds, graph) after each."""
+    graph.verify()
+    log = [("trace", 0.0, graph)]
+    for one in PASSES:
+        start = time.perf_counter()
+        graph = one(graph)
+        log.append((one.__name__, time.perf_counter() - start, graph))
+        graph.verify()
+    return graph, log
