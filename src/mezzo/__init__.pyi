@@ -43,6 +43,7 @@ from mezzo.autograd import is_inference as is_inference
 from mezzo.autograd import is_inference_mode_enabled as is_inference_mode_enabled
 from mezzo.autograd import no_grad as no_grad
 from mezzo.autograd import set_grad_enabled as set_grad_enabled
+from mezzo.compiler import compile as compile
 from mezzo.core.layout import Size as Size
 from mezzo.devices import device as device
 from mezzo.devices import get_default_device as get_default_device

@@ -33,21 +33,18 @@ class SGD(Optimizer):
             return
         numbers += late.numbers(lambda: (group["momentum"], group["dampening"]), 2)
         # The first step of a parameter copies its gradient into the buffer.
+        fresh = ["momentum_buffer" not in self.state[p] for p in params]
+        if not group["dampening"]:
+            fresh = [False] * len(params)  # zeros give the same
+        elif any(fresh):
+            late.refuse_replay("the first step of SGD with dampening")
         for first in (True, False):
-            at = [
-                i for i, p in enumerate(params) if ("momentum_buffer" not in self.state[p]) == first
-            ]
-            if not at:
-                continue
-            chosen = pick(params, at)
-            if first and late.is_traced():
-                # A first step is unlike the others: a compiled step takes place after it.
-                late.refuse_replay("the first step of SGD with momentum")
-            buffers = [self.kept(p, "momentum_buffer") for p in chosen]
-            steps.sgd_momentum_step(chosen, pick(grads, at), buffers, *numbers,
-                                    group["nesterov"], group["maximize"], first)  # fmt: skip
-            if first and len(at) == len(params):
-                return
+            at = [i for i, is_fresh in enumerate(fresh) if is_fresh == first]
+            if at:
+                chosen = pick(params, at)
+                buffers = [self.kept(p, "momentum_buffer") for p in chosen]
+                steps.sgd_momentum_step(chosen, pick(grads, at), buffers, *numbers,
+                                        group["nesterov"], group["maximize"], first)  # fmt: skip
 
 
 class Adam(Optimizer):
