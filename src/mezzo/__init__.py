@@ -65,7 +65,7 @@ from mezzo.dtypes import (
     uint8,
 )
 from mezzo.errors import LinAlgError, OutOfMemoryError
-from mezzo.func import vmap
+from mezzo.func import cond, vmap, while_loop
 from mezzo.io import load, save
 from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
 from mezzo.ops.access import from_dlpack

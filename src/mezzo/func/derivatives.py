@@ -24,6 +24,7 @@ class Differentiate(Level):
     """The interpreter of one derivative."""
 
     name = "grad"
+    peels = True
     advice = "Return it as an auxiliary output (has_aux=True), or detach() it after the transform."
 
     def __init__(self, forward: bool = False):
@@ -85,6 +86,10 @@ class Differentiate(Level):
             f"{record.name}_: a tensor made outside the function is written in place with a value that is differentiated. "
             "Make it inside the function, or return the value instead."
         )
+
+    def peel(self, tensor: Wrapped) -> Tensor:
+        """One value."""
+        return tensor.value
 
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Values may be looked at (they are only wrapped), as in PyTorch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from mezzo.core.tensor import Tensor
@@ -20,17 +21,45 @@ def leaves(tree) -> list:
 def mapped(function: Callable, tree, *others):
     """The tree with function applied to each leaf (and to the matching leaves of other trees)."""
     if isinstance(tree, dict):
-        return {k: mapped(function, v, *[o[k] for o in others]) for k, v in tree.items()}
+        made = {k: mapped(function, v, *[o[k] for o in others]) for k, v in tree.items()}
+        return made if type(tree) is dict else _alike(tree, made)
     if isinstance(tree, (tuple, list)):
         parts = [mapped(function, v, *[o[i] for o in others]) for i, v in enumerate(tree)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return function(tree, *others)
 
 
+def _alike(tree: dict, values: dict) -> dict:
+    """An OrderedDict or defaultdict like tree, with other values."""
+    made = copy.copy(tree)
+    made.update(values)
+    return made
+
+
 def filled(tree, values):
     """The tree with its leaves replaced, in order."""
     feed = iter(values)
     return mapped(lambda _: next(feed), tree)
+
+
+def _key(item: tuple) -> str:
+    return str(item[0])
+
+
+def structure(tree) -> str:
+    """The form of a tree, leaves as *: what messages compare."""
+    if isinstance(tree, dict):
+        return (
+            "{"
+            + ", ".join(f"{k!r}: {structure(v)}" for k, v in sorted(tree.items(), key=_key))
+            + "}"
+        )
+    if isinstance(tree, list):
+        return "[" + ", ".join(structure(v) for v in tree) + "]"
+    if isinstance(tree, tuple):
+        name = type(tree).__name__ if hasattr(tree, "_fields") else ""
+        return f"{name}({', '.join(structure(v) for v in tree)})"
+    return "None" if tree is None else "*"
 
 
 def tensors(tree, operation: str, what: str) -> list[Tensor]:

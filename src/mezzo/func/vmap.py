@@ -35,6 +35,7 @@ class Batch(Level):
     """The interpreter of one vmap. size: length of the batch."""
 
     name = "vmap"
+    peels = True
     advice = (
         "Every example has its own, so Python cannot choose by it: use mezzo.where(condition, a, b) or "
         "mezzo.cond(condition, f, g, operands) instead of if, mezzo.while_loop(condition, body, state) instead of while, "
@@ -65,6 +66,10 @@ class Batch(Level):
                 batching.front(v, b, self.size) if isinstance(v, Tensor) else v for v, b in parts
             ), True
         return value, False
+
+    def peel(self, tensor: Wrapped) -> Tensor | None:
+        """One value, unless every example has its own."""
+        return None if tensor.batched else tensor.value
 
     def evaluate(self, record: Record, args: tuple):
         """Apply the batching rule beneath."""
