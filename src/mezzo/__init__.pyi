@@ -67,7 +67,9 @@ from mezzo.dtypes import set_default_dtype as set_default_dtype
 from mezzo.dtypes import uint8 as uint8
 from mezzo.errors import LinAlgError as LinAlgError
 from mezzo.errors import OutOfMemoryError as OutOfMemoryError
+from mezzo.func import cond as cond
 from mezzo.func import vmap as vmap
+from mezzo.func import while_loop as while_loop
 from mezzo.io import load as load
 from mezzo.io import save as save
 from mezzo.kernels.cpu.pool import get_num_threads as get_num_threads

@@ -17,17 +17,21 @@ class FunctionCtx:
 
     def __init__(self):
         self._saved: tuple = ()
+        self._forward: tuple | None = None
         self._versions: tuple = ()
         self._dirty: tuple = ()
         self._not_differentiable: tuple = ()
         self._materialize = True
+        self._in_jvp = False
         self.needs_input_grad: tuple[bool, ...] = ()
 
     def save_for_backward(self, *tensors) -> None:
         """Keep tensors (inputs or outputs of forward) for backward."""
         self._saved = tensors
 
-    save_for_forward = save_for_backward
+    def save_for_forward(self, *tensors) -> None:
+        """Keep tensors for jvp, where saved_tensors gives them."""
+        self._forward = tensors
 
     def mark_dirty(self, *tensors) -> None:
         """Say that forward changed these inputs in place."""
@@ -44,6 +48,8 @@ class FunctionCtx:
     @property
     def saved_tensors(self) -> tuple:
         """The tensors kept by save_for_backward."""
+        if self._in_jvp and self._forward is not None:
+            return self._forward
         node = getattr(self, "_node", None)
         if node is not None and node.freed:
             raise GradientError(
@@ -65,9 +71,14 @@ class FunctionCtx:
 class Function:
     """Subclass with static forward(ctx, ...) and backward(ctx, *grads); call through apply.
 
-    forward may also leave out ctx if setup_context(ctx, inputs, output) is defined.
+    forward may also leave out ctx if setup_context(ctx, inputs, output) is defined: that form nests in every transform.
+    Under vmap one of: generate_vmap_rule = True (forward and backward are batched as any function), a static
+    vmap(info, in_dims, *args) that returns (outputs, out_dims), or neither: then examples run one by one, with a warning.
+    A static jvp(ctx, *tangents) is used in forward mode; without it, forward mode transposes backward.
     Source: torch.autograd.Function
     """
+
+    generate_vmap_rule = False
 
     @staticmethod
     def forward(*args, **kwargs):
@@ -83,31 +94,66 @@ class Function:
             "Function: you must implement the backward function for custom autograd.Function."
         )
 
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """The directional derivative, for forward mode."""
+        raise GradientError(
+            "Function: you must implement the jvp function for custom autograd.Function."
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, *args):
+        """(outputs, out_dims) for arguments that carry a batch on in_dims; info has batch_size and randomness."""
+        raise GradientError(
+            "Function: you must implement the vmap function, or set generate_vmap_rule."
+        )
+
     setup_context = None
 
     @classmethod
     def apply(cls, *args, **kwargs):
         """Run forward, recorded so that backward of this class is its derivative."""
-        ctx = type(cls.__name__ + "Backward", (FunctionCtx,), {})()
-        tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, Tensor)]
-        wants = {i for i, a in tensors if STATE.grad and tape.requires_grad(a)}
-        ctx.needs_input_grad = tuple(i in wants for i in range(len(args)))
-        previous, STATE.grad = STATE.grad, False
-        try:
-            if cls.setup_context is None:
-                outs = cls.forward(ctx, *args, **kwargs)
-            else:
-                outs = cls.forward(*args, **kwargs)
-                cls.setup_context(ctx, args, outs)
-        finally:
-            STATE.grad = previous
-        ctx._versions = tuple(
-            t.storage.version if t is not None and t.storage is not None else 0 for t in ctx._saved
-        )
-        return _record(cls, ctx, args, outs, wants) if wants else outs
+        for interpreter in reversed(STATE.stack):
+            takes = getattr(interpreter, "call_function", None)
+            if takes is not None and interpreter.owns(args):
+                return takes(cls, args, kwargs)
+        return call(cls, args, kwargs)
 
 
-def _record(cls, ctx, args, outs, wants):
+def has_own(cls, name: str) -> bool:
+    """True if a user's Function defines this method."""
+    return getattr(cls, name) is not getattr(Function, name)
+
+
+def context(cls, args: tuple, wants: set) -> FunctionCtx:
+    """A new ctx of a call; wants: the positions of the arguments that want a gradient."""
+    ctx = type(cls.__name__ + "Backward", (FunctionCtx,), {})()
+    ctx.needs_input_grad = tuple(i in wants for i in range(len(args)))
+    return ctx
+
+
+def call(cls, args: tuple, kwargs: dict):
+    """Run forward without its operations on the tape, then the class as one node."""
+    tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, Tensor)]
+    wants = {i for i, a in tensors if STATE.grad and tape.requires_grad(a)}
+    ctx = context(cls, args, wants)
+    previous, STATE.grad = STATE.grad, False
+    try:
+        if cls.setup_context is None:
+            outs = cls.forward(ctx, *args, **kwargs)
+        else:
+            outs = cls.forward(*args, **kwargs)
+            cls.setup_context(ctx, args, outs)
+    finally:
+        STATE.grad = previous
+    return record_call(cls, ctx, args, outs, wants, by_backward) if wants else outs
+
+
+def record_call(cls, ctx, args: tuple, outs, wants: set, rule):
+    """Put the node of a call on the tape; rule(cls, ctx, node, grads) -> {position: gradient}."""
+    ctx._versions = tuple(
+        t.storage.version if t is not None and t.storage is not None else 0 for t in ctx._saved
+    )
     single = isinstance(outs, Tensor)
     many = [outs] if single else list(outs)
     edges = tuple((i, *tape.edge(args[i])) for i in sorted(wants))
@@ -115,7 +161,7 @@ def _record(cls, ctx, args, outs, wants):
         _FUNCTION, tuple(a.layout if isinstance(a, Tensor) else None for a in args), edges
     )
     node.versions, node.multiple, node.needs_out = (), True, False
-    node.rule = functools.partial(_rule, cls, ctx)
+    node.rule = functools.partial(rule, cls, ctx)
     ctx._node = node
     tensors = []
     for i, out in enumerate(many):
@@ -136,7 +182,7 @@ def _record(cls, ctx, args, outs, wants):
     return many[0] if single else tuple(many)
 
 
-def _rule(cls, ctx, node, grads) -> dict:
+def by_backward(cls, ctx, node, grads) -> dict:
     if ctx._materialize:
         grads = tuple(
             zeros(tuple(x.shape), dtype=x.dtype, device=x.device) if g is None else g
@@ -169,15 +215,50 @@ _FUNCTION = _FunctionRecord(
 )
 
 
+def _differentiated_twice(inputs):
+    """The gradients of a backward that is marked as once differentiable."""
+
+
+def _refuse_twice(_g, _y, _inputs):
+    raise GradientError(
+        "trying to differentiate twice a function that was marked with @once_differentiable. Write its backward with "
+        "differentiable operations and take the mark away; for forward mode define jvp."
+    )
+
+
+_TWICE = _FunctionRecord(_differentiated_twice, where="", vjp={"inputs": _refuse_twice}, samples=[])
+_TWICE.operands = (0,)
+
+
 def once_differentiable(function):
-    """Mark a backward that cannot itself be differentiated."""
+    """Mark a backward that cannot itself be differentiated: trying to raises.
+
+    Source: torch.autograd.function.once_differentiable
+    """
 
     @functools.wraps(function)
     def wrapped(ctx, *grads):
         previous, STATE.grad = STATE.grad, False
         try:
-            return function(ctx, *grads)
+            outs = function(ctx, *grads)
         finally:
             STATE.grad = previous
+        if not previous:
+            return outs
+        reads = [t for t in (*grads, *ctx._saved) if isinstance(t, Tensor)]
+        if isinstance(outs, tuple):
+            return tuple(_blocked(o, reads) for o in outs)
+        return _blocked(outs, reads)
 
     return wrapped
+
+
+def _blocked(out, reads: list):
+    """out with a node that refuses to be differentiated, at every level where what it was made from is tracked."""
+    if not isinstance(out, Tensor):
+        return out
+    made = tape.alias(out)
+    if out.level is not None:
+        made.value = _blocked(out.value, [t.value if t.level is out.level else t for t in reads])
+    tape.attach(_TWICE, (tuple(reads),), made)
+    return made

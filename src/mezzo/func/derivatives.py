@@ -14,7 +14,7 @@ from mezzo.core.record import Record, update
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, GradientError
-from mezzo.func import trees
+from mezzo.func import functions, trees
 from mezzo.func.levels import Level, Wrapped, wrap
 from mezzo.ops.copy import copy
 from mezzo.ops.create import ones_like, zeros_like
@@ -75,6 +75,10 @@ class Differentiate(Level):
         if isinstance(outs, tuple):
             return tuple(self.enter(o, leaf=False) for o in outs)
         return self.enter(outs, leaf=False) if isinstance(outs, Tensor) else outs
+
+    def call_function(self, cls, args: tuple, kwargs: dict):
+        """A user's autograd.Function."""
+        return functions.differentiated(self, cls, args, kwargs)
 
     def store(self, target: Wrapped, result: Tensor) -> None:
         """Write beneath."""

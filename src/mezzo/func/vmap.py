@@ -11,6 +11,7 @@ from mezzo.core.state import STATE
 from mezzo.core.storage import user_line
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, Fact, GradientError, UnsupportedError
+from mezzo.func import functions
 from mezzo.func.levels import Level, Wrapped, wrap
 from mezzo.ops.copy import copy
 from mezzo.rules import batching
@@ -102,6 +103,10 @@ class Batch(Level):
         if self.randomness == "same":
             return record.apply(inner)
         return self.wrap(record.apply(((self.size, *inner[0]), *inner[1:])), True)
+
+    def call_function(self, cls, args: tuple, kwargs: dict):
+        """A user's autograd.Function."""
+        return functions.batched(self, cls, args, kwargs)
 
     def process_update(self, record: Record, target: Tensor, args: tuple) -> Tensor:
         """In place, unless one tensor would have to hold the values of many examples."""
