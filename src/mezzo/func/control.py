@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mezzo.core import late
+from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError, DTypeError, GradientError, ShapeError
+from mezzo.errors import ArgumentTypeError, DTypeError, ShapeError
 from mezzo.func import trees
 from mezzo.func.levels import Wrapped
 from mezzo.ops.create import full
@@ -20,11 +22,14 @@ class ControlError(ArgumentTypeError, RuntimeError):
     """cond or while_loop got something that PyTorch refuses with a RuntimeError."""
 
 
-def _decided(pred) -> bool | None:
-    """The predicate's one value; None if it has several, or none yet."""
+def _decided(pred, wait: bool = False) -> bool | None:
+    """The predicate's one value; None if it has several, or (unless a trace shall wait for it) none yet."""
     while isinstance(pred, Wrapped):
         pred = pred.level.peel(pred)
-    return pred if pred is None else bool(pred)
+    if pred is None:
+        return None
+    tracer = late.tracer() if STATE.stack and isinstance(pred, Tensor) else None
+    return None if tracer is not None and not wait and tracer.owns(pred) else bool(pred)
 
 
 def _predicate(pred, operation: str):
@@ -137,7 +142,7 @@ def while_loop(cond_fn: Callable, body_fn: Callable, carried_inputs):
     active = None
     while True:
         pred = _predicate(cond_fn(*state), "while_loop")
-        go = _decided(pred)
+        go = _decided(pred, wait=True)
         if go is not None and active is None:
             if not go:
                 return state
@@ -173,10 +178,5 @@ def _check_alike(new: Tensor, old: Tensor) -> None:
 def _any_anywhere(active: Tensor) -> bool:
     """True if the predicate holds for an example of any vmap around."""
     while isinstance(active, Wrapped):
-        if not active.level.peels:
-            raise GradientError(
-                f"while_loop: how often it turns is not known inside {active.level.name}. Loop a fixed number of times and "
-                "choose with mezzo.where, or leave the loop outside."
-            )
         active = active.value
     return bool(active._array().any())

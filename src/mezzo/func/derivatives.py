@@ -24,7 +24,6 @@ class Differentiate(Level):
     """The interpreter of one derivative."""
 
     name = "grad"
-    peels = True
     advice = "Return it as an auxiliary output (has_aux=True), or detach() it after the transform."
 
     def __init__(self, forward: bool = False):

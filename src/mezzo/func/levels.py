@@ -94,7 +94,6 @@ class Level:
     advice = ""
     rank = 0
     recording = True  # whether calls are written on this level's tape
-    peels = False  # whether there are values beneath
     forward = False  # forward mode: no_grad inside the function does not stop it, as in PyTorch
 
     def __enter__(self):
@@ -205,7 +204,8 @@ class Level:
         raise NotImplementedError
 
     def peel(self, tensor: Wrapped) -> Tensor | None:
-        """The tensor beneath if it says all there is; None where there are several values, or none yet."""
+        """The tensor beneath if it says all there is; None where every example has a value of its own."""
+        raise NotImplementedError
 
     def read(self, tensor: Tensor, operation: str) -> Tensor:
         """Refuse to give the values of this level's tensors away."""

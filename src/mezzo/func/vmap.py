@@ -36,7 +36,6 @@ class Batch(Level):
     """The interpreter of one vmap. size: length of the batch."""
 
     name = "vmap"
-    peels = True
     advice = (
         "Every example has its own, so Python cannot choose by it: use mezzo.where(condition, a, b) or "
         "mezzo.cond(condition, f, g, operands) instead of if, mezzo.while_loop(condition, body, state) instead of while, "
