@@ -51,6 +51,7 @@ STRIDES: dict[str, str] = {
         ),
         "PyTorch keeps LAPACK's column order; mezzo's results are row-major",
     ),
+    "unravel_index": "PyTorch's are views of one stacked tensor",
     "argwhere": "PyTorch's are those of its kernel's scratch memory",
     "nonzero": "PyTorch's are those of its kernel's scratch memory",
 }

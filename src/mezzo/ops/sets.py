@@ -299,6 +299,7 @@ def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=Fal
 
 @composite(
     where="mezzo",
+    aliases="trapz",
     samples=[S(T(5), T(5)), S(T(3, 4), T(3, 4), dim=1), S(T(3, 4), dx=0.5), S(T(3, 4), T(4))],
 )
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1, dim=-1) -> Tensor:

@@ -189,3 +189,11 @@ def entr(input: Tensor) -> Tensor:
     Shapes: input (...) -> (...)
     Source: torch.special.entr
     """
+
+
+def _polygamma_method(self, n) -> Tensor:
+    """The derivative number n of digamma at every element."""
+    return polygamma(n, self)
+
+
+Tensor.polygamma = _polygamma_method

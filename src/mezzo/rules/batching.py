@@ -150,7 +150,9 @@ def line(record, size, args, batched):
 def chain(record, size, args, batched):
     """scatter_view: the same chain with every step's parameters moved below the batch axis."""
     base, piece, steps = args
-    base, piece = front(base, 0 in batched, size), front(piece, 1 in batched, size)
+    # Written into, so every example needs memory of its own.
+    base = base if 0 in batched else front(base, False, size).contiguous()
+    piece = front(piece, 1 in batched, size)
     tensor, moved = base, []
     for step, arguments in steps:
         seen = _Seen(step)
