@@ -17,71 +17,10 @@ from mezzo.models.sam2.positions import rotate
 from mezzo.models.sam2.transforms import SAM2Transforms
 from mezzo.models.sam2.windows import partition, unpartition
 
-MICRO = """
-# @package _global_
-sizes: {width: 16, neck: 32}
-model:
-  _target_: sam2.modeling.sam2_base.SAM2Base
-  image_encoder:
-    _target_: sam2.modeling.backbones.image_encoder.ImageEncoder
-    scalp: 1
-    trunk:
-      _target_: sam2.modeling.backbones.hieradet.Hiera
-      embed_dim: ${sizes.width}
-      num_heads: 1
-      stages: [1, 1, 2, 1]
-      global_att_blocks: [3]
-      window_pos_embed_bkg_spatial_size: [7, 7]
-      window_spec: [8, 4, 6, 4]
-    neck:
-      _target_: sam2.modeling.backbones.image_encoder.FpnNeck
-      position_encoding:
-        _target_: sam2.modeling.position_encoding.PositionEmbeddingSine
-        num_pos_feats: ${sizes.neck}
-        scale: null
-      d_model: ${sizes.neck}
-      backbone_channel_list: [128, 64, 32, 16]
-      fpn_top_down_levels: [2, 3]
-      fpn_interp_model: nearest
-  memory_attention:
-    _target_: sam2.modeling.memory_attention.MemoryAttention
-    d_model: 32
-    pos_enc_at_input: true
-    layer:
-      _target_: sam2.modeling.memory_attention.MemoryAttentionLayer
-      activation: relu
-      dim_feedforward: 64
-      dropout: 0.1
-      pos_enc_at_attn: false
-      self_attention: {_target_: sam2.modeling.sam.transformer.RoPEAttention, embedding_dim: 32, num_heads: 1}
-      d_model: 32
-      pos_enc_at_cross_attn_keys: true
-      pos_enc_at_cross_attn_queries: false
-      cross_attention: {_target_: sam2.modeling.sam.transformer.RoPEAttention, embedding_dim: 32, num_heads: 1, kv_in_dim: 8, rope_k_repeat: True}
-    num_layers: 1
-  memory_encoder:
-    _target_: sam2.modeling.memory_encoder.MemoryEncoder
-    out_dim: 8
-    in_dim: 32
-    position_encoding: {_target_: sam2.modeling.position_encoding.PositionEmbeddingSine, num_pos_feats: 8}
-    mask_downsampler: {_target_: sam2.modeling.memory_encoder.MaskDownSampler, embed_dim: 32, kernel_size: 3, stride: 2, padding: 1}
-    fuser:
-      _target_: sam2.modeling.memory_encoder.Fuser
-      layer: {_target_: sam2.modeling.memory_encoder.CXBlock, dim: 32, layer_scale_init_value: 1e-6}
-      num_layers: 1
-  image_size: 128
-  directly_add_no_mem_embed: true
-  use_high_res_features_in_sam: true
-  pred_obj_scores: true
-  use_obj_ptrs_in_encoder: true
-"""
-
 
 @pytest.fixture(scope="module")
-def micro(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sam2") / "micro.yaml"
-    path.write_text(MICRO)
-    return path
+def micro(root):
+    return root / "tests" / "programs" / "sam2" / "micro.yaml"
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ _COMMANDS = {
     "bench": "mezzo.cli.bench",
     "demo": "mezzo.cli.demo",
     "doctor": "mezzo.cli.doctor",
+    "segment": "mezzo.cli.segment",
 }
 
 

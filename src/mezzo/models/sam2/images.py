@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 
@@ -9,22 +10,24 @@ import numpy as np
 
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
 
-MAX_PIXELS = 1 << 28  # 268 million: more is a broken or hostile file rather than a photo
+MAX_PIXELS = 250_000_000  # more is a broken or hostile file rather than a photo
 
 
-def read_image(image, who: str = "set_image") -> np.ndarray:
+def read_image(image, who: str = "set_image", max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """An image as (h, w, 3): uint8, or float32 between 0 and 1 where it came with more than 8 bits.
 
-    image: a path, a Pillow image, or an array (h, w, 3). Grey is repeated; of an image with alpha the colours
+    image: a path, the bytes of a file, a Pillow image, or an array (h, w, 3). Grey is repeated; of an image with alpha the colours
     are laid over white; a file is turned as its EXIF orientation says.
     Raises: ArgumentTypeError, ArgumentValueError; FileNotFoundError for a path that leads nowhere
     """
     if isinstance(image, (str, os.PathLike)):
-        return _from_file(image, who)
+        return _from_path(image, who, max_pixels)
+    if isinstance(image, bytes):
+        return _from_file(io.BytesIO(image), "it", len(image), who, max_pixels)
     if isinstance(image, np.ndarray):
-        return _from_array(image, who)
+        return _from_array(image, who, max_pixels)
     if _is_pillow(image):
-        return _from_pillow(image, who)
+        return _from_pillow(image, who, max_pixels)
     raise ArgumentTypeError(
         f"{who}: image is a {type(image).__name__}; it must be a NumPy array (height, width, 3), a Pillow "
         "image, or the path of an image file."
@@ -41,47 +44,54 @@ def _is_pillow(image) -> bool:
     return any(c.__module__ == "PIL.Image" and c.__name__ == "Image" for c in type(image).__mro__)
 
 
-def _from_file(path, who: str) -> np.ndarray:
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
+def _from_path(path, who: str, max_pixels: int) -> np.ndarray:
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{who}: there is no file {path!r}; give the path of an image.")
     if os.path.isdir(path):
         raise ArgumentValueError(f"{who}: {path!r} is a folder; give the path of one image.")
+    with open(path, "rb") as file:
+        return _from_file(file, repr(path), os.path.getsize(path), who, max_pixels)
+
+
+def _from_file(file, name: str, size: int, who: str, max_pixels: int) -> np.ndarray:
+    """An image from an open file of `size` bytes."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not size:
+        raise ArgumentValueError(f"{who}: {name} is empty: it has 0 bytes. Save or copy it again.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                _check_size(file.size[1], file.size[0], who)
-                file.load()
-                return _from_pillow(ImageOps.exif_transpose(file), who)
+            with Image.open(file) as image:
+                _check_size(image.size[1], image.size[0], who, max_pixels)
+                image.load()
+                return _from_pillow(ImageOps.exif_transpose(image), who, max_pixels)
     except Image.DecompressionBombError:
-        raise _too_large(who, f"{path!r}") from None
+        raise _too_large(who, name, max_pixels) from None
     except UnidentifiedImageError:
         raise ArgumentValueError(
-            f"{who}: {path!r} is no image that Pillow can read ({os.path.getsize(path)} bytes); convert "
-            "it to PNG or JPEG."
+            f"{who}: {name} is no image that Pillow can read ({size} bytes); convert it to PNG or JPEG."
         ) from None
     except (OSError, SyntaxError, EOFError) as problem:
         raise ArgumentValueError(
-            f"{who}: {path!r} is damaged or cut short ({problem}); save it again."
+            f"{who}: {name} is damaged or cut short ({problem}); save it again."
         ) from None
 
 
-def _from_pillow(image, who: str) -> np.ndarray:
-    _check_size(image.size[1], image.size[0], who)
+def _from_pillow(image, who: str, max_pixels: int) -> np.ndarray:
+    _check_size(image.size[1], image.size[0], who, max_pixels)
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image)
         if image.mode.startswith("I") and grey.size and grey.min() >= 0 and grey.max() < 1 << 16:
             grey = grey.astype(np.uint16)
-        return _from_array(grey, who)
+        return _from_array(grey, who, max_pixels)
     if image.has_transparency_data:
-        return _from_array(np.asarray(image.convert("RGBA")), who)
+        return _from_array(np.asarray(image.convert("RGBA")), who, max_pixels)
     return np.asarray(image.convert("RGB"))
 
 
-def _from_array(array: np.ndarray, who: str) -> np.ndarray:
+def _from_array(array: np.ndarray, who: str, max_pixels: int) -> np.ndarray:
     shape = array.shape
     if array.ndim == 2:
         array = array[:, :, None]
@@ -93,7 +103,7 @@ def _from_array(array: np.ndarray, who: str) -> np.ndarray:
             f"{who}: image has shape {shape}; it must be (height, width, 3), or 1 or 4 channels, or "
             f"(height, width).{hint}"
         )
-    _check_size(*array.shape[:2], who)
+    _check_size(*array.shape[:2], who, max_pixels)
     array = _over_white(_unit(array, who))
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 
@@ -131,17 +141,17 @@ def _over_white(array: np.ndarray) -> np.ndarray:
     return np.rint(mixed).astype(np.uint8) if top == 255 else mixed.astype(np.float32)
 
 
-def _check_size(height: int, width: int, who: str) -> None:
+def _check_size(height: int, width: int, who: str, max_pixels: int) -> None:
     if not height or not width:
         raise ArgumentValueError(
             f"{who}: image has {height} rows and {width} columns; it must have at least one of each."
         )
-    if height * width > MAX_PIXELS:
-        raise _too_large(who, f"{width} x {height}")
+    if height * width > max_pixels:
+        raise _too_large(who, f"{width} x {height}", max_pixels)
 
 
-def _too_large(who: str, what: str) -> ArgumentValueError:
+def _too_large(who: str, what: str, max_pixels: int) -> ArgumentValueError:
     return ArgumentValueError(
-        f"{who}: {what} has more than {MAX_PIXELS >> 20} million pixels; scale it down first (the model "
+        f"{who}: {what} has more than {max_pixels // 10**6} million pixels; scale it down first (the model "
         "looks at 1024 x 1024)."
     )
