@@ -138,6 +138,9 @@ class Program:
             return
         if node.form == "fused":
             outs = node.record.execute(args)
+            for region, out in zip(node.outs, outs):
+                self._store(region.buffer, out.storage)
+            return
         elif node.form == "update":
             node.record.update(args[0], args)
             return

@@ -184,7 +184,7 @@ class Tracer:
         if record.is_composite:
             return self._inside(record.run, args)
         kind = record.family
-        if kind == "view":
+        if kind in ("view", "views"):
             self._note_roots(args)
             return record.run(args)
         if isinstance(record, Multi):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mezzo.compiler import passes
 from mezzo.compiler.graph import Buffer, Region
 from mezzo.compiler.program import Program
 from mezzo.compiler.trace import Tracer
@@ -37,7 +38,7 @@ class Traced:
     def __call__(self, *args: Tensor):
         """Run on tensors of the traced layouts."""
         if self.program is None:
-            self.program = Program(self.graph)
+            self.program = Program(passes.run(self.graph)[0])
         given = {id(b): t for b, t in zip(self.graph.outside, args)}
         rest = [b.storage.ptr for b in self.graph.outside[self.count :]]
         kept = self.program.results()

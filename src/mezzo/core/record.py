@@ -18,6 +18,7 @@ from mezzo.core.state import STATE
 from mezzo.core.tape import attach, requires_grad
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, GradientError, MezzoError, message
+from mezzo.kernels.cpu import capture
 
 REGISTRY: dict[str, Record] = {}
 _SYNONYMS = {
@@ -404,7 +405,8 @@ class Primitive(Record):
 
     def forget(self) -> None:
         """Drop the plans: a setting that they depend on changed."""
-        self.plans.clear()
+        capture.retire(self.plans)
+        self.plans = {}
 
     def plan(self, args: tuple):
         """The plan for these arguments, made on first use."""
@@ -416,7 +418,7 @@ class Primitive(Record):
             except Fact as fact:
                 self.fail(fact, args)
             if len(self.plans) >= self.limit:
-                self.plans.clear()
+                Primitive.forget(self)
             self.plans[key] = found
         return found
 

@@ -12,6 +12,8 @@ exist only in memory. Modules use it as `from mezzo.kernels import ir as k`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mezzo.errors import KernelError
 
 COMPUTE = {"b8": "b1", "u8": "u8", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
@@ -323,3 +325,27 @@ def walk(roots: tuple[Expr, ...]) -> list[Expr]:
             stack.append((node, True))
             stack.extend((a, False) for a in reversed(node.args))
     return order
+
+
+def substitute(roots: tuple[Expr, ...], change: Callable[[Expr], Expr | None]) -> tuple[Expr, ...]:
+    """The expressions with leaves replaced: change(leaf) gives the replacement, or None to keep it."""
+    made: dict[int, Expr] = {}
+    for node in walk(roots):
+        if not node.args:
+            made[id(node)] = change(node) or node
+            continue
+        args = tuple([made[id(a)] for a in node.args])
+        same = all(a is b for a, b in zip(args, node.args))
+        made[id(node)] = node if same else Expr(node.op, args, node.type, node.attr)
+    return tuple([made[id(r)] for r in roots])
+
+
+def structure(roots: tuple[Expr, ...]) -> tuple:
+    """A hashable description: equal for expressions that compute the same in the same way."""
+    numbers: dict[tuple, int] = {}
+    at: dict[int, int] = {}
+    for node in walk(roots):
+        value = repr(node.attr) if isinstance(node.attr, float) else node.attr  # 0.0 is not -0.0
+        key = (node.op, node.type, value.__class__, value, *[at[id(a)] for a in node.args])
+        at[id(node)] = numbers.setdefault(key, len(numbers))
+    return (*numbers, *[at[id(r)] for r in roots])

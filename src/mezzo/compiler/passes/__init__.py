@@ -6,8 +6,12 @@ import time
 from collections.abc import Callable
 
 from mezzo.compiler.graph import Graph
+from mezzo.compiler.passes.fuse import fuse
+from mezzo.compiler.passes.merge_common import merge_common
+from mezzo.compiler.passes.remove_casts import remove_casts
+from mezzo.compiler.passes.remove_dead import remove_dead
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = ()
+PASSES: tuple[Callable[[Graph], Graph], ...] = (remove_dead, remove_casts, merge_common, fuse, remove_dead)
 
 
 def run(graph: Graph) -> tuple[Graph, list[tuple[str, float, Graph]]]:

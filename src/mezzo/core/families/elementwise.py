@@ -15,6 +15,7 @@ from __future__ import annotations
 import array
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -106,28 +107,15 @@ def _kernel(
 
 
 def map_plan(
-    kernel: MapKernel, out: Layout, operands: Sequence[Layout], fresh: bool = False
+    kernel: MapKernel, outs: Sequence[Layout], operands: Sequence[Layout], fresh: bool = False
 ) -> MapPlan:
-    """Choose the variant and lay out the block for these layouts (all broadcast to out's shape).
+    """Choose the variant and lay out the block for these layouts (operands broadcast to the outputs' shape).
 
-    fresh: the output is new memory, whose contents need not be loaded before they are overwritten.
+    fresh: the outputs are new memory, whose contents need not be loaded before they are overwritten.
     """
-    plan = _new(MapPlan)
+    plan, out = _new(MapPlan), outs[0]
     plan.layout, plan.nbytes, plan.runs = out, out.nbytes, out.numel > 0
-    strides = [out.byte_strides()] + [
-        tuple(s * o.dtype.itemsize for s in shapes.expand_strides(o.shape, o.strides, out.shape))
-        for o in operands
-    ]
-    sizes, table = coalesce(out.shape, strides)
-    if sizes[0] < SHORT and len(sizes) > 1 and not kernel.uses_index:
-        _lengthen(sizes, table)
-    widths = [out.dtype.itemsize] + [o.dtype.itemsize for o in operands]
-    pattern = "".join(
-        CONTIGUOUS
-        if t[0] == w or (sizes[0] == 1 and i == 0)
-        else (SCALAR if t[0] == 0 and i else STRIDED)
-        for i, (t, w) in enumerate(zip(table, widths))
-    )
+    sizes, table, pattern = access(outs, operands, kernel.uses_index)
     plan.block = None
     if len(sizes) == 1 and STRIDED not in pattern:
         shape = kernel.flat_shape(out.nbytes, pattern) if fresh else "flat"
@@ -137,6 +125,26 @@ def map_plan(
         plan.block, plan.head = _block(sizes, table, out.numel)
     plan.launch = entry.launch_unlocked if plan.nbytes >= 1 << 18 else entry.launch
     return plan
+
+
+def access(outs: Sequence[Layout], operands: Sequence[Layout], ordered: bool):
+    """How a map walks: sizes (innermost first), byte strides of each tensor, and its access letters."""
+    shape, count = outs[0].shape, len(outs)
+    strides = [o.byte_strides() for o in outs] + [
+        tuple(s * o.dtype.itemsize for s in shapes.expand_strides(o.shape, o.strides, shape))
+        for o in operands
+    ]
+    sizes, table = coalesce(shape, strides)
+    if sizes[0] < SHORT and len(sizes) > 1 and not ordered:
+        _lengthen(sizes, table)
+    widths = [o.dtype.itemsize for o in (*outs, *operands)]
+    pattern = "".join(
+        CONTIGUOUS
+        if t[0] == w or (sizes[0] == 1 and i < count)
+        else (SCALAR if t[0] == 0 and i >= count else STRIDED)
+        for i, (t, w) in enumerate(zip(table, widths))
+    )
+    return sizes, table, pattern
 
 
 SHORT = 3  # rows of fewer elements cost more to set up than to run
@@ -158,6 +166,16 @@ def _block(sizes: list[int], table: list[list[int]], count: int) -> tuple[array.
         words += steps
     block = array.array("q", words)
     return block, block.buffer_info()[0]
+
+
+class Recipe(NamedTuple):
+    """A call as a kernel. tensors: positions of its operands, whose layouts are `layouts`; scalars: (position, conversion)."""
+
+    kernel: MapKernel
+    out: Layout
+    layouts: list[Layout]
+    tensors: tuple[int, ...]
+    scalars: tuple[tuple[int, Callable], ...]
 
 
 class Elementwise(Primitive):
@@ -209,6 +227,17 @@ class Elementwise(Primitive):
 
     def make_into(self, target: Layout | None, args: tuple) -> MapPlan:
         """The plan; target is the layout of existing memory, or None for new memory."""
+        found = self.recipe(target, args)
+        if found.out.device is devices.meta:
+            plan = _new(MapPlan)
+            plan.layout, plan.nbytes, plan.runs = found.out, 0, False
+        else:
+            plan = map_plan(found.kernel, (found.out,), found.layouts, fresh=target is None)
+        plan.tensors, plan.scalars = found.tensors, found.scalars
+        return plan
+
+    def recipe(self, target: Layout | None, args: tuple) -> Recipe:
+        """What the call computes, and where its operands come from."""
         tensors = [i for i in self.operands if isinstance(args[i], Tensor)]
         if not tensors:
             raise Fact(
@@ -231,14 +260,8 @@ class Elementwise(Primitive):
             self._check_target(target, shape, result)
         scalars = [i for i, a in enumerate(args) if self._is_scalar(i, a)]
         kernel = self._build(args, compute, out.dtype, tensors, scalars)
-        if device is devices.meta:
-            plan = _new(MapPlan)
-            plan.layout, plan.nbytes, plan.runs = out, 0, False
-        else:
-            plan = map_plan(kernel, out, layouts, fresh=target is None)
         to = _SLOTS.get(ir.COMPUTE[compute.ir], _whole)
-        plan.tensors, plan.scalars = tuple(tensors), tuple((i, to) for i in scalars)
-        return plan
+        return Recipe(kernel, out, layouts, tuple(tensors), tuple((i, to) for i in scalars))
 
     def shape(self, layouts: Sequence[Layout]) -> tuple[int, ...]:
         """The shape of the result."""

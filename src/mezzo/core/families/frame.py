@@ -113,7 +113,7 @@ class Frame(Primitive):
             category = out.dtype.category
             plan.convert = float if category == FLOAT else bool if category == BOOL else int
         if shapes.numel(plan.part.shape):
-            plan.copy = map_plan(kernel_between(out.dtype, out.dtype), plan.part, [plan.source])
+            plan.copy = map_plan(kernel_between(out.dtype, out.dtype), (plan.part,), [plan.source])
 
     def run(self, args: tuple) -> Tensor:
         out = self.plan(args).execute(args)

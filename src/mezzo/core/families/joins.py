@@ -55,7 +55,7 @@ class JoinPlan:
         if not piece.numel:
             return
         kernel = kernel_between(piece.dtype, self.layout.dtype)
-        plan = map_plan(kernel, part, [piece]) if kernel is not None else None
+        plan = map_plan(kernel, (part,), [piece]) if kernel is not None else None
         self.pieces.append((position, plan, part, offset))
 
     def execute(self, tensors) -> Tensor:

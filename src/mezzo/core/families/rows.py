@@ -214,7 +214,7 @@ def _make_dense(
         shape = [frame.shape[d] for d in real]
         source = layout(shape, [operand.strides[d] // item for d in real], x.dtype, x.device)
         to = dense(shape, x.dtype, x.device)
-        plan.copies.append((at, map_plan(_identity(x.dtype.ir), to, [source]), at))
+        plan.copies.append((at, map_plan(_identity(x.dtype.ir), (to,), [source]), at))
         strides = [0] * len(frame.shape)
         for d, step in zip(real, to.strides):
             strides[d] = step * item

@@ -89,7 +89,7 @@ class Taps(Primitive):
         if plan.runs:
             if source is not x:
                 plan.copy, plan.copy_bytes = (
-                    map_plan(kernel_between(x.dtype, x.dtype), source, [x]),
+                    map_plan(kernel_between(x.dtype, x.dtype), (source,), [x]),
                     source.nbytes,
                 )
             self._fill(plan, source, axis, found)

@@ -83,6 +83,7 @@ class Recording:
     """
 
     current: Recording | None = None
+    happened = False
     _lock = threading.Lock()
 
     def __init__(self):
@@ -97,6 +98,7 @@ class Recording:
     def __enter__(self):
         Recording._lock.acquire()
         self.is_open, Recording.current = True, self
+        Recording.happened = True
         for switch in SWITCHES:
             switch(self)
         return self
@@ -133,6 +135,15 @@ def active() -> Recording | None:
     """The recording of this thread, if one is open."""
     found = Recording.current
     return found if found is not None and found.thread == threading.get_ident() else None
+
+
+_retired: list = []
+
+
+def retire(plans: object) -> None:
+    """Take plans that are not used any more: recorded launches may still point into them."""
+    if Recording.happened:
+        _retired.append(plans)
 
 
 def verify(cell: array.array, refuse: Callable) -> None:
