@@ -15,6 +15,8 @@ from collections import defaultdict
 from typing import Any
 
 from mezzo import devices, dtypes
+from mezzo.autograd import no_grad
+from mezzo.core import late
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
 from mezzo.ops import steps
@@ -35,13 +37,14 @@ class OptState(enum.Enum):
 class StepReport:
     """What scaler.step() did.
 
-    skipped: a gradient was infinite or NaN, and the optimizer did not step. scale: the scale used.
+    skipped: a gradient was infinite or NaN, and the optimizer did not step. scale: the scale used. (While
+    a step is compiled, both are tensors: return them to look at them.)
     overflowed: numbers of the parameters (in the optimizer's order) whose gradients were not finite.
     result: what optimizer.step returned.
     """
 
-    skipped: bool
-    scale: float
+    skipped: bool | Tensor
+    scale: float | Tensor
     overflowed: tuple[int, ...] = ()
     result: Any = None
 
@@ -87,8 +90,9 @@ class GradScaler:
 
     def _start(self) -> None:
         if self._scale is None:
-            self._scale = full((), self._init_scale, dtype=dtypes.float32)
-            self._growth_tracker = full((), self._init_growth_tracker, dtype=dtypes.int32)
+            with late.untraced():
+                self._scale = full((), self._init_scale, dtype=dtypes.float32)
+                self._growth_tracker = full((), self._init_growth_tracker, dtype=dtypes.int32)
 
     def _need_scale(self, operation: str) -> None:
         if self._scale is None or self._growth_tracker is None:
@@ -130,7 +134,8 @@ class GradScaler:
             )
         if state["stage"] is OptState.STEPPED:
             raise GradientError("unscale_() is being called after step().")
-        inverse = 1.0 / float(self._scale.item())  # taken in float64, as PyTorch does
+        # Taken in float64, as PyTorch does.
+        (inverse,) = late.numbers(lambda: (1.0 / float(self._scale.item()),), 1)
         state["found_inf_per_device"] = self._unscale(optimizer, inverse, allow_fp16=False)
         state["stage"] = OptState.UNSCALED
 
@@ -149,7 +154,9 @@ class GradScaler:
                     )
                 grads.append(grad)
                 order.append(position - 1)
-        found = bool(steps.unscale(grads, inverse)) if grads else False
+        found = steps.unscale(grads, inverse) if grads else False
+        if isinstance(found, Tensor):  # in a compiled step
+            return {"cpu": found}
         self._culprits = tuple(i for i, g in zip(order, grads) if not _finite(g)) if found else ()
         return {"cpu": full((), float(found), dtype=dtypes.float32)} if grads else {}
 
@@ -191,6 +198,12 @@ class GradScaler:
         return self._maybe(optimizer, state, args, kwargs)
 
     def _maybe(self, optimizer, state, args, kwargs) -> StepReport:
+        if late.is_traced():
+            (flag,) = state["found_inf_per_device"].values()
+            with late.unless(flag):
+                result = optimizer.step(*args, **kwargs)
+            state["stage"] = OptState.STEPPED
+            return StepReport(flag, self._scale, (), result)
         skipped = any(float(v.item()) for v in state["found_inf_per_device"].values())
         result = None if skipped else optimizer.step(*args, **kwargs)
         state["stage"] = OptState.STEPPED
@@ -240,11 +253,14 @@ class GradScaler:
         if new_scale is not None:
             self._set_scale(new_scale)
         else:
-            found = [
-                float(v.item())
-                for s in self._optimizers.values()
-                for v in s["found_inf_per_device"].values()
+            flags = [
+                v for s in self._optimizers.values() for v in s["found_inf_per_device"].values()
             ]
+            if late.is_traced() and flags:
+                self._adapt_inside(flags)
+                self._optimizers = defaultdict(_fresh)
+                return
+            found = [float(v.item()) for v in flags]
             if not found:
                 raise AssertionError(
                     "No inf checks were recorded prior to update. Call scaler.step(optimizer) first."
@@ -289,6 +305,19 @@ class GradScaler:
             self._growth_tracker.fill_(0)
         else:
             self._growth_tracker.fill_(tracker + 1)
+
+    def _adapt_inside(self, flags: list[Tensor]) -> None:
+        """_adapt as tensor operations, for compiled steps: nothing is read back."""
+        found = flags[0] != 0
+        for flag in flags[1:]:
+            found = found | (flag != 0)
+        scale, tracker = self._scale, self._growth_tracker
+        due = tracker + 1 == self._growth_interval
+        grown = scale * self._growth_factor
+        grown = grown.where(due & (grown <= MAX_SCALE), scale)
+        with no_grad():
+            scale.copy_((scale * self._backoff_factor).where(found, grown))
+            tracker.copy_((tracker + 1).where(~(found | due), 0))
 
     # ---- reading and saving
 

@@ -64,25 +64,34 @@ class Node:
 
     form: "call" makes outs; "update" writes into its first argument; "multi" updates lists of tensors.
     args: regions in the place of tensors, nested as the record takes them. writes: regions written in
-    place. place: (file, line) of the user's program. late: what random and optimizer numbers hang on.
+    place. place: (file, line) of the user's program. unless: an i64 cell; where it is not zero the call is
+    passed over.
     """
 
-    __slots__ = ("args", "form", "outs", "place", "record", "writes")
+    __slots__ = ("args", "form", "outs", "place", "record", "unless", "writes")
 
     def __init__(self, form: str, record: Record, args: tuple, outs: tuple, writes: tuple, place):
         self.form, self.record, self.args = form, record, args
         self.outs, self.writes, self.place = outs, writes, place
+        self.unless: Region | None = None
 
     def reads(self) -> Iterator[Region]:
-        """The regions among the arguments."""
-        return regions(self.args)
+        """The regions among the arguments, and the cell that decides about the call."""
+        if self.unless is not None:
+            yield self.unless
+        yield from regions(self.args)
 
     def replaced(self, change: Callable[[Region], Region]) -> Node:
         """The same call on other regions."""
-        return Node(self.form, self.record, mapped(change, self.args), mapped(change, self.outs),
+        made = Node(self.form, self.record, mapped(change, self.args), mapped(change, self.outs),
                     mapped(change, self.writes), self.place)  # fmt: skip
+        made.unless = self.unless and change(self.unless)
+        return made
 
     def __repr__(self) -> str:
+        return self._text() + (f"  # unless {self.unless!r}" if self.unless else "")
+
+    def _text(self) -> str:
         shown = ", ".join(map(_shown, self.args))
         if self.form in ("call", "empty", "fused"):
             left = ", ".join(map(repr, self.outs))

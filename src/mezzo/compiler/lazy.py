@@ -9,7 +9,7 @@ from mezzo.compiler import passes
 from mezzo.compiler.graph import Buffer, Graph, Region
 from mezzo.compiler.program import Program
 from mezzo.compiler.trace import LateGenerator, Tracer
-from mezzo.compiler.variant import collect
+from mezzo.compiler.variant import collect, retract
 from mezzo.kernels.cpu import capture, pool
 
 LIMIT = 256
@@ -34,6 +34,7 @@ class Stretches:
             graph = tracer.graph([s.buffer for s in kept])
             outside = [tracer.arguments.get(b) or b.storage.ptr for b in graph.outside]
             self._program(graph).run(outside, [s.ptr for s in kept], numbers)
+            retract(tracer.effects, {s.buffer: s for s in kept})
         for storage in kept:
             storage.tracer = None
         tracer.nodes, tracer.effects = [], []

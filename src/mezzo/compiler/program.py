@@ -98,10 +98,15 @@ class Program:
             for buffer in graph.outside:
                 self._blocks[buffer] = recording.block(buffer.nbytes)
             last = _last_uses(graph)
+            flag = None
             for i, node in enumerate(graph.nodes):
+                if node.unless != flag:
+                    self._pass_over(flag, node.unless)
+                    flag = node.unless
                 self._lower(node)
                 for buffer in last.get(i, ()):
                     self._stores.pop(buffer, None)
+            self._pass_over(flag, None)
         self._assemble()
         self._stores.clear()
 
@@ -116,6 +121,12 @@ class Program:
             made.auto = made.base = None
             return made
         return _tensor(region, capture.pointer(self._blocks[region.buffer]))
+
+    def _pass_over(self, before: Region | None, after: Region | None) -> None:
+        if before is not None:
+            self.recording.events.append(("join", 0))
+        if after is not None:
+            self.recording.events.append(("fork", 0, self._region(after).ptr))
 
     def _lower(self, node: Node) -> None:
         events = self.recording.events
@@ -179,7 +190,7 @@ class Program:
         tape = array.array("q")
         patches: list[tuple[int, object]] = []
         self.steps: list = []
-        start = self.launches = 0
+        start = fork = self.launches = 0
         for event in recording.events:
             if event[0] == "call":
                 self.launches += 1
@@ -189,6 +200,12 @@ class Program:
                         patches.append((len(tape), slot))
                         slot = 0
                     tape.append(_bits(slot) if isinstance(slot, float) else int(slot))
+            elif event[0] == "fork":
+                patches.append((len(tape) + 3, event[2]))
+                tape.extend((0, 2, 0, 0))
+                fork = len(tape)
+            elif event[0] == "join":
+                tape[fork - 2] = len(tape) - fork
             elif event[0] == "host":
                 self.steps += [(start, len(tape)), event[1]]
                 start = len(tape)

@@ -8,6 +8,7 @@ views, versions and a tape; only their contents are missing. So what eager code 
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 
@@ -41,21 +42,15 @@ class TracedStorage(Storage):
 
 
 class Effect:
-    """Python to run before each run: its numbers go to the Late ones with this key; undo after a skipped step."""
+    """Python to run before each run: its numbers go to the Late ones with this key.
 
-    __slots__ = ("compute", "count", "undo")
+    undo: to call after a run in which `flag`, a buffer, was set.
+    """
 
-    def __init__(self, compute: Callable, count: int, undo: Callable | None):
-        self.compute, self.count, self.undo = compute, count, undo
+    __slots__ = ("compute", "count", "flag", "undo")
 
-
-class Draw:
-    """Numbers taken from a generator before each run, as RandomPlan.execute takes them at once."""
-
-    __slots__ = ("count", "generator")
-
-    def __init__(self, generator, count: int):
-        self.generator, self.count = generator, count
+    def __init__(self, compute: Callable, count: int, undo: Callable | None, flag: Buffer | None):
+        self.compute, self.count, self.undo, self.flag = compute, count, undo, flag
 
 
 class LateGenerator:
@@ -96,6 +91,7 @@ class Tracer:
         self.keep_grads = False
         self.flush, self.broken_at, self.count = flush, None, 0
         self.is_volatile = False
+        self.flag: Region | None = None
         self.arguments: dict[Buffer, int] = {}  # and where the example of each lies
 
     def __enter__(self):
@@ -227,6 +223,7 @@ class Tracer:
         return result
 
     def _write(self, node: Node) -> None:
+        node.unless = self.flag
         self.nodes.append(node)
         for region in node.writes:  # data made here: it would have to be made anew for every run
             self.is_volatile |= isinstance(region.buffer.storage, TracedStorage)
@@ -281,8 +278,17 @@ class Tracer:
 
     def defer(self, compute: Callable, count: int, undo: Callable | None) -> list:
         """Numbers that each run asks for."""
-        self.effects.append(Effect(compute, count, undo))
+        self.effects.append(Effect(compute, count, undo, self.flag.buffer if self.flag else None))
         return [capture.Late(len(self.effects) - 1, i) for i in range(count)]
+
+    @contextlib.contextmanager
+    def passed_over(self, flag: Tensor):
+        """What is written inside is passed over in runs where the i64 `flag` is not zero."""
+        outer, self.flag = self.flag, self.region(flag)
+        try:
+            yield
+        finally:
+            self.flag = outer
 
     def grad_assigned(self, tensor: Tensor) -> None:
         """.grad is about to be assigned: unless the trace looked at it, what a caller left there does not matter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Sequence
 
@@ -62,6 +63,7 @@ class Variant:
             if isinstance(s, Region)
         ]
         made = _made(tracer)
+        wanted += [e.flag for e in self.effects if e.flag is not None]
         kept = list(dict.fromkeys(b for b in wanted if b in made))
         self.backward = backward
         if backward is not None:
@@ -186,6 +188,8 @@ class Variant:
                     storages[i].version += 1
                     storages[i].writer = _WRITER
         memory = dict(zip(self.graph.kept, kept))
+        if self.effects:
+            retract(self.effects, memory)
         for root, region in self.new_grads:
             root.now(leaves).grad = _over(region, memory[region.buffer])
         for root in self.cleared:
@@ -230,6 +234,17 @@ def _made(tracer: Tracer) -> set[Buffer]:
 def collect(effects) -> dict:
     """Run the Python that comes before a run; the numbers it gives."""
     return {(k, i): n for k, effect in enumerate(effects) for i, n in enumerate(effect.compute())}
+
+
+def retract(effects, memory: dict) -> None:
+    """Undo the Python of what a run has passed over. memory: the storage of each flag."""
+    for effect in effects:
+        if effect.flag is not None and effect.undo is not None and _cell(memory[effect.flag]):
+            effect.undo()
+
+
+def _cell(storage) -> int:
+    return ctypes.c_int64.from_address(storage.ptr).value
 
 
 class _Compiled(Record):

@@ -35,6 +35,16 @@ def effect(action: Callable[[], None]) -> None:
     numbers(lambda: action() or (), 0)
 
 
+def is_traced() -> bool:
+    """True where calls are written down instead of run."""
+    return bool(STATE.stack) and tracer() is not None
+
+
+def unless(flag):
+    """A context: what is written inside is passed over in runs where the tensor `flag` is not zero."""
+    return tracer().passed_over(flag)
+
+
 def refuse_replay(what: str) -> None:
     """Say that this call is unlike those that follow: a trace of it is run, and not kept."""
     found = tracer() if STATE.stack else None

@@ -11,7 +11,13 @@ from mezzo.compiler.passes.merge_common import merge_common
 from mezzo.compiler.passes.remove_casts import remove_casts
 from mezzo.compiler.passes.remove_dead import remove_dead
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (remove_dead, remove_casts, merge_common, fuse, remove_dead)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    remove_dead,
+    remove_casts,
+    merge_common,
+    fuse,
+    remove_dead,
+)
 
 
 def run(graph: Graph) -> tuple[Graph, list[tuple[str, float, Graph]]]:

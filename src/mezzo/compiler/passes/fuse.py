@@ -48,7 +48,9 @@ class _Group:
             self.numel *= n
         self.members: list[Node] = []
         self.values: dict[tuple, Expr] = {}  # what stands in a region, as far as the group wrote it
-        self.stores: dict[tuple, tuple[Region, Expr, bool]] = {}  # region, value, whether it is fresh
+        self.stores: dict[
+            tuple, tuple[Region, Expr, bool]
+        ] = {}  # region, value, whether it is fresh
         self.loads: dict[tuple, tuple[int, Region]] = {}
         self.scalars: list[tuple[object, str]] = []
         self.read: dict[Buffer, set] = {}
@@ -71,11 +73,16 @@ class _Group:
             return False
         for region in (node.args[i] for i in recipe.tensors):
             keys = self.written.get(region.buffer)
-            if keys is not None and (keys != {is_dense_at(region)} or region.layout.numel != self.numel):
+            if keys is not None and (
+                keys != {is_dense_at(region)} or region.layout.numel != self.numel
+            ):
                 return False
         for region in node.writes:
             key = {is_dense_at(region)}
-            if self.read.get(region.buffer, key) != key or self.written.get(region.buffer, key) != key:
+            if (
+                self.read.get(region.buffer, key) != key
+                or self.written.get(region.buffer, key) != key
+            ):
                 return False
         return True
 
@@ -85,7 +92,9 @@ class _Group:
             self.shape = tuple(recipe.out.shape)
         self.is_flat &= flat
         operands = [node.args[i] for i in recipe.tensors]
-        numbers = [(node.args[i], to, t) for (i, to), t in zip(recipe.scalars, recipe.kernel.scalars)]
+        numbers = [
+            (node.args[i], to, t) for (i, to), t in zip(recipe.scalars, recipe.kernel.scalars)
+        ]
 
         def leaf(e: Expr) -> Expr | None:
             if e.op == "load":
@@ -158,7 +167,11 @@ class _Group:
         ins = tuple([self._placed(regions[i]) for i in order])
         fresh = tuple([r for r, _, f in stores if f])
         targets = tuple([r for r, _, f in stores if not f])
-        args = (ins, tuple(map(self._placed, targets)), tuple([self.scalars[i][0] for i in numbers]))
+        args = (
+            ins,
+            tuple(map(self._placed, targets)),
+            tuple([self.scalars[i][0] for i in numbers]),
+        )
         return Node("fused", record, args, fresh, targets, self.members[-1].place)
 
     def _laid(self, have: Layout) -> Layout:
@@ -187,8 +200,19 @@ class _Fuser:
             group = None
             if recipe is not None:
                 flat = _is_flat(node, recipe)
-                group = next((g for g in reversed(self.open) if self._shares(g, node) and g.takes(node, recipe, flat)), None)
-            self._close(g for g in list(self.open) if g is not group and (g.conflicts(node) or at - g.at > REACH))
+                group = next(
+                    (
+                        g
+                        for g in reversed(self.open)
+                        if self._shares(g, node) and g.takes(node, recipe, flat)
+                    ),
+                    None,
+                )
+            self._close(
+                g
+                for g in list(self.open)
+                if g is not group and (g.conflicts(node) or at - g.at > REACH)
+            )
             if recipe is None:
                 self.out.append(node)
                 continue
@@ -216,7 +240,7 @@ class _Fuser:
 def _recipe(node: Node) -> Recipe | None:
     """The call as a kernel, if it is one that may be fused."""
     record = node.record
-    if node.form not in ("call", "update") or not isinstance(record, Elementwise):
+    if node.form not in ("call", "update") or node.unless or not isinstance(record, Elementwise):
         return None
     regions = list(node.reads())
     target = node.writes[0].layout if node.writes else None
@@ -226,7 +250,9 @@ def _recipe(node: Node) -> Recipe | None:
     args = tuple([_tensor(a) if isinstance(a, Region) else a for a in node.args])
     recipe = record.recipe(target, args)
     checks = type(record).run is not Elementwise.run
-    if checks and ir.COMPUTE[out.dtype.ir] not in ir.FLOATS:  # integer division looks at its divisor
+    if (
+        checks and ir.COMPUTE[out.dtype.ir] not in ir.FLOATS
+    ):  # integer division looks at its divisor
         return None
     if recipe.kernel.uses_index:
         return None
@@ -254,8 +280,16 @@ def _constants(graph: Graph) -> dict[Buffer, object]:
     written = {r.buffer for n in graph.nodes for r in n.writes}
     found = {}
     for node in graph.nodes:
-        if node.form == "call" and isinstance(node.record, Generate) and node.record.name == "fill_new":
+        if (
+            node.form == "call"
+            and isinstance(node.record, Generate)
+            and node.record.name == "fill_new"
+        ):
             out = node.outs[0]
-            if out.buffer not in written and not out.layout.dtype.is_complex and out.layout.device is devices.cpu:
+            if (
+                out.buffer not in written
+                and not out.layout.dtype.is_complex
+                and out.layout.device is devices.cpu
+            ):
                 found[out.buffer] = node.args[3]
     return found

@@ -28,8 +28,10 @@ def merge_common(graph: Graph) -> Graph:
         key = _key(node, versions)
         twin = known.get(key) if key is not None else None
         mine = [r.buffer for r in node.outs]
-        if twin is not None and not any(b in written or b in graph.kept for b in mine) and not any(
-            r.buffer in written for r in twin.outs
+        if (
+            twin is not None
+            and not any(b in written or b in graph.kept for b in mine)
+            and not any(r.buffer in written for r in twin.outs)
         ):
             same.update((b, r.buffer) for b, r in zip(mine, twin.outs))
             continue
@@ -41,7 +43,7 @@ def merge_common(graph: Graph) -> Graph:
 
 def _key(node: Node, versions: Counter) -> tuple | None:
     """What determines a call's results, or None where it may not be merged."""
-    if node.form != "call" or node.record.family in IMPURE:
+    if node.form != "call" or node.unless or node.record.family in IMPURE:
         return None
     args = mapped(lambda r: ("at", id(r.buffer), r.offset, r.layout, versions[r.buffer]), node.args)
     key = (node.record.name, _typed(args), tuple(r.layout for r in node.outs))

@@ -30,18 +30,26 @@ def remove_casts(graph: Graph) -> Graph:
         if _is_cast(node) and node.outs[0].buffer not in written:
             out, into = node.outs[0], node.args[0]
             origin = source.get(into.buffer, None) if into.covers() else None
-            if origin is not None and out.buffer not in kept and _undoes(origin, out, into, written):
+            if (
+                origin is not None
+                and out.buffer not in kept
+                and _undoes(origin, out, into, written)
+            ):
                 same[out.buffer] = origin
                 continue
             names = (into.layout.dtype.name, out.layout.dtype.name)
-            if names in _WIDENS and into.buffer not in written and into.layout.strides == out.layout.strides:
+            if (
+                names in _WIDENS
+                and into.buffer not in written
+                and into.layout.strides == out.layout.strides
+            ):
                 source[out.buffer] = into
         found.append(node)
     return graph.with_nodes(found)
 
 
 def _is_cast(node: Node) -> bool:
-    return node.form == "call" and node.record.name == "cast"
+    return node.form == "call" and not node.unless and node.record.name == "cast"
 
 
 def _undoes(origin: Region, out: Region, into: Region, written: set[Buffer]) -> bool:
