@@ -152,7 +152,7 @@ class _Group:
         used = [e.attr for e in ir.walk(roots) if e.op == "load"]
         order = list(dict.fromkeys(used))
         numbers = list(dict.fromkeys(e.attr for e in ir.walk(roots) if e.op == "scalar"))
-        regions = {at: region for at, region in self.loads.values()}
+        regions = dict(self.loads.values())
 
         def renumber(e: Expr) -> Expr | None:
             if e.op == "load":
