@@ -9,6 +9,7 @@ from __future__ import annotations
 _INTEGER_CONV = "a convolution of integers is a mistake more often than a wish: convert to float"
 REFUSED: dict[str, dict[str, str]] = {
     "matmul": {"bool": "PyTorch refuses it too, but not where the summed axis is empty"},
+    "avg_pool3d": {"int64": "averages of integers would be cut off: convert to float"},
     "conv1d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv2d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
     "conv3d": dict.fromkeys(("int64", "int32", "uint8"), _INTEGER_CONV),
@@ -59,6 +60,7 @@ STRIDES: dict[str, str] = {
 # operation -> reason: low-precision results may be off by a unit of the largest value, not of each.
 ROUNDED: dict[str, str] = {
     "index_add": "alpha * source is rounded before it is added",
+    "triplet_margin_with_distance_loss": "distances are rounded before they are subtracted",
 } | dict.fromkeys(
     ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
     "bias is added to the rounded sum of products; PyTorch adds it before rounding",
