@@ -292,6 +292,23 @@ def test_oblong(m, n, k, compute):
     assert len(results) == 1
 
 
+@pytest.mark.parametrize("layout", ["rows", "wide"])
+@pytest.mark.parametrize("m,n,k", [(32, 32, 32), (70, 40, 96), (33, 64, 512), (100, 33, 1056)])
+def test_rows_that_tiles_read_in_place(m, n, k, layout):
+    """Whole panels of a come from a itself, the last one is packed; around the rows lie canaries."""
+    rng = np.random.default_rng(m + n + k)
+    kinds = ("bf16", "bf16", "bf16", "f32")
+    check(rng, 2, m, n, k, kinds, "bf16", (layout, "rows", "rows", "rows"))
+    product = contract.kernel("bf16", "bf16", "bf16", "bf16")
+    plan = product.plan(m, n, k, a=(2 * k + 74, 2), b=(2 * n, 2), out=(2 * n, 2))
+    names = dict(zip(slots.CONSTANTS, plan._block))
+    assert names["direct"] == (
+        product.scheme.method == "amx" and names["path"] == names["swap"] == 0
+    )
+    odd = product.plan(m, n, k - 1, a=(2 * k, 2), b=(2 * n, 2), out=(2 * n, 2))
+    assert dict(zip(slots.CONSTANTS, odd._block))["direct"] == 0  # a step would read beyond the row
+
+
 def test_wrong_types_are_named():
     with pytest.raises(DTypeError, match=r"contract: a has type f32; an integer product takes u8"):
         contract.kernel("f32", "i32", "i32", "i32")

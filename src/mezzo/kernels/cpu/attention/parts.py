@@ -95,7 +95,8 @@ def multiply(
 ) -> None:
     """tile = start + a b for one panel of each; start may be null."""
     kernel = micro.choose(f, scheme, str(rows), str(columns))
-    f.do(f"call void {kernel}(ptr {a}, ptr {b}, i64 {depth}, ptr {start}, ptr {tile})")
+    packed = micro.packed_steps(scheme)
+    f.do(f"call void {kernel}(ptr {a}, ptr {b}, i64 {depth}, ptr {start}, ptr {tile}, {packed})")
 
 
 def evaluate(f: Function, expression: ir.Expr, values: Sequence[str], width: int) -> str:

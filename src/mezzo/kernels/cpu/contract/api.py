@@ -18,6 +18,7 @@ from mezzo.kernels.cpu.contract.plan import (
     SERIAL_WORK,
     blocks,
     lane_count,
+    reads_in_place,
     skinny,
     skinny_bytes,
 )
@@ -132,7 +133,8 @@ class Contraction:
         work = of.m * of.n * max(of.k, 1)
         lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
         serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
-        cut = blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads)
+        direct = self.readers[0] is None and reads_in_place(self.scheme, of.m, of.k, of.a)
+        cut = blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads, direct)
         if path:
             cut = replace(cut, lane_bytes=skinny_bytes(self.scheme, of.m, of.k))
         elif self.scheme.method == "integer":

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mezzo.kernels.cpu.contract import micro, slots
+from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.pack import Packer, pack
 from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
 from mezzo.kernels.cpu.contract.slots import get, pointer, put, put_pointer
@@ -46,7 +47,7 @@ def packed(program: Program, scheme: Scheme, readers: Readers = (None, None)) ->
             reader(program, name, packer)
     micro.micro(program, scheme)
     _pack_body(program, scheme)
-    _tile_body(program, scheme)
+    _tile_body(program, scheme, scheme.reads_rows and readers[0] is None, not any(readers))
     _product(program, scheme)
 
 
@@ -86,9 +87,9 @@ def _pack_b(f: Function, scheme: Scheme, panel: str, k: str, depth: str, to: str
     f.call("pack_b", "void", "ptr %ctx", *place, f"ptr {to}")
 
 
-def _tile_body(program: Program, scheme: Scheme) -> None:
+def _tile_body(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None:
     """A chunk of tasks; a task is a group of row panels times a group of column panels."""
-    _task(program, scheme)
+    _task(program, scheme, in_place, plain)
     with program.function("tile_body", BODY) as f:
         if scheme.method == "amx":
             micro.open_tiles(f)
@@ -108,8 +109,11 @@ def _tile_body(program: Program, scheme: Scheme) -> None:
             micro.close_tiles(f)
 
 
-def _task(program: Program, scheme: Scheme) -> None:
-    """Slices of k outermost: the group's panels and sums stay in the second cache."""
+def _task(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None:
+    """Slices of k outermost: the group's panels and sums stay in the second cache.
+
+    in_place: whole panels of a may be read where they lie (slot `direct`). plain: the output is a strided matrix.
+    """
     with program.function("task", "ptr %ctx, i64 %task, ptr %scratch", attributes="noinline") as f:
         panels_m, panels_n = get(f, "panels_m"), get(f, "panels_n")
         group_m, group_n = get(f, "group_m"), get(f, "group_n")
@@ -126,8 +130,9 @@ def _task(program: Program, scheme: Scheme) -> None:
                 f.compare("ne", get(f, "last"), 0), f.compare("sge", f.add(k1, slice_k), depth)
             )
             inside = f.min(f.sub(depth, k1), slice_k)
+            lies = InPlace(f, scheme, k1) if in_place else None
             left = _side(f, scheme.panel_a, "1", pointer(f, "space"), i0, i1, k1, inside,
-                         lambda *at: _pack_a(f, scheme, *at))  # fmt: skip
+                         lambda *at: _pack_a(f, scheme, *at), lies)  # fmt: skip
             at_b = f.at(pointer(f, "space"), get(f, "at_b"))
             right = _side(f, scheme.panel_b, "2", at_b, j0, j1, k1, inside,
                           lambda *at: _pack_b(f, scheme, *at))  # fmt: skip
@@ -138,14 +143,47 @@ def _task(program: Program, scheme: Scheme) -> None:
                 tile = f.select(several, f.at(sums, f.mul(far, scheme.tile_bytes)), near, "ptr")
                 start = f.select(begins, "null", tile, "ptr")
                 a, b = (f.at(base, f.mul(at, step)) for (base, step), at in ((left, i), (right, j)))
-                panels = f"ptr {a}, ptr {b}, i64 {inside}, ptr {start}, ptr {tile}"
-                _tile(f, scheme, i, j, panels, tile, ends)
+                row, step = (64, scheme.panel_a.nbytes(scheme.panel_a.k_step))
+                if lies:
+                    a, row, step = lies.choose(i, a, row, step)
+                panels = (f"ptr {a}, ptr {b}, i64 {inside}, ptr {start}, ptr {tile}, "
+                          f"i64 {row}, i64 {step}")  # fmt: skip
+                _tile(f, scheme, i, j, panels, tile, ends, plain)
 
 
-def _side(f: Function, panel: Panel, which, base, begin, end, k1, depth, pack) -> tuple[str, str]:
+class InPlace:
+    """Panels of a that tile registers read from a itself: those with all their rows."""
+
+    def __init__(self, f: Function, scheme: Scheme, k1: str) -> None:
+        self.f, self.tall = f, scheme.tile_rows
+        self.allowed = f.compare("ne", get(f, "direct"), 0)
+        self.stride = get(f, "a_m")
+        along = f.mul(f.add(get(f, "k0"), k1), get(f, "a_k"))
+        self.origin = f.at(pointer(f, "a0"), f.add(f.mul(get(f, "row"), self.stride), along))
+
+    def holds(self, panel: str) -> str:
+        """Whether that panel is read in place."""
+        f = self.f
+        after = f.mul(f.add(panel, 1), self.tall)
+        return f.both(self.allowed, f.compare("sle", after, get(f, "rows")))
+
+    def choose(self, panel: str, packed: str, row: Value, step: Value) -> tuple[str, str, str]:
+        """Where the panel is read, and the bytes between its rows and between its steps of k."""
+        f, here = self.f, self.holds(panel)
+        lies = f.at(self.origin, f.mul(f.mul(panel, self.tall), self.stride))
+        return (
+            f.select(here, lies, packed, "ptr"),
+            f.select(here, self.stride, row),
+            f.select(here, 64, step),
+        )
+
+
+def _side(
+    f: Function, panel: Panel, which, base, begin, end, k1, depth, pack, lies: InPlace | None = None
+) -> tuple[str, str]:
     """Where panel 0 of an operand lies for the slice at k1, and the bytes between panels.
 
-    If the operand is private to the task, its panels begin to end are packed here.
+    If the operand is private to the task, its panels begin to end are packed here, but for those read in place.
     """
     own = f.mul(f.div(get(f, "slice_k"), panel.k_step), panel.nbytes(panel.k_step))
     shared = f.at(base, f.mul(f.div(k1, panel.k_step), panel.nbytes(panel.k_step)))
@@ -153,7 +191,11 @@ def _side(f: Function, panel: Panel, which, base, begin, end, k1, depth, pack) -
     private = f.compare("eq", get(f, "private"), which)
     with f.when(private), f.loop(begin, end) as index:
         to = f.at(near, f.mul(f.sub(index, begin), own))
-        pack(index, f.add(get(f, "k0"), k1), depth, to)
+        if lies is None:
+            pack(index, f.add(get(f, "k0"), k1), depth, to)
+        else:
+            with f.unless(lies.holds(index)):
+                pack(index, f.add(get(f, "k0"), k1), depth, to)
     origin = f.at(near, f.sub(0, f.mul(begin, own)))
     return (
         f.select(private, origin, shared, "ptr"),
@@ -161,17 +203,31 @@ def _side(f: Function, panel: Panel, which, base, begin, end, k1, depth, pack) -
     )
 
 
-def _tile(f: Function, scheme: Scheme, i, j, panels: str, tile: str, ends: str) -> None:
+def _tile(f: Function, scheme: Scheme, i, j, panels, tile, ends, plain: bool) -> None:
     """One slice of one tile; after the last, its way out."""
     down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
     rows = f.min(f.sub(get(f, "rows"), down), scheme.tile_rows)
     columns = f.min(f.sub(get(f, "columns"), along), scheme.tile_columns)
+    if plain:
+        with f.when(ends):
+            _fetch_out(f, scheme, down, rows, along)
     kernel = micro.choose(f, scheme, rows, columns)
     f.do(f"call void {kernel}({panels})")
     with f.when(ends):
         row, column = f.add(get(f, "row"), down), f.add(get(f, "column"), along)
         place = (f"i64 {row}", f"i64 {rows}", f"i64 {column}", f"i64 {columns}")
         f.call("finish", "void", "ptr %ctx", f"ptr {tile}", *place)
+
+
+def _fetch_out(f: Function, scheme: Scheme, down: str, rows: str, along: str) -> None:
+    """Ask for the lines of the output that this tile will write, while it is still computed."""
+    size = SIZE[scheme.out]
+    out_m, column = get(f, "out_m"), f.mul(f.add(get(f, "column"), along), get(f, "out_n"))
+    first = f.at(pointer(f, "out0"), f.add(f.mul(f.add(get(f, "row"), down), out_m), column))
+    with f.when(f.compare("eq", get(f, "out_n"), size)), f.loop(0, rows) as i:
+        line = f.at(first, f.mul(i, out_m))
+        for near in range(0, scheme.tile_columns * size, micro.LINE):
+            f.prefetch(line, near, write=True)
 
 
 def _up(f: Function, a: Value, b: Value) -> str:

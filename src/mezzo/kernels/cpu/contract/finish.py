@@ -78,6 +78,11 @@ def _rows(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
         out = _origin(f, "out0", "out_m", "out_n")
         out_m = slots.get(f, "out_m")
         bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
+        if not scheme.bias:
+            with f.when(f.compare("eq", "%columns", scheme.tile_columns)):
+                _whole_rows(f, scheme, scale, out, out_m)
+                f.do("ret void")
+                f.start(f.name("dead"))
         with f.loop(0, "%rows") as i:
             line = f.at("%tile", f.mul(i, scheme.tile_columns * SIZE[scheme.acc]))
             target = f.at(out, f.mul(i, out_m))
@@ -91,6 +96,22 @@ def _rows(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
                     done = scale.apply(f, value, term, width)
                     where = f.at(target, column * SIZE[scheme.out])
                     _store(f, scheme, done, where, left)
+
+
+def _whole_rows(f: Function, scheme: Scheme, scale: Scale, out: str, out_m: str) -> None:
+    """Rows as wide as the tile, without bias: no masks, and one conversion for the row."""
+    columns = scheme.tile_columns
+    if scheme.method != "amx":  # elsewhere a tile's row is no power of two, or wider than registers
+        columns = scheme.width
+    with f.loop(0, "%rows") as i:
+        line = f.at("%tile", f.mul(i, scheme.tile_columns * SIZE[scheme.acc]))
+        target = f.at(out, f.mul(i, out_m))
+        for column in range(0, scheme.tile_columns, columns):
+            here = f.at(line, column * SIZE[scheme.acc])
+            value = f.load(wide(FLOAT[scheme.acc], columns), here, 16)
+            done = scale.apply(f, value, None, columns)
+            where = f.at(target, column * SIZE[scheme.out])
+            f.store(wide(MEMORY[scheme.out], columns), done, where, SIZE[scheme.out])
 
 
 def _store(f: Function, scheme: Scheme, value: str, pointer: str, count: str) -> None:

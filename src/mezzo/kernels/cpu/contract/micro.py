@@ -1,7 +1,8 @@
 """Micro-kernels: one tile of accumulators from one panel of each operand.
 
-`void @micro_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile)`: tile = start + a b, where start is
-null for zeros. The tile is row-major, tile_rows by tile_columns accumulators, of which the first R
+`void @micro_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile, i64 row, i64 step)`: tile = start + a b,
+where start is null for zeros; row and step are bytes between rows and between steps of k in a, for tile registers
+(which read a where it lies as well as packed). The tile is row-major, tile_rows by tile_columns accumulators, of which the first R
 rows and V vectors of columns are computed: edges of the output do not pay for a whole tile.
 """
 
@@ -10,9 +11,9 @@ from __future__ import annotations
 from mezzo.kernels.cpu.contract import lanes
 from mezzo.kernels.cpu.contract.lanes import FLOAT, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
-from mezzo.kernels.cpu.contract.writer import Function, Program
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
-SIGNATURE = "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile"
+SIGNATURE = "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step"
 LINE = 64  # bytes of a cache line
 # Steps that the loads of a panel run ahead: both panels stream from the second cache.
 AHEAD_A, AHEAD_B = 32, 16
@@ -32,6 +33,11 @@ def micro(program: Program, scheme: Scheme) -> None:
 
 def _name(rows: int, vectors: int) -> str:
     return f"micro_{rows}_{vectors}"
+
+
+def packed_steps(scheme: Scheme) -> str:
+    """The operands row and step for a packed a."""
+    return f"i64 {LINE}, i64 {scheme.panel_a.nbytes(scheme.panel_a.k_step)}"
 
 
 def choose(f: Function, scheme: Scheme, rows: str, columns: str) -> str:
@@ -107,13 +113,13 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
         for i, j in corners:
             f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
             f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
-    step_a, step_b = (panel.nbytes(panel.k_step) for panel in (panel_a, panel_b))
+    step_b, half = panel_b.nbytes(panel_b.k_step), f.mul("%row", 16)
     with f.loop(0, f.ceil_div("%depth", panel_a.k_step)) as step:
-        a, b = f.at("%a", f.mul(step, step_a)), f.at("%b", f.mul(step, step_b))
+        a, b = f.at("%a", f.mul(step, "%step")), f.at("%b", f.mul(step, step_b))
         loaded = set()
         for i, j in corners:
             if ("a", i) not in loaded:
-                _tile(f, "tileloadd64", 4 + i, f.at(a, i * 16 * 64), 64)
+                _tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, "%row")
             if ("b", j) not in loaded:
                 _tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
             loaded |= {("a", i), ("b", j)}
@@ -122,7 +128,7 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
         _tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
 
 
-def _tile(f: Function, name: str, tile: int, pointer: str, stride: int) -> None:
+def _tile(f: Function, name: str, tile: int, pointer: str, stride: Value) -> None:
     f.program.declares.add(f"declare void @llvm.x86.{name}(i8 immarg, ptr, i64)")
     f.do(f"call void @llvm.x86.{name}(i8 {tile}, ptr {pointer}, i64 {stride})")
 

@@ -39,22 +39,30 @@ class Packer:
             return lanes.to_bf16(f, lanes.widen(f, raw, self.storage, self.acc, width), width)
         return lanes.operand(f, raw, self.storage, self.compute, self.acc, width)
 
-    def along_k(self, f: Function, pointer: str, count: Value) -> str:
-        """A vector of lanes from elements that are neighbours along k; `count` elements exist."""
+    def along_k(self, f: Function, pointer: str, count: Value | None) -> str:
+        """A vector of lanes from elements that are neighbours along k; `count` elements exist (None: all)."""
         width = self.panel.width * self.panel.group
-        raw = lanes.load_some(f, pointer, self.storage, width, count)
+        raw = self.some(f, pointer, width, count)
         return self.paired(f, self.convert(f, raw, width))
 
-    def along_rows(self, f: Function, pointer: str, second: str, rows: Value, rows2: Value) -> str:
+    def some(self, f: Function, pointer: str, width: int, count: Value | None) -> str:
+        """Raw elements, of which `count` exist (None: all)."""
+        if count is None:
+            return lanes.load(f, pointer, self.storage, width)
+        return lanes.load_some(f, pointer, self.storage, width, count)
+
+    def along_rows(
+        self, f: Function, pointer: str, second: str, rows: Value | None, rows2: Value | None
+    ) -> str:
         """A vector of lanes from elements that are neighbours along rows.
 
         For pairs `second` points to the elements one further along k, of which rows2 exist.
         """
         width = self.panel.width
-        low = self.convert(f, lanes.load_some(f, pointer, self.storage, width, rows), width)
+        low = self.convert(f, self.some(f, pointer, width, rows), width)
         if self.panel.group == 1:
             return low
-        high = self.convert(f, lanes.load_some(f, second, self.storage, width, rows2), width)
+        high = self.convert(f, self.some(f, second, width, rows2), width)
         order = [lane + half * width for lane in range(width) for half in (0, 1)]
         return self.paired(f, lanes.shuffle(f, "i16", width, low, high, order))
 
@@ -156,12 +164,19 @@ def _lane_count(f: Function, panel: Panel) -> str:
     return f.mul(f.ceil_div("%depth", panel.k_step), panel.width)
 
 
+def _full(f: Function, panel: Panel) -> str:
+    """Elements along k of the steps that need no mask: none if the panel lacks rows."""
+    whole = f.mul(f.div("%depth", panel.k_step), panel.k_step)
+    return f.select(f.compare("sge", "%rows", panel.rows), whole, 0)
+
+
 def _pack_k(program: Program, name: str, packer: Packer) -> None:
-    """The source is contiguous along k."""
+    """The source is contiguous along k. Whole steps of panels with all their rows go without masks."""
     panel, size = packer.panel, SIZE[packer.storage]
     with program.function(name, _INNER, attributes="noinline") as f:
         last = f.sub("%rows", 1)
-        with f.loop(0, _lane_count(f, panel), panel.width) as kk:
+
+        def step(kk: str, masked: bool) -> None:
             k = f.mul(kk, panel.group)
             remain = f.sub("%depth", k)
             column = f.at("%src", f.mul(k, size))
@@ -171,44 +186,68 @@ def _pack_k(program: Program, name: str, packer: Packer) -> None:
                     if row + i >= panel.rows:
                         vectors.append("zeroinitializer")
                         continue
-                    here = f.at(column, f.mul(f.min(row + i, last), "%row_stride"))
+                    inside = f.min(row + i, last) if masked else row + i
+                    here = f.at(column, f.mul(inside, "%row_stride"))
                     f.prefetch(here, AHEAD_BYTES)
-                    count = f.select(f.compare("sle", row + i, last), remain, 0)
+                    count = None
+                    if masked:
+                        count = f.select(f.compare("sle", row + i, last), remain, 0)
                     vectors.append(packer.along_k(f, here, count))
                 packer.put_square(f, vectors, kk, row, along_k=True)
 
+        whole = f.div(_full(f, panel), panel.group)
+        with f.loop(0, whole, panel.width) as kk:
+            step(kk, masked=False)
+        with f.loop(whole, _lane_count(f, panel), panel.width) as kk:
+            step(kk, masked=True)
+
 
 def _pack_rows(program: Program, name: str, packer: Packer) -> None:
-    """The source is contiguous along rows."""
+    """The source is contiguous along rows. Whole steps of panels with all their rows go without masks."""
     panel, size = packer.panel, SIZE[packer.storage]
     with program.function(name, _INNER, attributes="noinline") as f:
         step = panel.width if panel.k_fast else 1
-        with f.loop(0, _lane_count(f, panel), step) as kk:
-            starts = []
-            for i in range(step):
-                k = f.mul(f.add(kk, i), panel.group)
-                # beyond the end nothing is read; keep the pointer inside all the same
-                first = f.select(f.compare("slt", k, "%depth"), "%rows", 0)
-                second = f.select(f.compare("slt", f.add(k, 1), "%depth"), "%rows", 0)
-                inside = f.at("%src", f.mul(f.min(k, f.sub("%depth", 1)), "%k_stride"))
-                after = f.at("%src", f.mul(f.min(f.add(k, 1), f.sub("%depth", 1)), "%k_stride"))
-                starts.append((inside, after, first, second))
-                for source in (inside, after)[: panel.group]:
+
+        def turn(kk: str, masked: bool) -> None:
+            starts = [
+                _start(f, packer, f.mul(f.add(kk, i), panel.group), masked) for i in range(step)
+            ]
+            for pointers, _ in starts:
+                for source in pointers[: panel.group]:
                     ahead = f.at(source, f.mul("%k_stride", AHEAD_ROWS))
                     for line in range(0, panel.rows * size, LINE):
                         f.prefetch(ahead, line)
             for row in range(0, panel.rows, panel.width):
-                vectors = [
-                    packer.along_rows(
-                        f, f.at(p, row * size), f.at(q, row * size), f.sub(n, row), f.sub(n2, row)
-                    )
-                    for p, q, n, n2 in starts
-                ]
+                bare = not masked and row + panel.width <= panel.rows
+                vectors = []
+                for pointers, counts in starts:
+                    here = [f.at(p, row * size) for p in pointers]
+                    left = (None, None) if bare else (f.sub(n, row) for n in counts)
+                    vectors.append(packer.along_rows(f, *here, *left))
                 if panel.k_fast:
                     packer.put_square(f, vectors, kk, row, along_k=False)
                 else:
                     here = f.at("%panel", packer.place(f, kk, row))
                     packer.store(f, vectors[0], here, min(panel.width, panel.rows - row))
+
+        whole = f.div(_full(f, panel), panel.group)
+        with f.loop(0, whole, step) as kk:
+            turn(kk, masked=False)
+        with f.loop(whole, _lane_count(f, panel), step) as kk:
+            turn(kk, masked=True)
+
+
+def _start(f: Function, packer: Packer, k: str, masked: bool) -> tuple[list[str], list[Value]]:
+    """Where the elements at k and at k + 1 begin, and how many rows they have: beyond the end none."""
+    if not masked:
+        here = f.at("%src", f.mul(k, "%k_stride"))
+        return [here, f.at(here, "%k_stride")], ["%rows", "%rows"]
+    first = f.select(f.compare("slt", k, "%depth"), "%rows", 0)
+    second = f.select(f.compare("slt", f.add(k, 1), "%depth"), "%rows", 0)
+    # beyond the end nothing is read; keep the pointer inside all the same
+    inside = f.at("%src", f.mul(f.min(k, f.sub("%depth", 1)), "%k_stride"))
+    after = f.at("%src", f.mul(f.min(f.add(k, 1), f.sub("%depth", 1)), "%k_stride"))
+    return [inside, after], [first, second]
 
 
 def _pack_any(program: Program, name: str, packer: Packer) -> None:

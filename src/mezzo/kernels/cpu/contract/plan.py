@@ -17,6 +17,7 @@ GROUP_BYTES = 1 << 20
 SKINNY_ROWS = (24, 64)
 SKINNY_ROWS_BF16 = (12, 12)  # where packing leads to dot products of bf16
 PRIVATE_A, PRIVATE_B = 1, 2  # values of the slot `private`
+CROWDED = 4096
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
@@ -38,6 +39,7 @@ class Blocks:
     at_sums: int
     private: int
     at_private: int
+    direct: int
 
 
 def up(a: int, b: int) -> int:
@@ -51,8 +53,11 @@ def parts(size: int, limit: int) -> int:
     return max(1, -(-size // count))
 
 
-def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
-    """How a product of these sizes is cut. Of all this only slice_k matters to the result."""
+def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = False) -> Blocks:
+    """How a product of these sizes is cut. Of all this only slice_k matters to the result.
+
+    direct: panels of a are read where they lie, but for one that lacks rows.
+    """
     slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
     block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
@@ -60,7 +65,9 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
     group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks)
     private = 0
-    if group_n == columns and block_n >= n and group_m < rows:
+    if direct:
+        private, widest = PRIVATE_A, columns * bytes_b
+    elif group_n == columns and block_n >= n and group_m < rows:
         private, widest = PRIVATE_A, columns * bytes_b
     elif group_m == rows and block_m >= m and group_n < columns:
         private, widest = PRIVATE_B, rows * bytes_a
@@ -68,7 +75,8 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
         widest = max(rows * bytes_a, columns * bytes_b)
     block_k = up(parts(k, max(1, BLOCK_BYTES // widest) * slice_k), slice_k)
     if private and block_k >= k:  # nothing is kept for the whole block: let it be all
-        block_m, block_n = up(max(m, 1), scheme.tile_rows), up(max(n, 1), scheme.tile_columns)
+        block_m = up(max(m, 1), scheme.tile_rows)
+        block_n = block_n if direct else up(max(n, 1), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
     at_b = 0 if private == PRIVATE_A else up(rows * scheme.panel_a.nbytes(block_k), 64)
     packed_b = 0 if private == PRIVATE_B else columns * scheme.panel_b.nbytes(block_k)
@@ -79,7 +87,23 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int) -> Blocks:
     scratch = up(near + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + chunks * scratch, 64)
     return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
-                  at_b, at_sums, private, near)  # fmt: skip
+                  at_b, at_sums, private, near, int(direct))  # fmt: skip
+
+
+def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> bool:
+    """Whether tiles are read from a itself: rows contiguous along k, and no step beyond its end.
+
+    Rows that lie a multiple of CROWDED bytes apart share so few sets of the second cache that they would
+    push each other out: those are packed.
+    """
+    along_m, along_k = strides
+    return (
+        scheme.reads_rows
+        and m >= scheme.tile_rows
+        and 0 < k == up(k, scheme.panel_a.k_step)
+        and along_k == SIZE[scheme.a]
+        and along_m % CROWDED != 0
+    )
 
 
 def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> int:

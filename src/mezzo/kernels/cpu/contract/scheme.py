@@ -74,6 +74,11 @@ class Scheme:
         return self.tile_rows * self.tile_columns * SIZE[self.acc]
 
     @property
+    def reads_rows(self) -> bool:
+        """Whether micro-kernels can read rows of a that are contiguous along k where they lie."""
+        return self.method == "amx" and self.a == "bf16"
+
+    @property
     def row_steps(self) -> tuple[int, ...]:
         """Heights of micro-kernels; the smallest that covers a tile's valid rows is run."""
         if self.method == "amx":

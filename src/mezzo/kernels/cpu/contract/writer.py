@@ -169,13 +169,13 @@ class Function:
         """The pointer moved by bytes."""
         return self.let(f"getelementptr i8, ptr {pointer}, i64 {nbytes}", "p")
 
-    def prefetch(self, pointer: str, nbytes: int, level: int = 3) -> None:
-        """Ask for the cache line that lies so many bytes on; any address will do."""
+    def prefetch(self, pointer: str, nbytes: int, level: int = 3, write: bool = False) -> None:
+        """Ask for the cache line that lies so many bytes on, to write it if so; any address will do."""
         self.program.declares.add(
             "declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)"
         )
         ahead = self.at(pointer, nbytes)
-        self.do(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 {level}, i32 1)")
+        self.do(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 {int(write)}, i32 {level}, i32 1)")
 
     # ---- control
 
