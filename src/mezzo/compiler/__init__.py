@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from mezzo.compiler.compiled import Compiled, compile
+from mezzo.compiler.compiled import (
+    Compiled,
+    compile,
+    disable,
+    is_compiling,
+    list_backends,
+    reset,
+)
 from mezzo.compiler.program import Program
 from mezzo.compiler.traced import Traced, trace
 
-__all__ = ["Compiled", "Program", "Traced", "compile", "trace"]
+__all__ = [
+    "Compiled",
+    "Program",
+    "Traced",
+    "compile",
+    "disable",
+    "is_compiling",
+    "list_backends",
+    "reset",
+    "trace",
+]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 
 from mezzo import dtypes
@@ -19,7 +20,8 @@ from mezzo.compiler.guards import Guards, is_plain
 from mezzo.compiler.lazy import Stretches
 from mezzo.compiler.trace import ReadBack, Tracer
 from mezzo.compiler.variant import Backward, Variant
-from mezzo.core import tape
+from mezzo.core import late, tape
+from mezzo.core.layout import Layout
 from mezzo.core.record import Record, none
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
@@ -29,6 +31,7 @@ from mezzo.kernels.cpu import pool
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 BACKENDS = ("native", "inductor", "eager")
+_ALL: weakref.WeakSet = weakref.WeakSet()
 LIMIT = 8  # traces of one function for reasons other than shapes with dynamic=True
 
 
@@ -60,6 +63,14 @@ class Compiled:
         self.reasons: list[str] = []
         self.lock = threading.RLock()
         self.stretches = Stretches()
+        _ALL.add(self)
+
+    def forget(self) -> None:
+        """Drop all that was traced."""
+        with self.lock:
+            self.variants, self.reasons, self.traces = {}, [], 0
+            self.is_eager, self.splits = self.backend == "eager", False
+            self.stretches = Stretches()
 
     def __reduce__(self):
         return (_again, (self.function, self.fullgraph, self.dynamic, self.mode, self.backend))
@@ -100,7 +111,7 @@ class Compiled:
     def _is_too_many(self, signature: tuple, reason: str | None) -> bool:
         self.traces += 1
         if self.variants and not (self.dynamic and reason is None):
-            self.reasons.append(reason or "shapes, dtypes, modes or plain arguments")
+            self.reasons.append(reason or _what_differs(next(reversed(self.variants)), signature))
         if len(self.reasons) < self.limit:
             return False
         self.is_eager = True
@@ -118,6 +129,8 @@ class Compiled:
             with tracer:
                 inputs = [_given(tracer, v) for v in leaves]
                 outputs = self._call(inputs, args, kwargs)
+                if tracer.unlike_later and not tracer.broken_at:
+                    return None, self._run_once(tracer, outputs)
                 if tracer.broken_at or tracer.is_volatile or not _is_tree(outputs):
                     return None, self._settle(tracer, outputs)
                 asking = [
@@ -151,6 +164,9 @@ class Compiled:
                 f"it reads a value in {tracer.broken_at}" if tracer.broken_at else
                 f"compile: with fullgraph=True, {_name(self.function)} must return tensors, and fill no tensor that it makes from data."
             )  # fmt: skip
+        return self._run_once(tracer, outputs)
+
+    def _run_once(self, tracer: Tracer, outputs):
         self.stretches.flush(tracer)
         tracer.keep_grads = True
         return outputs
@@ -262,6 +278,8 @@ def _signature(leaves: list, kwargs: dict) -> tuple | None:
                 )
         elif is_plain(value):
             parts.append((value.__class__, value))
+        elif hasattr(value, "__array_interface__"):
+            return None  # data that nothing says has changed
         else:
             parts.append(id(value))
     if kwargs:
@@ -274,12 +292,78 @@ def _signature(leaves: list, kwargs: dict) -> tuple | None:
     return tuple(parts)
 
 
+_MODES = (
+    "grad mode",
+    "inference mode",
+    "the number of threads",
+    "the default dtype",
+    "the number of arguments",
+)
+
+
+def _what_differs(was: tuple, now: tuple) -> str:
+    """In words, the first difference of two signatures."""
+    for i, (old, new) in enumerate(zip(was, now)):
+        if old != new:
+            if i < len(_MODES):
+                return f"{_MODES[i]}, which was {old} and is {new}"
+            return f"argument {i - len(_MODES)}, which was {_shown(old)} and is {_shown(new)}"
+    return "keyword arguments or autocast"
+
+
+def _shown(part) -> str:
+    if isinstance(part, Layout):
+        return f"{part.dtype.name}{list(part.shape)}"
+    if isinstance(part, tuple) and part and isinstance(part[0], Layout):
+        return f"{_shown(part[0])} with requires_grad={part[1]}"
+    return repr(part[1]) if isinstance(part, tuple) else "another object"
+
+
 def _is_tree(outputs) -> bool:
     return all(isinstance(v, Tensor) or is_plain(v) for v in trees.leaves(outputs))
 
 
 def _name(function: Callable) -> str:
     return getattr(function, "__qualname__", type(function).__name__)
+
+
+def reset() -> None:
+    """Forget every trace of every compiled function. Source: torch.compiler.reset"""
+    for one in list(_ALL):
+        one.forget()
+
+
+def is_compiling() -> bool:
+    """Whether the code that asks is being traced. Source: torch.compiler.is_compiling"""
+    return late.tracer() is not None
+
+
+def disable(fn: Callable | None = None, recursive: bool = True, *, reason: str | None = None):
+    """fn as code that compiled functions do not take in: they are split around its calls.
+
+    Works as a decorator. Raises: ReadBack where fullgraph=True asks for one graph
+    Source: torch.compiler.disable
+    """
+    if fn is None:
+        return functools.partial(disable, recursive=recursive, reason=reason)
+    if isinstance(fn, Compiled):
+        return fn.function
+
+    @functools.wraps(fn)
+    def run_as_written(*args, **kwargs):
+        found = late.tracer() if STATE.stack else None
+        if found is None:
+            return fn(*args, **kwargs)
+        found.read(None, f"the disabled function {_name(fn)}")
+        with late.untraced():
+            return fn(*args, **kwargs)
+
+    return run_as_written
+
+
+def list_backends(exclude_tags=()) -> list[str]:
+    """Names that compile(backend=) takes. Source: torch.compiler.list_backends"""
+    return list(BACKENDS)
 
 
 def compile(model: Callable | None = None, *, fullgraph: bool = False, dynamic: bool | None = None,
@@ -311,8 +395,13 @@ def compile(model: Callable | None = None, *, fullgraph: bool = False, dynamic: 
         )
     if disable:
         return model
-    chosen = (fullgraph, dynamic, mode or "default", backend)
+    chosen = {
+        "fullgraph": fullgraph,
+        "dynamic": dynamic,
+        "mode": mode or "default",
+        "backend": backend,
+    }
     wrap = getattr(model, "_as_compiled", None)
     if wrap is not None:
-        return wrap(lambda function: _again(function, *chosen))
-    return _again(model, *chosen)
+        return wrap(functools.partial(_again, **chosen))
+    return _again(model, **chosen)

@@ -10,6 +10,7 @@ from mezzo.compiler.graph import Buffer, Graph, Region
 from mezzo.compiler.program import Program
 from mezzo.compiler.trace import LateGenerator, Tracer
 from mezzo.compiler.variant import collect, retract
+from mezzo.core import late
 from mezzo.kernels.cpu import capture, pool
 
 LIMIT = 256
@@ -30,7 +31,8 @@ class Stretches:
         made = {r.buffer for n in nodes for r in n.outs}
         kept = [s for s in live if s.buffer in made]
         if nodes:
-            numbers = collect(tracer.effects)
+            with late.untraced():
+                numbers = collect(tracer.effects)
             graph = tracer.graph([s.buffer for s in kept])
             outside = [tracer.arguments.get(b) or b.storage.ptr for b in graph.outside]
             self._program(graph).run(outside, [s.ptr for s in kept], numbers)

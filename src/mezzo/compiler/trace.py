@@ -92,6 +92,7 @@ class Tracer:
         self.flush, self.broken_at, self.count = flush, None, 0
         self.is_volatile = False
         self.flag: Region | None = None
+        self.unlike_later: str | None = None  # why later calls do other things than this one
         self.arguments: dict[Buffer, int] = {}  # and where the example of each lies
 
     def __enter__(self):

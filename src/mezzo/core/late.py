@@ -49,6 +49,13 @@ def refuse_replay(what: str) -> None:
     """Say that this call is unlike those that follow: a trace of it is run, and not kept."""
     found = tracer() if STATE.stack else None
     if found is not None:
+        found.unlike_later = found.unlike_later or what
+
+
+def look(what: str) -> None:
+    """Python reads what an effect changes: compiled code is split here, so that the effect has run."""
+    found = tracer() if STATE.stack else None
+    if found is not None and found.effects:
         found.read(None, what)
 
 

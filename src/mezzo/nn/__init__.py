@@ -38,6 +38,7 @@ from mezzo.nn.attention import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from mezzo.nn.compiled import OptimizedModule
 from mezzo.nn.containers import (
     ModuleDict,
     ModuleList,

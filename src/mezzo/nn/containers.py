@@ -7,6 +7,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
+from mezzo.core import changes
 from mezzo.core.tensor import Tensor
 from mezzo.nn.module import Module, _indent
 from mezzo.nn.parameter import Parameter
@@ -50,6 +51,7 @@ class _Row(Module):
         self._renumber(list(self._modules.values()))
 
     def _renumber(self, children: list) -> None:
+        changes.modules[0] += 1
         self._modules.clear()
         self._modules.update((str(place), child) for place, child in enumerate(children))
 
@@ -154,6 +156,7 @@ class ModuleDict(Module):
         self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
+        changes.modules[0] += 1
         del self._modules[key]
 
     def __len__(self) -> int:

@@ -7,6 +7,7 @@ import weakref
 from collections import OrderedDict
 
 from mezzo.autograd import Function
+from mezzo.core import changes
 from mezzo.core.tensor import Tensor
 
 _HANDLE_IDS = itertools.count()
@@ -24,6 +25,7 @@ class RemovableHandle:
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
+        changes.modules[0] += 1
         for table in self._tables:
             (table() or {}).pop(self.id, None)
 
@@ -47,6 +49,7 @@ class Hooks(OrderedDict):
         """Register `hook` and mark it in each of `marks`."""
         if not callable(hook):
             raise TypeError(f"register hook: got {hook!r}; it must be callable.")
+        changes.modules[0] += 1
         handle = RemovableHandle(self, marks)
         self[handle.id] = hook
         for mark in marks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 
 from mezzo.autograd import no_grad
+from mezzo.compiler import compile
 from mezzo.core import changes
 from mezzo.core.tensor import Tensor
 from mezzo.devices import device as Device
@@ -48,6 +49,7 @@ class Module(Tree, Stateful):
     """
 
     training: bool
+    _compiled_call = None
 
     def __init__(self):
         state = self.__dict__
@@ -73,9 +75,36 @@ class Module(Tree, Stateful):
             or self._forward_pre_hooks
             or self._backward_hooks
             or self._backward_pre_hooks
+            or self._compiled_call is not None
+        ):
+            return self._call_specially(args, kwargs)
+        return self.forward(*args, **kwargs)
+
+    def _call_specially(self, args: tuple, kwargs: dict):
+        if self._compiled_call is not None:
+            return self._compiled_call(*args, **kwargs)
+        return self._call_as_written(*args, **kwargs)
+
+    def _call_as_written(self, *args, **kwargs):
+        """What a compiled module traces."""
+        if (
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
         ):
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
+
+    def compile(self, *args, **kwargs) -> None:
+        """Compile calls of this module in place; takes what mezzo.compile takes after the model.
+
+        Source: torch.nn.Module.compile
+        """
+        self._compiled_call = compile(self._call_as_written, *args, **kwargs)
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "_compiled_call"}
 
     def _call_with_hooks(self, args: tuple, kwargs: dict):
         ran: set[int] = set()
@@ -211,6 +240,7 @@ class Module(Tree, Stateful):
             self._forget(name)
         else:
             object.__delattr__(self, name)
+        changes.modules[0] += 1
 
     def __dir__(self):
         names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
@@ -236,6 +266,7 @@ class Module(Tree, Stateful):
                 f"register_buffer: cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
                 "(mezzo.Tensor or None required)"
             )
+        changes.modules[0] += 1
         self._buffers[name] = tensor
         (
             self._non_persistent_buffers_set.discard
@@ -256,6 +287,7 @@ class Module(Tree, Stateful):
                 f"register_parameter: cannot assign a non-leaf Tensor to parameter '{name}'. Compute "
                 "it in forward() from other parameters instead."
             )
+        changes.modules[0] += 1
         self._parameters[name] = param
 
     def register_module(self, name: str, module: Module | None) -> None:
@@ -263,6 +295,7 @@ class Module(Tree, Stateful):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name("register_module", name, self.__dict__.get("_modules", {}))
+        changes.modules[0] += 1
         self._modules[name] = module
 
     add_module = register_module
@@ -322,6 +355,7 @@ class Module(Tree, Stateful):
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[name] = fn(buffer)
+        changes.modules[0] += 1
         return self
 
     def to(self, *args, device=None, dtype=None, non_blocking: bool = False, memory_format=None):

@@ -12,6 +12,8 @@ import types
 import warnings
 import weakref
 
+from mezzo.core import late
+
 EPOCH_WARNING = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
     "possible. Please use `scheduler.step()` to step the scheduler."
@@ -49,6 +51,19 @@ def per_group(optimizer, value, name: str) -> list:
     if len(value) != count:
         raise ValueError(f"expected {count} values for {name}, got {len(value)}")
     return list(value)
+
+
+def at_every_run(step):
+    """A scheduler's step() as something that compiled code does at every run."""
+
+    @functools.wraps(step)
+    def stepped(self, *args, **kwargs):
+        if late.tracer() is None:
+            step(self, *args, **kwargs)
+        else:
+            late.effect(functools.partial(step, self, *args, **kwargs))
+
+    return stepped
 
 
 def _watch_steps(optimizer) -> None:
@@ -92,7 +107,8 @@ class LRScheduler:
         """The step that writes the first rate."""
         self._step_count = 0
         self._is_initial = True
-        self.step()
+        with late.untraced():
+            self.step()
         self._is_initial = False
 
     def _undo(self) -> None:
@@ -104,7 +120,8 @@ class LRScheduler:
         raise NotImplementedError(f"{type(self).__name__} defines no get_lr()")
 
     def get_last_lr(self) -> list:
-        """The rates written last."""
+        """The rates written last. Compiled code is split here: what was written before is run."""
+        late.look("get_last_lr")
         return self._last_lr
 
     @property
@@ -117,12 +134,13 @@ class LRScheduler:
     def _times(self, factor: float) -> list:
         return [group["lr"] * factor for group in self._groups]
 
+    @at_every_run
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch (or to the one given, which is deprecated)."""
         self._step_count += 1
         self._warn_about_order()
         if epoch is not None:
-            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)
+            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=3)
         self._advance(epoch)
 
     def _warn_about_order(self) -> None:
@@ -130,9 +148,9 @@ class LRScheduler:
         if self._step_count != 2 or step is None:  # the first count is the constructor's
             return
         if not hasattr(step, "_wrapped_by_lr_sched"):
-            warnings.warn(STEP_REPLACED, UserWarning, stacklevel=3)
+            warnings.warn(STEP_REPLACED, UserWarning, stacklevel=4)
         elif not getattr(self.optimizer, "_opt_called", False):
-            warnings.warn(OPTIMIZER_FIRST, UserWarning, stacklevel=3)
+            warnings.warn(OPTIMIZER_FIRST, UserWarning, stacklevel=4)
 
     def _advance(self, epoch: int | None) -> None:
         if epoch is None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 
-from mezzo.optim.lr_base import EPOCH_WARNING, LRScheduler, per_group, set_value
+from mezzo.optim.lr_base import (
+    EPOCH_WARNING,
+    LRScheduler,
+    at_every_run,
+    per_group,
+    set_value,
+)
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -29,6 +35,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         share = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
+    @at_every_run
     def step(self, epoch: float | None = None) -> None:
         """Go on by one epoch, or to an epoch that may be a fraction."""
         self._step_count += 1
@@ -315,11 +322,14 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics, epoch: int | None = None) -> None:
         """Take the metric of one epoch."""
-        current = float(metrics)
+        self._take(float(metrics), epoch)
+
+    @at_every_run
+    def _take(self, current: float, epoch: int | None) -> None:
         if epoch is None:
             epoch = self.last_epoch + 1
         else:
-            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)
+            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=4)
         self.last_epoch = epoch
         if self.is_better(current, self.best):
             self.best, self.num_bad_epochs = current, 0

@@ -10,7 +10,7 @@ import math
 import types
 from collections import Counter
 
-from mezzo.optim.lr_base import LRScheduler, per_group, set_value
+from mezzo.optim.lr_base import LRScheduler, at_every_run, per_group, set_value
 from mezzo.optim.lr_cycles import (
     CosineAnnealingWarmRestarts,
     CyclicLR,
@@ -281,6 +281,7 @@ class SequentialLR(_Composite):
         first._begin()
         self._last_lr = first.get_last_lr()
 
+    @at_every_run
     def step(self) -> None:
         """Go to the next epoch."""
         self.last_epoch += 1
@@ -306,6 +307,7 @@ class ChainedScheduler(_Composite):
         self._schedulers, self.optimizer = list(schedulers), optimizer
         self._last_lr = self._current()
 
+    @at_every_run
     def step(self) -> None:
         """Step every scheduler."""
         for scheduler in self._schedulers:
