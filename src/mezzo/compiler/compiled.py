@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import types
 import warnings
 import weakref
 from collections.abc import Callable
@@ -64,6 +65,9 @@ class Compiled:
         self.lock = threading.RLock()
         self.stretches = Stretches()
         _ALL.add(self)
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else types.MethodType(self, instance)
 
     def forget(self) -> None:
         """Drop all that was traced."""
@@ -307,8 +311,10 @@ def _what_differs(was: tuple, now: tuple) -> str:
         if old != new:
             if i < len(_MODES):
                 return f"{_MODES[i]}, which was {old} and is {new}"
+            if i - len(_MODES) >= was[len(_MODES) - 1]:
+                break
             return f"argument {i - len(_MODES)}, which was {_shown(old)} and is {_shown(new)}"
-    return "keyword arguments or autocast"
+    return "keyword arguments, or autocast"
 
 
 def _shown(part) -> str:
@@ -316,7 +322,9 @@ def _shown(part) -> str:
         return f"{part.dtype.name}{list(part.shape)}"
     if isinstance(part, tuple) and part and isinstance(part[0], Layout):
         return f"{_shown(part[0])} with requires_grad={part[1]}"
-    return repr(part[1]) if isinstance(part, tuple) else "another object"
+    if isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], type):
+        return repr(part[1])
+    return "another object"
 
 
 def _is_tree(outputs) -> bool:

@@ -143,7 +143,7 @@ class _Reader:
         self.names: set[str] = set()
         self.things: list[tuple[str, Callable, Any]] = []
         self._seen: set[int] = set()
-        self._owners: list = []  # types and Python modules whose functions may be called
+        self._owners: dict = {}  # types and Python modules whose functions may be called
         self._queue: list[Callable] = []
 
     def function(self, function, name: str) -> None:
@@ -181,7 +181,7 @@ class _Reader:
             self.function(value, name)
         elif isinstance(value, (types.ModuleType, type)):
             if not _is_ours(value):
-                self._owners.append(value)
+                self._owners[value] = {"__init__", "__call__"}
         elif not is_plain(value):
             self._owner(value, 0)
 
@@ -192,7 +192,7 @@ class _Reader:
         if is_module(value):
             for child in value.modules():
                 if not _is_ours(type(child)):
-                    self._owners.append(type(child))
+                    self._owners.setdefault(type(child), set())
                     self.function(type(child).forward, "forward")
         elif isinstance(value, (list, tuple)) and len(value) <= _ITEMS:
             for item in value:
@@ -203,7 +203,7 @@ class _Reader:
         elif isinstance(value, _FUNCTIONS):
             self.function(value, value.__name__)
         elif not isinstance(value, type) and not _is_ours(type(value)):
-            self._owners.append(type(value))
+            self._owners.setdefault(type(value), {"__call__"})
             for item in list(getattr(value, "__dict__", {}).values()):
                 self._owner(item, depth + 1)
 
@@ -212,10 +212,10 @@ class _Reader:
         while self._queue:
             while self._queue:
                 self._code(self._queue.pop())
-            for owner in dict.fromkeys(self._owners):
+            for owner, always in list(self._owners.items()):
                 for kind in getattr(owner, "__mro__", (owner,)):
                     if not _is_ours(kind):
-                        for key in (self.names | {"__init__", "__call__"}) & kind.__dict__.keys():
+                        for key in (self.names | always) & kind.__dict__.keys():
                             self._member(kind.__dict__[key], key)
 
     def _member(self, found, key: str) -> None:

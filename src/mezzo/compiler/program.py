@@ -19,7 +19,7 @@ from mezzo.core.families.random import DEFAULT
 from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, array_over
-from mezzo.errors import Fact
+from mezzo.errors import Fact, message
 from mezzo.kernels.cpu import capture, entry, replay
 from mezzo.kernels.cpu.memory import adopt, allocate
 
@@ -289,11 +289,18 @@ class Program:
                 try:
                     refuse(found)
                 except Fact as fact:
-                    node.record.fail(fact, mapped(lambda r: r, node.args))
+                    _blame(node, fact)
 
     def results(self) -> list[Storage]:
         """New memory for what a run keeps."""
         return [new_storage(b.nbytes) for b in self.graph.kept]
+
+
+def _blame(node: Node, fact: Fact):
+    """Raise what a kernel found, with the line of the user's program that it is about."""
+    place = node.place or ()
+    name = place[2] if len(place) > 2 else node.record.name
+    raise fact.kind(message(name, f"{fact.text} (at {place})", fact.advice)) from None
 
 
 def _bits(value: float) -> int:

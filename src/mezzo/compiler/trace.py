@@ -19,10 +19,11 @@ from mezzo.core.families import elementwise
 from mezzo.core.families.elementwise import Elementwise
 from mezzo.core.families.indirect import Put
 from mezzo.core.families.multi import Multi
+from mezzo.core.families.random import Generator
 from mezzo.core.layout import dense, layout
 from mezzo.core.record import Record, describe
 from mezzo.core.state import STATE
-from mezzo.core.storage import INFERENCE, Storage, user_line
+from mezzo.core.storage import INFERENCE, Place, Storage, user_line
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import GradientError
 from mezzo.kernels.cpu import capture
@@ -38,7 +39,8 @@ class TracedStorage(Storage):
 
     def settle(self, tensor: Tensor) -> None:
         """Somebody wants the contents."""
-        self.tracer.reached(self, tensor)
+        if self.tracer is not None:  # computed already
+            self.tracer.reached(self, tensor)
 
 
 class Effect:
@@ -91,6 +93,7 @@ class Tracer:
         self.keep_grads = False
         self.flush, self.broken_at, self.count = flush, None, 0
         self.is_volatile = False
+        self.public: str | None = None  # the outermost operation that is running
         self.flag: Region | None = None
         self.unlike_later: str | None = None  # why later calls do other things than this one
         self.arguments: dict[Buffer, int] = {}  # and where the example of each lies
@@ -179,7 +182,7 @@ class Tracer:
     def process(self, record: Record, args: tuple):
         """Write the call down; composites are what their bodies call."""
         if record.is_composite:
-            return self._inside(record.run, args)
+            return self._composite(record, args)
         kind = record.family
         if kind in ("view", "views"):
             self._note_roots(args)
@@ -192,6 +195,20 @@ class Tracer:
         if kind == "scatter":  # made of other calls, with a node of its own
             return self._inside(record.run, args)
         return self._call(record, args)
+
+    def _composite(self, record: Record, args: tuple):
+        outer = self.public
+        if outer is None and record.where:
+            self.public = record.name
+        try:
+            return self._inside(record.run, args)
+        finally:
+            self.public = outer
+
+    def _here(self) -> Place:
+        """The user's line, and the operation that stands there where the call is only a part of it."""
+        place = user_line()
+        return Place((*place, self.public)) if self.public and place else place
 
     def _inside(self, function: Callable, *args):
         STATE.stack.insert(0, self)
@@ -210,14 +227,17 @@ class Tracer:
         return any(isinstance(a, Tensor) and a.storage is None for a in args)
 
     def _call(self, record: Record, args: tuple):
-        outs = record.run(tuple([_meta(a) for a in args]))
+        metas = tuple([_meta(a) for a in args])
+        if record.family == "random":  # a trace draws nothing
+            metas = (*metas[:3], Generator(), *metas[4:])
+        outs = record.run(metas)
         many = outs if isinstance(outs, tuple) else (outs,)
         made = tuple([self.tensor(o.layout) for o in many])
         for out in made:
             out.storage.buffer = self.new_buffer(out.storage)
         if record.family == "random":
             args = (*args[:3], LateGenerator(args[3]), *args[4:])
-        node = Node("call", record, self.regions(args), self.regions(made), (), user_line())
+        node = Node("call", record, self.regions(args), self.regions(made), (), self._here())
         self._write(node)
         result = made if isinstance(outs, tuple) else made[0]
         tape.attach(record, args, result)
@@ -246,7 +266,7 @@ class Tracer:
         if node is not None and isinstance(node.args[0], Tensor):
             elementwise.keep_original(node, before)
         where = self.regions(args)
-        self._write(Node("update", record, where, (), (where[0],), user_line()))
+        self._write(Node("update", record, where, (), (where[0],), self._here()))
         tape.wrote(record.name + "_", target, node)
         return target
 
@@ -270,7 +290,7 @@ class Tracer:
         if record.flags:
             flag = self._inside(_zero_flag)
             outs = (self.region(flag),)
-        self._write(Node("multi", record, self.regions(args), (), (*writes, *outs), user_line()))
+        self._write(Node("multi", record, self.regions(args), (), (*writes, *outs), self._here()))
         for row in zip(*lists):
             for w in record.writes:
                 if row[w].storage.version != INFERENCE:
