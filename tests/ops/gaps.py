@@ -89,7 +89,6 @@ VALUE_DEPENDENT: dict[str, str] = {
     "unique": "the length is that of the distinct values",
     "unique_consecutive": "the length is that of the distinct values",
     "masked_select": "the length is that of the true values",
-    "multinomial": "reads the probabilities",
     "nonzero": "the number of rows is that of the nonzero values",
 }
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from mezzo.core.families.random import DEFAULT
 from mezzo.core.layout import layout
 from mezzo.core.record import Record, update
-from mezzo.core.state import STATE
 from mezzo.core.storage import user_line
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentValueError, Fact, GradientError, UnsupportedError
-from mezzo.func import functions
+from mezzo.errors import (
+    ArgumentValueError,
+    Fact,
+    GradientError,
+    ImpossibleValueError,
+    UnsupportedError,
+)
+from mezzo.func import axes, functions, trees
 from mezzo.func.levels import Level, Wrapped, wrap
 from mezzo.ops.copy import copy
+from mezzo.ops.join import cat
 from mezzo.rules import batching
 
 _FAMILY_RULES: dict[str, Callable] = {
@@ -147,146 +154,70 @@ def vmap(
     Source: torch.func.vmap
     """
     if randomness not in ("error", "different", "same"):
-        raise ArgumentValueError(
+        raise ImpossibleValueError(
             f"vmap: randomness is {randomness!r}; it must be 'error', 'different' or 'same'."
+        )
+
+    if chunk_size is not None and chunk_size <= 0:
+        raise ArgumentValueError(
+            f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})"
         )
 
     @functools.wraps(func)
     def batched(*args, **kwargs):
-        dims = _spread(in_dims, args)
-        size = _batch_size(args, dims)
-        if chunk_size is not None and chunk_size < size:
-            return _chunks(
-                func, in_dims, out_dims, randomness, args, kwargs, dims, size, chunk_size
-            )
-        level = Batch(size, randomness)
-        with level:
-            inside = _map2(lambda a, d: _enter(level, a, d), args, dims)
-            outs = func(*inside, **kwargs)
-        return _exit(level, outs, out_dims)
+        dims = axes.of_inputs(in_dims, args)
+        size = axes.batch_size(args, dims)
+        if chunk_size is None or chunk_size >= size:
+            return _whole(func, out_dims, randomness, args, kwargs, dims, size)
+        return _chunks(func, out_dims, randomness, args, kwargs, dims, size, chunk_size)
 
     return batched
 
 
+def _whole(func, out_dims, randomness, args, kwargs, dims, size: int):
+    level = Batch(size, randomness)
+    with level:
+        inside = trees.mapped(lambda a, d: _enter(level, a, d), args, dims)
+        outs = func(*inside, **kwargs)
+    return trees.mapped(lambda o, d: _exit(level, o, d), outs, axes.of_outputs(out_dims, outs))
+
+
 def _enter(level: Batch, value, dim):
-    if dim is None or not isinstance(value, Tensor):
+    if dim is None:
         return value
     moved = value if dim % value.ndim == 0 else value.movedim(dim, 0)
     return level.wrap(moved, True)
 
 
-def _spread(dims, args):
-    """in_dims as a tree like args."""
-    if isinstance(dims, int) or dims is None:
-        return tuple(_fill(a, dims) for a in args)
-    if len(dims) != len(args):
-        raise ArgumentValueError(
-            f"vmap: in_dims has {len(dims)} entries for {len(args)} arguments; it needs one each."
-        )
-    return tuple(_fill(a, d) for a, d in zip(args, dims))
-
-
-def _fill(tree, dim):
-    if isinstance(tree, dict):
-        return {k: _fill(v, dim[k] if isinstance(dim, dict) else dim) for k, v in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        parts = dim if isinstance(dim, (tuple, list)) else [dim] * len(tree)
-        return type(tree)(_fill(v, d) for v, d in zip(tree, parts))
-    return dim
-
-
-def _map2(function, tree, dims):
-    if isinstance(tree, dict):
-        return {k: _map2(function, v, dims[k]) for k, v in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(_map2(function, v, d) for v, d in zip(tree, dims))
-    return function(tree, dims)
-
-
-def _leaves(tree, dims):
-    if isinstance(tree, dict):
-        return [x for k in tree for x in _leaves(tree[k], dims[k])]
-    if isinstance(tree, (tuple, list)):
-        return [x for v, d in zip(tree, dims) for x in _leaves(v, d)]
-    return [(tree, dims)]
-
-
-def _batch_size(args, dims) -> int:
-    sizes = set()
-    for value, dim in _leaves(args, dims):
+def _exit(level: Batch, out, dim):
+    if not isinstance(out, Tensor):
         if dim is None:
-            continue
-        if not isinstance(value, Tensor) or not -value.ndim <= dim < value.ndim:
-            what = (
-                f"a tensor with {value.ndim} axes"
-                if isinstance(value, Tensor)
-                else type(value).__name__
-            )
+            return out
+        raise ArgumentValueError(
+            f"vmap: the function returned {type(out).__name__}; it must return tensors. "
+            "For what is not a tensor set out_dims to None."
+        )
+    value, batched = level.unwrap(out)
+    if dim is None:
+        if batched:
             raise ArgumentValueError(
-                f"vmap: in_dim {dim} does not fit {what}. Pass None for what is not batched."
+                "vmap: the function returned a batched tensor where out_dims is None. Give the axis for the batch."
             )
-        sizes.add(value.shape[dim])
-    if not sizes:
-        raise ArgumentValueError(
-            "vmap: no argument is batched. Give at least one in_dims that is not None."
-        )
-    if len(sizes) > 1:
-        raise ArgumentValueError(
-            f"vmap: expected all tensors to have the same size in the mapped dimension, got {sorted(sizes)}."
-        )
-    return sizes.pop()
-
-
-def _exit(level: Batch, outs, out_dims):
-    if isinstance(outs, dict):
-        return {
-            k: _exit(level, v, out_dims[k] if isinstance(out_dims, dict) else out_dims)
-            for k, v in outs.items()
-        }
-    if isinstance(outs, (tuple, list)):
-        dims = out_dims if isinstance(out_dims, (tuple, list)) else [out_dims] * len(outs)
-        return type(outs)(_exit(level, v, d) for v, d in zip(outs, dims))
-    if not isinstance(outs, Tensor):
-        raise ArgumentValueError(
-            f"vmap: the function returned {type(outs).__name__}; it must return tensors."
-        )
-    value, batched = level.unwrap(outs)
-    if out_dims is None:
         return value
     value = batching.front(value, batched, level.size)
-    return value if out_dims == 0 else value.movedim(0, out_dims)
+    return value if dim == 0 else value.movedim(0, dim)
 
 
-def _chunks(func, in_dims, out_dims, randomness, args, kwargs, dims, size, chunk):
-    outs = []
+def _chunks(func, out_dims, randomness, args, kwargs, dims, size: int, chunk: int):
+    """Some examples at a time; with the same random numbers for all, every part starts from one state."""
+    outs, state = [], DEFAULT.state()
     for start in range(0, size, chunk):
-        stop = min(start + chunk, size)
-        part = _map2(
-            lambda a, d, s=start, e=stop: a if d is None else a.narrow(d, s, e - s), args, dims
+        count = min(chunk, size - start)
+        part = trees.mapped(
+            lambda a, d, s=start, n=count: a if d is None else a.narrow(d, s, n), args, dims
         )
-        outs.append(vmap(func, in_dims, 0, randomness)(*part, **kwargs))
-    joined = _join(outs)
-    return (
-        joined
-        if out_dims == 0
-        else _map2(lambda o, d: o.movedim(0, d), joined, _fill(joined, out_dims))
-    )
-
-
-def _join(outs):
-    first = outs[0]
-    if isinstance(first, dict):
-        return {k: _join([o[k] for o in outs]) for k in first}
-    if isinstance(first, (tuple, list)):
-        return type(first)(_join([o[i] for o in outs]) for i in range(len(first)))
-    whole = first.new_empty((sum(len(o) for o in outs), *first.shape[1:]))
-    at = 0
-    for o in outs:
-        update(copy, whole.narrow(0, at, len(o)), o)
-        at += len(o)
-    return whole
-
-
-def active() -> bool:
-    """True inside a vmap."""
-    return any(isinstance(i, Batch) for i in STATE.stack)
+        if randomness == "same":
+            DEFAULT.restore(state)
+        outs.append(_whole(func, out_dims, randomness, part, kwargs, dims, count))
+    where = axes.of_outputs(out_dims, outs[0])
+    return trees.mapped(lambda d, *parts: parts[0] if d is None else cat(parts, d), where, *outs)

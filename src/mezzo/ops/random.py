@@ -21,6 +21,8 @@ from mezzo.kernels import ir as k
 from mezzo.ops.copy import copy
 from mezzo.ops.create import shape_of
 from mezzo.ops.data import from_array
+from mezzo.ops.sets import searchsorted
+from mezzo.ops.sort import argsort
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
 
@@ -172,8 +174,9 @@ def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False)
     Source: torch.randperm
     """
     keys = draw_wide_integers((n,), dtypes.int64, devices.cpu, generator, 0, 1 << 61)
-    made = from_array(np.argsort(keys._array(), kind="stable"))
-    return made.to(dtype or dtypes.int64).to(devices.usable(device, "randperm"))
+    return (
+        argsort(keys, stable=True).to(dtype or dtypes.int64).to(devices.usable(device, "randperm"))
+    )
 
 
 def _like(input: Tensor, dtype, device):
@@ -328,33 +331,20 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
             f"only supports floating-point dtypes for input, got: {input.dtype.name}",
             "Convert with x.float().",
         )
-    weights = np.atleast_2d(input.detach().double().numpy())
-    if (weights < 0).any() or not np.isfinite(weights).all() or (weights.sum(-1) <= 0).any():
-        raise Fact(
-            ImpossibleValueError,
-            "probability tensor contains either inf, nan or element < 0, or a row of sum 0",
-        )
-    if not replacement and num_samples > (weights > 0).sum(-1).min():
-        raise Fact(
-            ImpossibleValueError,
-            f"cannot sample {num_samples} > the number of nonzero weights without replacement",
-        )
-    rows = weights.shape[0]
-    if replacement:
-        drawn = draw_uniform(
-            (rows, num_samples), dtypes.float64, devices.cpu, generator, 0.0, 1.0
-        ).numpy()
-        cumulative = np.cumsum(weights, -1) / weights.sum(-1, keepdims=True)
-        found = np.stack([np.searchsorted(c, d, side="right") for c, d in zip(cumulative, drawn)])
-    else:
+    _check_values(input.detach(), lambda w: (w >= 0).all() & np.isfinite(w).all() & (w.sum(-1) > 0).all(),
+                  "probability tensor contains either inf, nan or element < 0, or a row of sum 0")  # fmt: skip
+    shape, weights = tuple(input.shape), input.detach().double()
+    if not replacement:
+        _check_values(weights, lambda w: ((w > 0).sum(-1) >= num_samples).all(),
+                      f"cannot sample {num_samples} > the number of nonzero weights without replacement")  # fmt: skip
         # Exponential races: the smallest of e_i / w_i come first with the right probabilities.
-        drawn = draw_uniform(
-            weights.shape, dtypes.float64, devices.cpu, generator, 0.0, 1.0
-        ).numpy()
-        with np.errstate(divide="ignore"):
-            found = np.argsort(-np.log1p(-drawn) / weights, -1)[:, :num_samples]
-    found = np.minimum(found, weights.shape[-1] - 1).astype(np.int64)
-    return from_array(found[0] if input.ndim == 1 else found)
+        drawn = draw_uniform(shape, dtypes.float64, input.device, generator, 0.0, 1.0)
+        return (-(-drawn).log1p() / weights).argsort(-1).narrow(-1, 0, num_samples).contiguous()
+    drawn = draw_uniform(
+        (*shape[:-1], num_samples), dtypes.float64, input.device, generator, 0.0, 1.0
+    )
+    cumulative = weights.cumsum(-1) / weights.sum(-1, True)
+    return searchsorted(cumulative, drawn, right=True).clamp(max=shape[-1] - 1)
 
 
 def _dropout(input: Tensor, p: float, training: bool, inplace: bool, shape) -> Tensor:
