@@ -92,6 +92,15 @@ VALUE_DEPENDENT: dict[str, str] = {
     "nonzero": "the number of rows is that of the nonzero values",
 }
 
+# operation -> reason: a batch of 0-d tensors is not compared with a loop.
+ZERO_D: dict[str, str] = {
+    **VALUE_DEPENDENT,
+    "as_strided": "reads the memory, not the elements",
+    "strided_view": "reads the memory, not the elements",
+    "attention_weights": "takes matrices; scaled_dot_product_attention checks them",
+    "one_hot": "counts the classes by reading the values, unless told",
+}
+
 # operation -> reason: the first derivative cannot be differentiated again.
 ONCE: dict[str, str] = {}
 

@@ -12,7 +12,7 @@ from mezzo.core.record import none
 from mezzo.errors import GradientError, UnsupportedError
 from mezzo.func import vmap
 from mezzo.testing import checks
-from mezzo.testing.trees import tensors
+from mezzo.testing.trees import replaced, tensors
 
 CALLED = [r for r in oracle.SAMPLED if r.name not in oracle.UNSPECIFIED]
 
@@ -48,6 +48,41 @@ def test_vmap_equals_a_loop(record):
             vmap(call)(*[checks.stacked((t, t)) for t in call.tensors])
         return
     over_samples(record, checks.check_vmap)
+
+
+def zero_d_calls(record):
+    """The samples with some or all tensors 0-d, and every axis by number, where the call allows it."""
+    for label, args, kwargs in sampled(record):
+        given = [t.detach() for t in tensors((args, kwargs))]
+        if not given or any(not t.numel() for t in given) or oracle.is_random(record, args, kwargs):
+            continue
+        firsts = [t.reshape(-1)[0].clone() for t in given]
+        for which in dict.fromkeys((tuple(range(len(given))), *((i,) for i in range(len(given))))):
+            new = [firsts[i] if i in which else t for i, t in enumerate(given)]
+            moved, named = replaced((args, kwargs), new)
+            for axis in (None, 0, -1, (0,)):
+                full = attempt(record.bind, (tuple(moved), named), {})[0]
+                if axis is not None and full is not None:
+                    full = tuple(
+                        axis if name == "dim" else v for name, v in zip(record.names, full)
+                    )
+                call = dict(zip(record.names, full or ()))
+                if full is not None and attempt(record, (), call)[1] is None:
+                    yield f"{label}, 0-d {which}, dim {axis}", (), call
+
+
+@pytest.mark.parametrize(
+    "record",
+    [r for r in CALLED if not isinstance(r.batch, none) and r.name not in gaps.ZERO_D],
+    ids=lambda r: r.name,
+)
+def test_vmap_of_0d_tensors_equals_a_loop(record):
+    """A batch of 0-d tensors is a vector, and stays a batch."""
+    findings = Findings()
+    for label, args, kwargs in zero_d_calls(record):
+        with findings.at(label):
+            checks.check_vmap(record, args, kwargs)
+    findings.report()
 
 
 @pytest.mark.parametrize(

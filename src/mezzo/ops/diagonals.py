@@ -199,7 +199,13 @@ def _unfold_backward(g, _y, _x, dimension, size, step):
     return zeros_of(g, _x.shape).index_add(axis, positions, pieces)
 
 
-@view_rule(where="Tensor", batch=batching.dims("dimension"), vjp={"input": _unfold_backward},
+def _unfold_batched(record, size, args, batched):
+    if args[0].ndim > 1:
+        return batching.dims("dimension")(record, size, args, batched)
+    return args[0].unsqueeze(1).narrow(1, 0, args[2])  # a 0-d tensor is one window
+
+
+@view_rule(where="Tensor", batch=_unfold_batched, vjp={"input": _unfold_backward},
            samples=[S(T(7), 0, 3, 2), S(T(3, 5), 1, 2, 1), S(T(3, 5), 0, 3, 1)],
            errors=[(S(T(3), 0, 4, 1), ShapeError, "maximum size")])  # fmt: skip
 def unfold(input: Tensor, dimension, size, step) -> Tensor:

@@ -19,13 +19,13 @@ from mezzo.rules.samples import S, T, index
 def along_batched(record, size, args, batched):
     """gather and scatter under vmap: every tensor gets the batch, dim moves by one."""
     full = batching.every(args, batched, size, record.operands)
-    rank = args[0].ndim - (0 in batched)
-    if not rank:
-        full = [unsqueeze(a, 1) if isinstance(a, Tensor) and a.ndim == 1 else a for a in full]
+    # A 0-d tensor stands for a line of one, and may meet lines.
+    full = [unsqueeze(a, 1) if isinstance(a, Tensor) and a.ndim == 1 else a for a in full]
     at = record.names.index("dim")
-    full[at] = shapes.axis(args[at], rank) + 1
+    full[at] = shapes.axis(args[at], args[0].ndim - (0 in batched)) + 1
     out = record.apply(tuple(full))
-    return reshape(out, (size,)) if not rank and args[2].ndim - (2 in batched) == 0 else out
+    like = 2 if record.name == "gather" else 0  # whose shape the result has
+    return reshape(out, (size,)) if args[like].ndim == (like in batched) else out
 
 
 @pick(access=lambda input, dim, index, sparse_grad: access.along(input, dim, index), batch=along_batched,

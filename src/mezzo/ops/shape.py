@@ -92,7 +92,7 @@ def reshape(input: Tensor, shape) -> Tensor:
     return view_shape(clone(input, memory_format="contiguous"), to)
 
 
-@view_rule(where="mezzo Tensor", batch=batching.dims("dim0", "dim1"), aliases="swapaxes swapdims",
+@view_rule(where="mezzo Tensor", batch=batching.exchanged, aliases="swapaxes swapdims",
            vjp={"input": lambda g, _y, _x, dim0, dim1: transpose(g, dim0, dim1)},
            samples=[S(T(2, 3), 0, 1), S(T(2, 3, 4), -1, 0)])  # fmt: skip
 def transpose(input: Tensor, dim0, dim1) -> Tensor:

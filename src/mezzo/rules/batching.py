@@ -50,6 +50,13 @@ def dims(*names: str) -> Callable:
     return rule
 
 
+def exchanged(record, size, args, batched):
+    """For transpose: of a 0-d tensor there is nothing to exchange."""
+    if args[0].ndim > 1:
+        return dims("dim0", "dim1")(record, size, args, batched)
+    return record.apply((args[0], 0, 0))
+
+
 def along(name: str) -> Callable:
     """As dims, for results of the first operand's shape: without axes of its own it is given one and loses it."""
     shifted = dims(name)
@@ -73,7 +80,7 @@ def dims_list(name: str) -> Callable:
     def rule(record, size, args, batched):
         full = every(args, batched, size, record.operands)
         at, rank = record.names.index(name), args[0].ndim - 1
-        shifted = tuple(d + 1 if d >= 0 else d for d in args[at])
+        shifted = tuple(d + 1 if d >= 0 else d for d in args[at]) if rank else ()
         covers_all = record.name == "permute"
         full[at] = (0, *(d % rank + 1 for d in args[at])) if covers_all else shifted
         return record.apply(tuple(full))
@@ -116,15 +123,13 @@ def reduction(record, size, args, batched):
     at = record.names.index("dim")
     rank = args[0].ndim - (0 in batched)
     dim = args[at]
-    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+    if not rank:  # a line of one, whose axis goes whatever keepdim says
+        every_axis = dim is None or isinstance(dim, (tuple, list))
+        full[0], full[at] = full[0].unsqueeze(1), (1,) if every_axis else 1
+        if "keepdim" in record.names:
+            full[record.names.index("keepdim")] = False
+    elif dim is None or (isinstance(dim, (tuple, list)) and not dim):
         full[at] = tuple(range(1, rank + 1))
-        if not rank:
-            full[0], full[at] = full[0].unsqueeze(1), (1,)
-            keep = record.names.index("keepdim") if "keepdim" in record.names else None
-            if keep is not None:
-                full[keep] = False
-    elif not rank:
-        full[0], full[at] = full[0].unsqueeze(1), 1
     else:
         full[at] = _shift(dim, rank)
     return record.apply(tuple(full))
@@ -159,6 +164,8 @@ def chain(record, size, args, batched):
         step.batch(seen, size, (tensor, *arguments), frozenset((0,)))
         moved.append((step, seen.arguments))
         tensor = step(tensor, *seen.arguments)
+    for _ in range(tensor.ndim - piece.ndim):  # a piece that broadcasts does so behind the batch
+        piece = piece.unsqueeze(1)
     return record(base, piece, tuple(moved))
 
 
