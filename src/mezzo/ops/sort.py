@@ -143,7 +143,8 @@ def topk(input: Tensor, k, dim=-1, largest=True, sorted=True) -> ValuesIndices:
     Shapes: input (..., n, ...) -> two of (..., k, ...)
     Source: torch.topk
     """
-    found = best_of(input, int(k), dim, bool(largest), True)
+    count = int(k) if input.ndim or k else 1  # a 0-d tensor gives itself, as in PyTorch
+    found = best_of(input, count, dim, bool(largest), True)
     return ValuesIndices(_picked(input, found, dim), found)
 
 
