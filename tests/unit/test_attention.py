@@ -64,6 +64,36 @@ def test_longer(lengths, causal, dtype):
     compare([torch.randn(s).to(dtype) for s in shapes], dtype, is_causal=causal)
 
 
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+@pytest.mark.parametrize("scale", [-0.5, 0.0, 0.7])
+@pytest.mark.parametrize("keys", [512, 530, 1100])
+def test_scales_and_blocks_of_keys(keys, scale, dtype):
+    torch.manual_seed(2)
+    shapes = [(2, 40, 16), (2, keys, 16), (2, keys, 24)]
+    compare([torch.randn(s).to(dtype) for s in shapes], dtype, scale=scale)
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+def test_scores_far_apart(dtype):
+    """One key outweighs all others, late; weights below the smallest number vanish."""
+    q, k = torch.ones(33, 8), torch.zeros(700, 8)
+    k[:, 0] = torch.linspace(-60, 0, 700)
+    k[650, 0], k[699, 0] = 300, -4000
+    v = torch.arange(700.0)[:, None].expand(700, 5) / 700
+    got = attend(*[ours(t.to(dtype)) for t in (q, k, v)], scale=1.0)
+    close(torch.full((33, 5), 650 / 700).to(dtype), got, dtype)
+
+
+def test_not_a_number_stays_in_its_row():
+    q = torch.randn(40, 16)
+    q[7, 3] = float("nan")
+    for dtype in (torch.float32, torch.bfloat16):
+        x = ours(q.to(dtype))
+        found = attend(x, ours(torch.randn(64, 16).to(dtype)), ours(torch.randn(64, 8).to(dtype)))
+        rows = np.isnan(found.float().numpy()).any(1)
+        assert rows.nonzero()[0].tolist() == [7]
+
+
 def test_dropout_keeps_the_mean():
     mezzo.manual_seed(0)
     one = mezzo.ones(4, 64, 8)

@@ -25,7 +25,7 @@ WORDS = (
     "at_ka", "at_va", "at_qb", "at_gb", "at_g2", "at_q2", "at_k2", "at_dq", "at_dk", "at_dv", "at_s", "at_d",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(WORDS)}
-KEY_TILES = 4  # tiles of keys in a block of the forward pass
+KEY_TILES = 16
 ROW_TARGET = 128  # rows that a block of the backward pass is to have at most, if the tiles allow it
 CHUNK_ROWS = 256  # queries for which packing the keys again is worth sharing a head among threads
 

@@ -4,7 +4,7 @@ takes one panel of queries at a time through all blocks of keys, with a running 
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import parts
+from mezzo.kernels.cpu.attention import parts, whole
 from mezzo.kernels.cpu.attention.block import FORWARD, KEY_TILES
 from mezzo.kernels.cpu.attention.parts import (
     EXP,
@@ -21,7 +21,7 @@ from mezzo.kernels.cpu.attention.parts import (
 from mezzo.kernels.cpu.contract import lanes, micro
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, constant, splat, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
-from mezzo.kernels.cpu.contract.writer import Function, Program
+from mezzo.kernels.cpu.contract.writer import Program
 
 _SOFTMAX = (
     "ptr %args, ptr %tiles, i64 %rows, i64 %count, i64 %seen, ptr %state, ptr %sums, ptr %mask"
@@ -32,6 +32,7 @@ def forward(program: Program, scheme: Scheme, mask: str | None) -> None:
     """Write the module."""
     parts.functions(program, scheme)
     _softmax(program, scheme, mask)
+    whole.softmax(program, scheme)
     _store(program, scheme)
     _panel(program, scheme, mask)
     _units(program, scheme)
@@ -104,13 +105,7 @@ def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
                     tensors.pointer(f, "mask"), f.add(down, f.mul(key, word(f, "mask_column")))
                 )
             sums = f.select(f.compare("eq", key, 0), "null", here["out"], "ptr")
-            f.call("softmax", "void", "ptr %args", f"ptr {here['tiles']}", "i64 %rows", f"i64 {count}", f"i64 {seen}",
-                   f"ptr {here['rows']}", f"ptr {sums}", f"ptr {at_mask}")  # fmt: skip
-            with f.loop(0, f.ceil_div(count, across)) as j:
-                tile = f.at(here["tiles"], f.mul(j, scheme.tile_bytes))
-                left = f.min(f.sub(count, f.mul(j, across)), across)
-                to = f.at(here["p"], f.mul(j, scheme.panel_a.nbytes(across)))
-                Source(f, "pack_p", tile, across * 4, 4).panel(f, 0, "%rows", 0, left, to)
+            _weights(f, scheme, mask, here, count, seen, sums, at_mask)
             skip = f.mul(
                 f.div(key, scheme.panel_b.k_step), scheme.panel_b.nbytes(scheme.panel_b.k_step)
             )
@@ -130,6 +125,30 @@ def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
             "i64 %row",
             "i64 %rows",
         )
+
+
+def _weights(f, scheme, mask, here, count, seen, sums, at_mask) -> None:
+    """Scores in tiles become a panel of weights."""
+    across = scheme.tile_columns
+    easy = f.both(f.compare("sge", seen, count), f.let(f"fcmp ogt float {parts.factor(f)}, 0.0"))
+    easy = easy if mask is None else "false"
+
+    def pack() -> None:
+        with f.loop(0, f.ceil_div(count, across)) as j:
+            tile = f.at(here["tiles"], f.mul(j, scheme.tile_bytes))
+            left = f.min(f.sub(count, f.mul(j, across)), across)
+            to = f.at(here["p"], f.mul(j, scheme.panel_a.nbytes(across)))
+            Source(f, "pack_p", tile, across * 4, 4).panel(f, 0, "%rows", 0, left, to)
+
+    block = ("ptr %args", f"ptr {here['tiles']}", "i64 %rows", f"i64 {count}")
+    row = (f"ptr {here['rows']}", f"ptr {sums}")
+    with f.when(easy):
+        f.call("softmax_whole", "void", *block, *row, f"ptr {here['p']}")
+        if not whole.is_direct(scheme):
+            pack()
+    with f.unless(easy):
+        f.call("softmax", "void", *block, f"i64 {seen}", *row, f"ptr {at_mask}")
+        pack()
 
 
 def _scale(f, scheme, mask, mask_line, line, j, visible, factor, largest) -> None:
@@ -200,18 +219,7 @@ def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
             same = f.let(f"fcmp oeq float {shrink}, 1.0")
             fresh = f.let("icmp eq ptr %sums, null")
             with f.unless(f.either(same, fresh)):
-                _shrink(f, scheme, r, shrink)
-
-
-def _shrink(f: Function, scheme: Scheme, row: str, by: str) -> None:
-    """Multiply a row of the sums."""
-    width, kind = scheme.width, wide("float", scheme.width)
-    by = splat(f, "float", by, width)
-    with f.loop(0, f.ceil_div(word(f, "outputs"), scheme.tile_columns)) as n:
-        for v in range(scheme.tile_vectors):
-            place = f.add(f.mul(n, scheme.tile_bytes), f.mul(row, scheme.tile_columns * 4))
-            here = f.at("%sums", f.add(place, v * width * 4))
-            f.store(kind, f.let(f"fmul {kind} {f.load(kind, here, 16)}, {by}"), here, 16)
+                parts.shrink(f, scheme, r, shrink)
 
 
 def _store(program: Program, scheme: Scheme) -> None:

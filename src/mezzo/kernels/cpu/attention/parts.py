@@ -173,3 +173,14 @@ class Tensors:
 def scaled(scheme: Scheme, **changes) -> Scheme:
     """The scheme with other fields."""
     return dataclasses.replace(scheme, **changes)
+
+
+def shrink(f: Function, scheme: Scheme, row: str, by: str) -> None:
+    """Multiply a row of the sums, tiles at %sums."""
+    width, kind = scheme.width, lanes.wide("float", scheme.width)
+    by = lanes.splat(f, "float", by, width)
+    with f.loop(0, f.ceil_div(word(f, "outputs"), scheme.tile_columns)) as n:
+        for v in range(scheme.tile_vectors):
+            place = f.add(f.mul(n, scheme.tile_bytes), f.mul(row, scheme.tile_columns * 4))
+            here = f.at("%sums", f.add(place, v * width * 4))
+            f.store(kind, f.let(f"fmul {kind} {f.load(kind, here, 16)}, {by}"), here, 16)
