@@ -180,3 +180,30 @@ def test_plans_are_bounded():
         assert len(mezzo.neg.plans) <= 8 and len(mezzo.neg._singles) <= 8
     finally:
         mezzo.neg.limit = limit
+
+
+def test_in_place_calls_remembered_by_their_layouts_keep_their_promises():
+    """The second call of a kind takes the short way: versions, errors and overlaps stay what they were."""
+    a, b = mezzo.tensor([1.0, 2.0]), mezzo.tensor([3.0, 4.0])
+    for turn in range(1, 4):
+        before = a._version
+        assert a.add_(b) is a and a._version == before + 1
+        assert a.tolist() == [1.0 + 3.0 * turn, 2.0 + 4.0 * turn]
+    whole = mezzo.tensor([1.0, 2.0, 3.0])
+    whole[1:].add_(whole[:-1])  # of one storage: as if the operand had been read first
+    assert whole.tolist() == [1.0, 3.0, 5.0]
+    assert a.add_(a).tolist() == [20.0, 28.0]
+    leaf = mezzo.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        leaf.add_(b)
+    x = a.clone().add_(leaf)
+    assert x.requires_grad
+    y = (leaf * b).exp()
+    b.add_(a)
+    with pytest.raises(RuntimeError, match="add_"):
+        y.sum().backward()
+    with mezzo.inference_mode():
+        frozen = mezzo.tensor([1.0, 2.0])
+        frozen.add_(a)
+    with pytest.raises(RuntimeError, match="inference tensor"):
+        frozen.add_(a)

@@ -211,6 +211,8 @@ def prepare(record, args: tuple) -> Node | None:
             elif auto.node is not None:
                 edges.append((position, auto.node, auto.slot))
                 continue
+            elif not auto.requires_grad:
+                continue
             else:
                 found = edge(value)
             if found is not None:
@@ -267,6 +269,11 @@ def finish(node: Node, outs) -> None:
     if isinstance(outs, Tensor):
         many = (outs,)
         node.layouts = (outs.layout,)
+        if outs.auto is None and not node.needs_out and not node.record.no_gradient_outputs:
+            node.outs = node.layouts  # the usual call, the short way
+            if outs.layout.dtype.category >= 2:
+                outs.auto = Auto(False, node, 0)
+            return
     else:
         many, node.multiple = outs, True
         node.layouts = tuple([o.layout for o in many])

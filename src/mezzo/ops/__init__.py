@@ -20,8 +20,12 @@ MODULES = {
 
 def _inplace(record: Record):
     tails = record.tails
+    quick = getattr(record, "update_pair", None)
 
     def method(self, *args, **kwargs):
+        if quick is not None and len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
+            if quick(self, args[0]):
+                return self
         if not kwargs and (tail := tails.get(len(args) + 1)) is not None:
             return update_bound(record, (self, *args, *tail))
         return update(record, self, *args, **kwargs)

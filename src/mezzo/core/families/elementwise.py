@@ -25,7 +25,7 @@ from mezzo.core import tape
 from mezzo.core.layout import Layout, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.state import STATE
-from mezzo.core.storage import INFERENCE, Storage
+from mezzo.core.storage import INFERENCE, Storage, user_line
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir
@@ -194,6 +194,7 @@ class Elementwise(Primitive):
         self.ties = frozenset(self.operands)
         self._pairs: dict = {}
         self._singles: dict = {}
+        self._targets: dict = {}
         self._pair = self.arity >= 2 and self.operands[:2] == (0, 1) and 2 in self.tails
         self._single = self.operands == (0,) and 1 in self.tails
 
@@ -384,6 +385,7 @@ class Elementwise(Primitive):
         super().forget()
         self._pairs.clear()
         self._singles.clear()
+        self._targets.clear()
 
     def run(self, args: tuple) -> Tensor:
         plan = self.plan(args)
@@ -395,6 +397,39 @@ class Elementwise(Primitive):
                 break
         return out
 
+    def update_pair(self, target: Tensor, other: Tensor) -> bool:
+        """The short way in place, for two tensors without history, every parameter at its default.
+
+        False: nothing was done, and the call has to go the whole way.
+        """
+        if (
+            STATE.stack
+            or target.__class__ is not Tensor
+            or other.__class__ is not Tensor
+            or target.auto is not None
+            or target.base is not None
+            or other.auto is not None
+            or other.base is not None
+            or (target.storage is other.storage and target is not other)
+        ):
+            return False
+        plan = self._targets.get((target.layout, other.layout))
+        storage = target.storage
+        if plan is None or storage.version == INFERENCE:
+            return False
+        plan.launch(plan.address, plan.head, target.ptr, target.ptr, other.ptr)
+        storage.version += 1
+        storage.writer = (self.name + "_", user_line())
+        return True
+
+    def _remember_target(self, target: Tensor, args: tuple, plan: MapPlan) -> None:
+        """Let calls like this one take the short way from now on."""
+        if self._pair and plan.runs and plan.tensors == (0, 1) and not plan.scalars:
+            if args[2:] == self.tails[2]:
+                if len(self._targets) >= self.limit:
+                    self._targets.clear()
+                self._targets[target.layout, args[1].layout] = plan
+
     def update(self, target: Tensor, args: tuple) -> Tensor:
         tape.check_inplace(self.name + "_", target)
         key = (*self.key(args), "into")
@@ -402,6 +437,7 @@ class Elementwise(Primitive):
         if plan is None:
             try:
                 plan = self.plans[key] = self.make_into(target.layout, args)
+                self._remember_target(target, args, plan)
             except Fact as fact:
                 self.fail(fact, args)
         for i in plan.tensors:

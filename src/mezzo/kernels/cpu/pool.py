@@ -42,7 +42,7 @@ class _Pool:
         self.started = self._variable("started")
         self.regions = self._variable("regions")
         self.spins = self._variable("spins")
-        self.wanted.value = _initial_threads()
+        self.count = self.wanted.value = _initial_threads()
         self._tune()
 
     def _variable(self, name: str, kind: type = ctypes.c_int64):
@@ -76,7 +76,7 @@ def address() -> int:
 
 def get_num_threads() -> int:
     """How many threads a parallel region uses, the caller included."""
-    return _get().wanted.value
+    return _pool[0].count if _pool else _get().count
 
 
 def set_num_threads(count: int) -> None:
@@ -94,7 +94,7 @@ def set_num_threads(count: int) -> None:
         count = 1
     if count < pool.started.value:
         pool.halt()
-    pool.wanted.value = count
+    pool.count = pool.wanted.value = count
 
 
 def stats() -> dict[str, int]:
