@@ -25,6 +25,8 @@ Conv2d(4,2,3,padding='valid') Conv2d(4,2,3,padding=1,padding_mode='reflect') Con
 Conv2d(4,2,2,padding='same')
 BatchNorm2d(4) BatchNorm2d(4,momentum=None) BatchNorm2d(4,affine=False) BatchNorm2d(4,track_running_stats=False)
 InstanceNorm2d(4) InstanceNorm2d(4,affine=True,track_running_stats=True) GroupNorm(2,4) GroupNorm(4,4,affine=False)
+LPPool2d(2.0,2) LPPool2d(3,(2,3),1) ChannelShuffle(2) Unfold(2) Unfold((2,3),padding=1,stride=2) LocalResponseNorm(2)
+UpsamplingNearest2d(scale_factor=2) UpsamplingBilinear2d(size=(3,5))
 LayerNorm(8) LayerNorm((6,8),bias=False) LayerNorm(8,elementwise_affine=False) RMSNorm(8) RMSNorm((6,8),eps=1e-3)
 Linear(8,3) Linear(8,3,bias=False)
 ConvTranspose2d(4,3,3) ConvTranspose2d(4,6,3,stride=2,padding=1,output_padding=1,groups=2) ConvTranspose2d(4,2,(2,3),dilation=2,bias=False)
@@ -36,18 +38,19 @@ BatchNorm1d(4) InstanceNorm1d(4) ReflectionPad1d((1,2)) ReplicationPad1d(1)
 """.split()
 VOLUMES = """
 Conv3d(2,3,2) Conv3d(2,4,(1,2,3),stride=2,groups=2) ConvTranspose3d(2,3,2,stride=2) BatchNorm3d(2)
-InstanceNorm3d(2,affine=True) ReplicationPad3d(1)
+InstanceNorm3d(2,affine=True) ReplicationPad3d(1) MaxPool3d(2) MaxPool3d((2,3,1),2,(1,1,0)) AvgPool3d(2)
+AvgPool3d(3,1,1,count_include_pad=False) AdaptiveAvgPool3d((2,None,1)) AdaptiveMaxPool3d(2)
 """.split()
 LOSSES = """
 MSELoss() MSELoss(reduction='sum') L1Loss() L1Loss(reduction='none') SmoothL1Loss(beta=0.5)
 HuberLoss(delta=0.3) PoissonNLLLoss() SoftMarginLoss() HingeEmbeddingLoss(0.5)
-KLDivLoss(reduction='batchmean') KLDivLoss(log_target=True) BCEWithLogitsLoss()
+MultiLabelSoftMarginLoss() KLDivLoss(reduction='batchmean') KLDivLoss(log_target=True) BCEWithLogitsLoss()
 BCEWithLogitsLoss(pos_weight=tensor([2.0,1.0,0.5])) BCEWithLogitsLoss(weight=tensor([2.0,1.0,0.5]))
 """.split()
 CLASSES = """
 CrossEntropyLoss() CrossEntropyLoss(label_smoothing=0.1) CrossEntropyLoss(ignore_index=1)
 CrossEntropyLoss(weight=tensor([1.0,2.0,3.0]),reduction='sum') CrossEntropyLoss(reduction='none')
-NLLLoss() NLLLoss(weight=tensor([1.0,2.0,3.0]),ignore_index=2)
+MultiMarginLoss() MultiMarginLoss(2,0.5,weight=tensor([1.0,2.0,3.0])) NLLLoss() NLLLoss(weight=tensor([1.0,2.0,3.0]),ignore_index=2)
 """.split()
 
 rng = np.random.default_rng(0)
@@ -69,6 +72,24 @@ CASES = (
         ("BCELoss()", rng.random((5, 3)).astype(np.float32), rng.random((5, 3)).astype(np.float32)),
         ("CosineEmbeddingLoss(0.1)", floats(4, 3), floats(4, 3), SIGNS),
         ("MarginRankingLoss(0.2)", floats(4), floats(4), SIGNS),
+        (
+            "MultiLabelMarginLoss()",
+            floats(3, 4),
+            np.array([[1, 2, -1, 0], [3, -1, 0, 0], [-1, 0, 1, 2]]),
+        ),
+        ("TripletMarginWithDistanceLoss(margin=0.5)", floats(4, 3), floats(4, 3), floats(4, 3)),
+        ("CosineSimilarity(dim=1)", floats(4, 3), floats(4, 3)),
+        ("PairwiseDistance(keepdim=True)", floats(4, 3), floats(4, 3)),
+        ("Fold((4,5),2)", floats(2, 8, 12)),
+        ("EmbeddingBag(7,3)", np.array([[1, 2], [6, 0]])),
+        ("EmbeddingBag(7,3,mode='sum',padding_idx=2)", np.array([1, 2, 6, 0]), np.array([0, 3])),
+        ("TransformerDecoderLayer(8,2,16,dropout=0.0)", floats(5, 2, 8), floats(4, 2, 8)),
+        (
+            "TransformerDecoderLayer(8,2,16,dropout=0.0,norm_first=True,activation='gelu')",
+            floats(5, 2, 8),
+            floats(4, 2, 8),
+        ),
+        ("Transformer(8,2,1,2,16,dropout=0.0,batch_first=True)", floats(2, 5, 8), floats(2, 4, 8)),
         ("TripletMarginLoss(swap=True)", floats(4, 3), floats(4, 3), floats(4, 3)),
         ("GaussianNLLLoss(full=True)", floats(4, 3), floats(4, 3), rng.random((4, 3)) + 0.1),
         ("CrossEntropyLoss()", floats(2, 3, 4), rng.integers(0, 3, (2, 4))),

@@ -21,6 +21,7 @@ from mezzo.nn.activation import (
     PReLU,
     ReLU,
     ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
@@ -38,6 +39,7 @@ from mezzo.nn.attention import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from mezzo.nn.bag import AdaptiveLogSoftmaxWithLoss, EmbeddingBag
 from mezzo.nn.compiled import OptimizedModule
 from mezzo.nn.containers import (
     ModuleDict,
@@ -54,11 +56,19 @@ from mezzo.nn.conv import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from mezzo.nn.distance import (
+    CosineSimilarity,
+    CrossMapLRN2d,
+    LocalResponseNorm,
+    PairwiseDistance,
+)
 from mezzo.nn.dropout import (
     AlphaDropout,
     Dropout,
     Dropout1d,
     Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
 )
 from mezzo.nn.layer import (
     FunctionLayer,
@@ -73,6 +83,7 @@ from mezzo.nn.loss import (
     BCEWithLogitsLoss,
     CosineEmbeddingLoss,
     CrossEntropyLoss,
+    CTCLoss,
     GaussianNLLLoss,
     HingeEmbeddingLoss,
     HuberLoss,
@@ -80,11 +91,16 @@ from mezzo.nn.loss import (
     L1Loss,
     MarginRankingLoss,
     MSELoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
     NLLLoss,
+    NLLLoss2d,
     PoissonNLLLoss,
     SmoothL1Loss,
     SoftMarginLoss,
     TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
 )
 from mezzo.nn.module import (
     Module,
@@ -124,12 +140,24 @@ from mezzo.nn.parameter import (
 from mezzo.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
     AvgPool1d,
     AvgPool2d,
+    AvgPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
     MaxPool1d,
     MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
 )
 from mezzo.nn.recurrent import (
     GRU,
@@ -142,12 +170,22 @@ from mezzo.nn.recurrent import (
     RNNCellBase,
 )
 from mezzo.nn.reshaping import (
+    ChannelShuffle,
     Flatten,
+    Fold,
     Identity,
     PixelShuffle,
     PixelUnshuffle,
     Unflatten,
+    Unfold,
     Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+)
+from mezzo.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
 )
 
 __all__ = [name for name in dir() if name[0].isupper()] + ["functional", "init", "utils"]

@@ -200,3 +200,19 @@ class PReLU(Module):
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
+
+
+class RReLU(FunctionLayer, calls="rrelu"):
+    """x where positive, else x times a slope: random in lower..upper in training, their mean in evaluation."""
+
+    lower: float = 1.0 / 8
+    upper: float = 1.0 / 3
+    inplace: bool = False
+
+    def options(self) -> dict:
+        return super().options() | {"training": self.training}
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}" + (
+            ", inplace=True" if self.inplace else ""
+        )

@@ -33,3 +33,11 @@ class Dropout2d(_Dropout, calls="dropout2d"):
 
 class AlphaDropout(_Dropout, calls="alpha_dropout"):
     """Dropout that keeps mean and variance under SELU."""
+
+
+class Dropout3d(_Dropout, calls="dropout3d"):
+    """Zeroes whole channels of (N, C, D, H, W)."""
+
+
+class FeatureAlphaDropout(_Dropout, calls="feature_alpha_dropout"):
+    """AlphaDropout of whole channels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from mezzo.nn.distance import PairwiseDistance
 from mezzo.nn.layer import FunctionLayer
 
 
@@ -177,3 +178,69 @@ class GaussianNLLLoss(_Loss, calls="gaussian_nll_loss", keyword_only=True):
     full: bool = False
     eps: float = 1e-6
     reduction: str = "mean"
+
+
+class MultiLabelMarginLoss(_Loss, calls="multilabel_margin_loss"):
+    """max(0, 1 - (input[target] - input[other])), summed; a row's targets end at the first -1."""
+
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class MultiLabelSoftMarginLoss(_Loss, calls="multilabel_soft_margin_loss"):
+    """Binary cross entropy of every class, averaged over classes."""
+
+    weight: Tensor | None = None  # noqa: F821
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class MultiMarginLoss(_Loss, calls="multi_margin_loss"):
+    """max(0, margin - input[target] + input[other])^p, averaged over classes."""
+
+    p: int = 1
+    margin: float = 1.0
+    weight: Tensor | None = None  # noqa: F821
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+    def prepare(self, given):
+        if given["p"] not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+        if given["weight"] is not None and given["weight"].dim() != 1:
+            raise ValueError(f"weight must be a vector, and has {given['weight'].dim()} dimensions")
+        return super().prepare(given)
+
+
+class TripletMarginWithDistanceLoss(
+    _Loss, calls="triplet_margin_with_distance_loss", keyword_only=True
+):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin) for a distance of one's own."""
+
+    distance_function: object = None
+    margin: float = 1.0
+    swap: bool = False
+    reduction: str = "mean"
+
+    def prepare(self, given):
+        if given["margin"] <= 0:
+            raise ValueError(
+                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {given['margin']} instead"
+            )
+        given["distance_function"] = given["distance_function"] or PairwiseDistance()
+        return super().prepare(given)
+
+
+class CTCLoss(_Loss, calls="ctc_loss"):
+    """Minus the log-likelihood of label sequences that are not aligned with the time steps."""
+
+    blank: int = 0
+    reduction: str = "mean"
+    zero_infinity: bool = False
+
+
+class NLLLoss2d(NLLLoss, calls="nll_loss"):
+    """NLLLoss, under its older name for images."""

@@ -100,3 +100,42 @@ class Upsample(Module):
         by_size = self.scale_factor is None
         size = f"size={self.size!r}" if by_size else f"scale_factor={self.scale_factor!r}"
         return f"{size}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """Upsample in mode nearest, under its older name."""
+
+    def __init__(self, size=None, scale_factor=None):
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """Upsample in mode bilinear with align_corners, under its older name."""
+
+    def __init__(self, size=None, scale_factor=None):
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
+
+
+class ChannelShuffle(FunctionLayer, calls="channel_shuffle"):
+    """Channels of several groups dealt out in turn."""
+
+    groups: int
+
+
+class Fold(FunctionLayer, calls="fold"):
+    """Columns of windows (N, C k, L) summed into an image (N, C, H, W)."""
+
+    output_size: int | tuple
+    kernel_size: int | tuple
+    dilation: int | tuple = 1
+    padding: int | tuple = 0
+    stride: int | tuple = 1
+
+
+class Unfold(FunctionLayer, calls="unfold"):
+    """The windows of an image (N, C, H, W) as columns (N, C k, L)."""
+
+    kernel_size: int | tuple
+    dilation: int | tuple = 1
+    padding: int | tuple = 0
+    stride: int | tuple = 1
