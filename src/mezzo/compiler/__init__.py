@@ -10,15 +10,18 @@ from mezzo.compiler.compiled import (
     list_backends,
     reset,
 )
+from mezzo.compiler.explain import Explanation, explain
 from mezzo.compiler.program import Program
 from mezzo.compiler.traced import Traced, trace
 
 __all__ = [
     "Compiled",
+    "Explanation",
     "Program",
     "Traced",
     "compile",
     "disable",
+    "explain",
     "is_compiling",
     "list_backends",
     "reset",

@@ -14,6 +14,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable
+from typing import ClassVar
 
 from mezzo import dtypes
 from mezzo.amp.autocast import region_for
@@ -53,6 +54,7 @@ class Compiled:
     """A function with its variants. limit: after so many traces it runs eagerly, with one warning."""
 
     limit = LIMIT
+    watchers: ClassVar[list[Callable]] = []  # told (name, variant) of everything that is compiled
 
     def __init__(
         self, function: Callable, fullgraph: bool, dynamic: bool | None, mode: str, backend: str
@@ -110,6 +112,8 @@ class Compiled:
             if variant is None:
                 return result
             self.variants.setdefault(signature, []).append((variant, guards))
+            for watcher in self.watchers:
+                watcher(_name(self.function), variant)
         return variant.run(leaves)
 
     def _is_too_many(self, signature: tuple, reason: str | None) -> bool:

@@ -83,6 +83,7 @@ class Variant:
         """What must be in .grad of each root before a run, and what is in it after."""
         self.new_grads: list[tuple[Root, Region]] = []
         self.cleared: list[Root] = []
+        self.dropped: list[Root] = []  # whose .grad the function replaces without looking at it
         self.needed: list[tuple[Root, object]] = []
         for root in self.roots:
             auto = root.tensor.auto
@@ -91,6 +92,8 @@ class Variant:
             first = tracer.first_grads.get(id(root.tensor))
             last = auto.grad
             ignores = id(root.tensor) in tracer.cleared
+            if ignores:
+                self.dropped.append(root)
             if last is not None and tracer.owns(last):
                 self.new_grads.append((root, tracer.region(last)))
             elif last is None and (ignores or first is not None):
@@ -178,6 +181,8 @@ class Variant:
     def run(self, leaves: Sequence):
         """One call."""
         outside = self.addresses(leaves)
+        for root in self.dropped:  # their memory may serve this run
+            root.now(leaves).auto.grad = None
         kept = self.program.results()
         numbers = collect(self.effects) if self.effects else None
         self.program.run(outside, [s.ptr for s in kept], numbers)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mezzo.compiler.graph import Graph
 from mezzo.compiler.passes.fuse import fuse
 from mezzo.compiler.passes.merge_common import merge_common
+from mezzo.compiler.passes.recompute import recompute
 from mezzo.compiler.passes.remove_casts import remove_casts
 from mezzo.compiler.passes.remove_dead import remove_dead
 
@@ -15,6 +16,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead,
     remove_casts,
     merge_common,
+    recompute,
     fuse,
     remove_dead,
 )
