@@ -33,7 +33,9 @@ class Explanation:
         else:
             programs = list(compiled.stretches.programs.values())
             head = "# The function reads values back: it runs in stretches, traced anew at every call.\n"
-            self.text = head + "\n".join(_program(f"stretch {i}", p.graph, p) for i, p in enumerate(programs))
+            self.text = head + "\n".join(
+                _program(f"stretch {i}", p.graph, p) for i, p in enumerate(programs)
+            )
 
     def __repr__(self) -> str:
         return self.text
@@ -53,7 +55,9 @@ def _passes(title: str, log: list[tuple[str, float, Graph]], program: Program) -
     for name, seconds, graph in log:
         shown = repr(graph)
         calls = f"{len(graph.nodes)} calls"
-        head = f"# {title}, after {name}: {calls}" + (f", {seconds * 1e3:.2f} ms" if name != "trace" else "")
+        head = f"# {title}, after {name}: {calls}" + (
+            f", {seconds * 1e3:.2f} ms" if name != "trace" else ""
+        )
         parts.append(head + ("\n# (nothing changed)" if shown == before else "\n" + shown))
         before = shown
     parts.append(_program(title, log[-1][2], program, body=False))

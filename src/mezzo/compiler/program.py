@@ -16,7 +16,7 @@ from mezzo.compiler.graph import Buffer, Graph, Node, Region, mapped
 from mezzo.compiler.plan import Arena
 from mezzo.compiler.trace import LateGenerator, new_storage
 from mezzo.core.families.random import DEFAULT
-from mezzo.core.state import STATE
+from mezzo.core.state import quiet
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, array_over
 from mezzo.errors import Fact, message
@@ -69,17 +69,6 @@ def _tensor(region: Region, start: int) -> Tensor:
     made.ptr = start + region.offset
     made.auto = made.base = None
     return made
-
-
-class quiet:
-    """No interpreters, no gradients: programs are built and run like kernels."""
-
-    def __enter__(self):
-        self.kept = (STATE.stack, STATE.grad, STATE.inference, STATE.storage)
-        STATE.stack, STATE.grad, STATE.inference, STATE.storage = [], False, False, None
-
-    def __exit__(self, *exception):
-        STATE.stack, STATE.grad, STATE.inference, STATE.storage = self.kept
 
 
 class Program:

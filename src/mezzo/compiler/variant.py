@@ -54,6 +54,8 @@ class Variant:
             if isinstance(v, Tensor) and getattr(v.storage, "buffer", None) is b
         ]  # fmt: skip
         self._grads(tracer)
+        self.has_flags = any(e.flag is not None for e in self.effects)
+        self.is_single = isinstance(outputs, Tensor)
         self.specs: list = []
         self.spent: list[int] = []  # outputs whose backward pass the trace has done itself
         self.outputs = trees.mapped(lambda v: self._spec(tracer, inputs, v), outputs)
@@ -184,27 +186,30 @@ class Variant:
         for root in self.dropped:  # their memory may serve this run
             root.now(leaves).auto.grad = None
         kept = self.program.results()
-        numbers = collect(self.effects) if self.effects else None
-        self.program.run(outside, [s.ptr for s in kept], numbers)
+        if self.effects:
+            self.program.run(outside, [s.ptr for s in kept], collect(self.effects))
+        else:
+            self.program.run(outside, [s.ptr for s in kept])
         if self.written:
             storages = self.storages(leaves)
             for i in self.written:
-                if storages[i].version != INFERENCE:
-                    storages[i].version += 1
-                    storages[i].writer = _WRITER
+                storage = storages[i]
+                if storage.version != INFERENCE:
+                    storage.version += 1
+                    storage.writer = _WRITER
         memory = dict(zip(self.graph.kept, kept))
-        if self.effects:
+        if self.has_flags:
             retract(self.effects, memory)
         for root, region in self.new_grads:
-            root.now(leaves).grad = _over(region, memory[region.buffer])
+            root.now(leaves).auto.grad = _over(region, memory[region.buffer])
         for root in self.cleared:
-            root.now(leaves).grad = None
+            root.now(leaves).auto.grad = None
         outs = [self._output(s, leaves, memory) for s in self.specs]
         for i in self.spent:
             outs[i].auto = tape.Auto(False, _SPENT, 0)
         if self.backward is not None:
             self.backward.attach(self, leaves, outs, memory, outside)
-        if self.outputs.__class__ is Tensor:
+        if self.is_single:
             return outs[0]
         feed = iter(outs)
         return trees.mapped(lambda v: next(feed) if isinstance(v, Tensor) else v, self.outputs)

@@ -31,3 +31,14 @@ class State(threading.local):
 
 
 STATE = State()
+
+
+class quiet:
+    """No interpreters, no gradients: calls just run."""
+
+    def __enter__(self):
+        self.kept = (STATE.stack, STATE.grad, STATE.inference, STATE.storage)
+        STATE.stack, STATE.grad, STATE.inference, STATE.storage = [], False, False, None
+
+    def __exit__(self, *exception):
+        STATE.stack, STATE.grad, STATE.inference, STATE.storage = self.kept

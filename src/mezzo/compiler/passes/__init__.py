@@ -6,16 +6,22 @@ import time
 from collections.abc import Callable
 
 from mezzo.compiler.graph import Graph
+from mezzo.compiler.passes.fold_constants import fold_constants
 from mezzo.compiler.passes.fuse import fuse
 from mezzo.compiler.passes.merge_common import merge_common
 from mezzo.compiler.passes.recompute import recompute
 from mezzo.compiler.passes.remove_casts import remove_casts
+from mezzo.compiler.passes.remove_copies import remove_copies
 from mezzo.compiler.passes.remove_dead import remove_dead
+from mezzo.compiler.passes.simplify import simplify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead,
+    fold_constants,
+    simplify,
     remove_casts,
     merge_common,
+    remove_copies,
     recompute,
     fuse,
     remove_dead,

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from mezzo import devices
 from mezzo.compiler.fused import FusedMap
 from mezzo.compiler.graph import Buffer, Graph, Node, Region
+from mezzo.compiler.passes.fold_constants import constants
 from mezzo.core.families.elementwise import STRIDED, Elementwise, Recipe, access
-from mezzo.core.families.generate import Generate
 from mezzo.core.layout import Layout, dense
 from mezzo.core.tensor import Tensor
 from mezzo.kernels import ir
@@ -189,7 +188,7 @@ class _Fuser:
         self.graph = graph
         self.needed: Counter = Counter(r.buffer for n in graph.nodes for r in n.reads())
         self.needed.update(graph.kept)
-        self.constants = _constants(graph)
+        self.constants = constants(graph)
         self.open: list[_Group] = []
         self.out: list[Node] = []
 
@@ -273,23 +272,3 @@ def _is_flat(node: Node, recipe: Recipe) -> bool:
     return recipe.out.is_contiguous and all(
         x.numel == 1 or (x.is_contiguous and x.numel == recipe.out.numel) for x in recipe.layouts
     )
-
-
-def _constants(graph: Graph) -> dict[Buffer, object]:
-    """Buffers that hold one value everywhere, and it."""
-    written = {r.buffer for n in graph.nodes for r in n.writes}
-    found = {}
-    for node in graph.nodes:
-        if (
-            node.form == "call"
-            and isinstance(node.record, Generate)
-            and node.record.name == "fill_new"
-        ):
-            out = node.outs[0]
-            if (
-                out.buffer not in written
-                and not out.layout.dtype.is_complex
-                and out.layout.device is devices.cpu
-            ):
-                found[out.buffer] = node.args[3]
-    return found

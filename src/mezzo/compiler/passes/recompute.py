@@ -51,7 +51,9 @@ class _Recompute:
 
         for i, node in enumerate(self.nodes):
             for old, buffer in again.get(i, ()):
-                made = {r.buffer: Buffer(f"{r.buffer.name}_again", r.buffer.nbytes) for r in old.outs}
+                made = {
+                    r.buffer: Buffer(f"{r.buffer.name}_again", r.buffer.nbytes) for r in old.outs
+                }
                 twin = old.replaced(renamed)
                 twin.outs = tuple([Region(made[r.buffer], r.offset, r.layout) for r in old.outs])
                 found.append(twin)

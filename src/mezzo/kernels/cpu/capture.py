@@ -59,6 +59,9 @@ class Late:
     def __init__(self, key, at: int):
         self.key, self.at = key, at
 
+    def __repr__(self) -> str:
+        return f"number_{self.key}_{self.at}"
+
 
 class _Bucket:
     """Where the memory of one recorded block goes back to: nothing but a note of when."""
