@@ -103,16 +103,24 @@ def test_the_three_outputs_hold_the_same_masks(generator, scene):
         json.dumps([two, three])
 
 
-def test_large_images_take_fewer_points_at_a_time(generator, scene, monkeypatch):
-    made = generator(points_per_side=6, points_per_batch=20)
+def test_large_images_are_given_their_masks_in_parts(generator, scene, monkeypatch):
+    options = {"points_per_side": 6, "points_per_batch": 20, "pred_iou_thresh": 0.3}
+    made = generator(**options)
     whole = made.generate(scene.draw())
     assert made.predictor.calls == [20, 16]
+    assert len(made.predictor.sizes) == 2 and sum(made.predictor.sizes) <= 36 * 3
     pixels = scene.draw().shape[0] * scene.draw().shape[1]
-    monkeypatch.setattr(everything, "_BATCH_BYTES", 4 * 3 * pixels * 5 + 1)
-    made = generator(points_per_side=6, points_per_batch=20)
-    again = made.generate(scene.draw())
-    assert made.predictor.calls == [5] * 7 + [1]
+    monkeypatch.setattr(everything, "_BATCH_BYTES", 4 * pixels * 7 + 1)
+    parts = generator(**options)
+    again = parts.generate(scene.draw())
+    assert parts.predictor.calls == [20, 16] and max(parts.predictor.sizes) == 7
+    assert sum(parts.predictor.sizes) == sum(made.predictor.sizes)
     assert [r["bbox"] for r in again] == [r["bbox"] for r in whole]
+
+
+def test_masks_with_a_low_score_are_not_brought_to_the_size_of_the_image(generator, scene):
+    made = generator(points_per_side=6, pred_iou_thresh=0.999)
+    assert made.generate(scene.draw()) == [] and sum(made.predictor.sizes) == 0
 
 
 def test_progress_is_told_and_the_predictor_left_clean(generator, scene):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 SIDE = 1024  # the frame of the model's coordinates
-LOW = 64
+LOW = 256
 
 
 def draw(height: int = 150, width: int = 210) -> np.ndarray:
@@ -49,8 +49,11 @@ class ScenePredictor:
     def __init__(self, lib):
         self.lib = lib
         self.device = "cpu"
-        self._transforms = SimpleNamespace(transform_coords=self._coords)
-        self.calls: list[int] = []
+        self._transforms = SimpleNamespace(
+            transform_coords=self._coords, postprocess_masks=self._to_image
+        )
+        self.calls: list[int] = []  # points decoded at a time
+        self.sizes: list[int] = []  # masks brought to the size of the image at a time
         self.image = None
 
     def set_image(self, image: np.ndarray) -> None:
@@ -63,41 +66,45 @@ class ScenePredictor:
         size = self.lib.tensor([[orig_hw[1], orig_hw[0]]], dtype=self.lib.float32)
         return coords / size * SIDE
 
-    def _predict(
-        self,
-        point_coords,
-        point_labels,
-        boxes=None,
-        mask_input=None,
-        multimask_output=True,
-        return_logits=False,
-        img_idx=-1,
-    ):
+    def _predict(self, point_coords, point_labels, mask_input=None, return_logits=False, **options):
+        """As the official generator calls it."""
+        assert return_logits
+        low, scores = self._logits(point_coords, point_labels, mask_input=mask_input, **options)
+        return self._to_image(low, self.image.shape[:2]), scores, low.clip(-32, 32)
+
+    def _logits(self, point_coords, point_labels, mask_input=None, multimask_output=True):
         height, width = self.image.shape[:2]
         points = point_coords.numpy()[:, 0].astype(np.float64) / SIDE * (width, height)
         self.calls.append(len(points))
-        assert return_logits and np.all(point_labels.numpy() == 1)
+        assert np.all(point_labels.numpy() == 1)
         if mask_input is not None:
-            given = mask_input.numpy()
-            assert given.shape == (len(points), 1, LOW, LOW) and not multimask_output
-            logits = given[:, :, self._rows(LOW, height)][..., self._rows(LOW, width)]
-            scores = 0.7 + 0.3 * (given > 0).mean((-2, -1))
+            low = mask_input.numpy()
+            assert low.shape == (len(points), 1, LOW, LOW) and not multimask_output
+            assert np.abs(low).max() <= 32
+            scores = 0.7 + 0.3 * (low > 0).mean((-2, -1))
         else:
             answers = [self._answer(int(x), int(y)) for x, y in points]
             logits = np.stack([logit for logit, _ in answers])
             scores = np.array([score for _, score in answers])
             if not multimask_output:
                 logits, scores = logits[:, 1:2], scores[:, 1:2]
-        low = logits[:, :, self._rows(height, LOW)][..., self._rows(width, LOW)].clip(-32, 32)
-        return tuple(self.lib.from_numpy(v.astype(np.float32)) for v in (logits, scores, low))
+            low = logits[:, :, self._rows(height, LOW)][..., self._rows(width, LOW)]
+        return tuple(self.lib.from_numpy(v.astype(np.float32)) for v in (low, scores))
+
+    def _to_image(self, logits, orig_hw):
+        """Repeated, not interpolated: exact on both sides."""
+        assert logits.shape[1], "interpolation takes no empty images"
+        self.sizes.append(logits.shape[1])
+        rows, columns = (self._rows(LOW, size) for size in orig_hw)
+        return self.lib.from_numpy(np.ascontiguousarray(logits.numpy()[:, :, rows][..., columns]))
 
     @staticmethod
     def _rows(size: int, wanted: int) -> np.ndarray:
-        return np.arange(wanted) * size // wanted
+        return ((np.arange(wanted) + 0.5) * size / wanted).astype(int)
 
     def _answer(self, x: int, y: int):
         objects, parts, sure = np.moveaxis(self.image, -1, 0)
-        part = blur(parts == parts[y, x], 1) * 24 - 12
+        part = blur(parts == parts[y, x], 1) * 80 - 40
         thing = blur(objects == objects[y, x], 1) * 16 - 8
         group = blur((objects > 0) == (objects[y, x] > 0), 4) * 3 - 1.5  # soft: unstable
         score = sure[y, x] / 255

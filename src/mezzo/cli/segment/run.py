@@ -20,6 +20,7 @@ from mezzo.models.sam2 import SAM2AutomaticMaskGenerator, SAM2ImagePredictor, bu
 from mezzo.models.sam2.build_sam import likely_config, read_checkpoint
 from mezzo.models.sam2.config import names
 
+POINTS_PER_BATCH = 16  # of everything: 64 are no faster on a CPU and take 1 GiB more
 DTYPES = ("auto", "fp32", "bf16", "fp16")
 
 

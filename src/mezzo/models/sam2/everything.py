@@ -16,11 +16,12 @@ from mezzo.models.sam2 import boxes as box_rules
 from mezzo.models.sam2 import rle as run_lengths
 from mezzo.models.sam2.images import read_image
 from mezzo.models.sam2.regions import remove_small_regions
-from mezzo.models.sam2.sam2_image_predictor import SAM2ImagePredictor
+from mezzo.models.sam2.sam2_image_predictor import CLAMP, SAM2ImagePredictor
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
-# Masks leave the model at the size of the image, in float32: a large image takes fewer points at a time.
-_BATCH_BYTES = 1 << 29
+_BATCH_BYTES = (
+    1 << 28
+)  # of logits at the size of the image: a large one is given its masks in parts
 
 
 class MaskData(dict):
@@ -48,7 +49,7 @@ class SAM2AutomaticMaskGenerator:
 
     model: from build_sam2.
     points_per_side: the grid has this many points a side; or None, with point_grids given.
-    points_per_batch: points that are decoded together, at most; fewer for large images.
+    points_per_batch: points that are decoded together; more take more memory.
     pred_iou_thresh: keep masks whose own estimate of their IoU is greater.
     stability_score_thresh, stability_score_offset: keep masks whose IoU between the logits cut at
         mask_threshold + offset and at mask_threshold - offset is at least this.
@@ -184,7 +185,7 @@ class SAM2AutomaticMaskGenerator:
         points = (self.point_grids[layer] * np.array([size[1], size[0]])).astype(np.float32)
         data = MaskData()
         try:
-            for batch in _batches(points, self._batch_size(size)):
+            for batch in _batches(points, self.points_per_batch):
                 data.cat(self._process_batch(batch, size, crop_box, orig_size, normalize=True))
                 advance(len(batch))
         finally:
@@ -195,28 +196,44 @@ class SAM2AutomaticMaskGenerator:
         data["crop_boxes"] = np.tile(np.array(crop_box, np.int64), (len(data["rles"]), 1))
         return data
 
-    def _batch_size(self, size: tuple[int, int]) -> int:
-        masks = 3 if self.multimask_output else 1
-        return max(1, min(self.points_per_batch, _BATCH_BYTES // (4 * masks * size[0] * size[1])))
-
     def _process_batch(
         self, points: np.ndarray, im_size, crop_box, orig_size, normalize: bool = False
     ) -> MaskData:
         """The masks of some points of a crop that pass the filters; boxes in the crop's frame."""
-        masks, ious, low = self._decode(points, im_size, normalize)
-        points = np.repeat(points, masks.shape[1], axis=0)
-        masks, ious, low = masks.flatten(0, 1), ious.flatten(0, 1), low.flatten(0, 1)
+        low, ious = self._decode(points, im_size, normalize)
+        points = np.repeat(points, low.shape[1], axis=0)
+        low, ious = low.flatten(0, 1), ious.flatten(0, 1)
         if self.use_m2m:
-            masks, ious = self._refine(points, im_size, normalize, low)
-        data = MaskData(iou_preds=ious.float().numpy(), points=points, row=np.arange(len(points)))
+            low, ious = self._refine(points, im_size, normalize, low)
+        ious = ious.float().numpy()
+        # The low-resolution masks that fail need not be brought to the size of the image.
+        rows = np.arange(len(points))
         if self.pred_iou_thresh > 0:
-            data.filter(data["iou_preds"] > self.pred_iou_thresh)
-        masks = masks[mezzo.from_numpy(data["row"])]
+            rows = rows[ious > self.pred_iou_thresh]
+        # Without any there is still one part, for the columns.
+        parts = list(_batches(rows, self._masks_at_a_time(im_size))) or [rows]
+        data = MaskData()
+        for some in parts:
+            part = MaskData(iou_preds=ious[some], points=points[some])
+            logits = self._to_image(low[mezzo.from_numpy(some)], im_size)
+            data.cat(self._filtered(part, logits, crop_box, orig_size))
+        return data
+
+    def _to_image(self, low, im_size):
+        """Low-resolution logits (n, h, w) at the size of the crop."""
+        if not len(low):
+            return mezzo.zeros(0, *im_size)
+        return self.predictor._transforms.postprocess_masks(low.unsqueeze(0), im_size)[0]
+
+    def _masks_at_a_time(self, size: tuple[int, int]) -> int:
+        return max(1, _BATCH_BYTES // (4 * size[0] * size[1]))
+
+    def _filtered(self, data: MaskData, logits, crop_box, orig_size) -> MaskData:
+        """The stable masks that the crop does not cut, as run lengths; logits (n, h, w)."""
         data["stability_score"] = calculate_stability_score(
-            masks, self.mask_threshold, self.stability_score_offset
+            logits, self.mask_threshold, self.stability_score_offset
         )
-        del data["row"]
-        data["masks"] = (masks > self.mask_threshold).numpy()
+        data["masks"] = (logits > self.mask_threshold).numpy()
         if self.stability_score_thresh > 0:
             data.filter(data["stability_score"] >= self.stability_score_thresh)
         data["boxes"] = run_lengths.batched_mask_to_box(data["masks"])
@@ -228,28 +245,28 @@ class SAM2AutomaticMaskGenerator:
         return data
 
     def _decode(self, points: np.ndarray, im_size, normalize: bool, mask_input=None):
-        """Mask logits (n, masks, h, w), IoU estimates (n, masks) and low-resolution logits of points."""
+        """Low-resolution logits (n, masks, h, w) and IoU estimates (n, masks) of points."""
         device = self.predictor.device
         coords = self.predictor._transforms.transform_coords(
             mezzo.from_numpy(points).to(device), normalize=normalize, orig_hw=im_size
         )
-        return self.predictor._predict(
+        return self.predictor._logits(
             coords[:, None, :],
             mezzo.ones(len(points), 1, dtype=mezzo.int32, device=device),
             mask_input=mask_input,
             multimask_output=self.multimask_output and mask_input is None,
-            return_logits=True,
         )
 
     def _refine(self, points: np.ndarray, im_size, normalize: bool, low):
         """Each mask decoded once more from its point and its own low-resolution logits."""
-        masks, ious = [], []
+        low = low.clamp(-CLAMP, CLAMP)
+        logits, ious = [], []
         for rows in _batches(np.arange(len(points)), self.points_per_batch):
             part = low[int(rows[0]) : int(rows[-1]) + 1]
-            mask, iou, _ = self._decode(points[rows], im_size, normalize, part[:, None])
-            masks.append(mask.flatten(0, 1))
+            some, iou = self._decode(points[rows], im_size, normalize, part[:, None])
+            logits.append(some.flatten(0, 1))
             ious.append(iou.flatten(0, 1))
-        return mezzo.cat(masks), mezzo.cat(ious)
+        return mezzo.cat(logits), mezzo.cat(ious)
 
     @staticmethod
     def postprocess_small_regions(

@@ -331,6 +331,25 @@ class SAM2ImagePredictor:
         point_coords (b, n, 2), point_labels (b, n), boxes (b, 2, 2) or (b, 4), mask_input (b, 1, 256, 256)
         -> masks (b, m, h, w), scores (b, m), logits (b, m, 256, 256)
         """
+        logits, scores = self._logits(
+            point_coords, point_labels, boxes, mask_input, multimask_output, img_idx
+        )
+        masks = self._transforms.postprocess_masks(logits, self._orig_hw[img_idx])
+        if not return_logits:
+            masks = masks > self.mask_threshold
+        return masks, scores, logits.clamp(-CLAMP, CLAMP)
+
+    @mezzo.no_grad()
+    def _logits(
+        self,
+        point_coords,
+        point_labels,
+        boxes=None,
+        mask_input=None,
+        multimask_output: bool = True,
+        img_idx: int = -1,
+    ):
+        """What the model itself says, as _predict takes it: logits (b, m, 256, 256) and scores (b, m)."""
         features = self._set("predict")
         points = None if point_coords is None else (point_coords, point_labels)
         if boxes is not None:  # a box is two points with labels of their own
@@ -352,7 +371,4 @@ class SAM2ImagePredictor:
             repeat_image=many,
             high_res_features=[x[img_idx].unsqueeze(0) for x in features["high_res_feats"]],
         )
-        masks = self._transforms.postprocess_masks(logits, self._orig_hw[img_idx])
-        if not return_logits:
-            masks = masks > self.mask_threshold
-        return masks, scores, logits.clamp(-CLAMP, CLAMP)
+        return logits, scores
