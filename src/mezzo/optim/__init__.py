@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 from mezzo.optim import lr_scheduler
+from mezzo.optim.adaptive import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
 from mezzo.optim.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
+from mezzo.optim.lbfgs import LBFGS
 from mezzo.optim.optimizer import Optimizer
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]
+__all__ = [
+    "ASGD",
+    "LBFGS",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+]
