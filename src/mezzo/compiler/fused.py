@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mezzo.core.families.elementwise import map_plan
-from mezzo.core.layout import Layout
+from mezzo.core.families.reductions import Folding, Reduction, reduce_plan
+from mezzo.core.layout import Layout, layout
 from mezzo.core.tensor import Tensor, empty
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import capture
+from mezzo.kernels.cpu.fold import Fold
 from mezzo.kernels.cpu.maps import MapKernel
+from mezzo.kernels.cpu.reduce import ReduceKernel
 
 _KERNELS: dict[tuple, MapKernel] = {}
 LIMIT = 4096
@@ -53,3 +56,49 @@ def _kernel(ins: tuple, outs: tuple, exprs: tuple, scalars: tuple) -> MapKernel:
             _KERNELS.clear()
         found = _KERNELS[key] = MapKernel(ins, outs, exprs, scalars)
     return found
+
+
+class FusedReduction:
+    """A reduction whose elements are computed on the way. ins: layouts of the loop's operands."""
+
+    flags = False
+
+    def __init__(self, record: Reduction, found: Folding, element: ir.Expr, ins: Sequence[Layout],
+                 scalars: Sequence[str], part: str):  # fmt: skip
+        self.name, self.found, self.ins = f"{part}_{record.name}", found, list(ins)
+        fold = record.fold(found.compute, *found.values)
+
+        def step(accs, x, index):
+            (value,) = ir.substitute((element,), lambda e: x[e.attr] if e.op == "load" else None)
+            return fold.step(accs, [value], index)
+
+        with_map = Fold(fold.starts, step, fold.merge, fold.finish, fold.indices)
+        outs = tuple(o.dtype.ir for o in found.outs)
+        key = (record.name, found.compute, found.values, ir.structure((element,)), outs,
+               tuple(x.dtype.ir for x in ins), tuple(scalars))  # fmt: skip
+        self.kernel = _REDUCTIONS.get(key)
+        if self.kernel is None:
+            if len(_REDUCTIONS) >= LIMIT:
+                _REDUCTIONS.clear()
+            self.kernel = _REDUCTIONS[key] = ReduceKernel(with_map, key[5], outs, tuple(scalars))
+
+    def execute(self, args: tuple) -> tuple[Tensor, ...]:
+        """Run: args are the operands, nothing, and the numbers."""
+        ins, _, scalars = args
+        found = self.found
+        outs = [empty(x) for x in found.outs]
+        shape = found.shape
+        layouts = [
+            layout(shape, (0,) * len(shape), x.dtype, x.device) if x.numel == 1 else x
+            for x in self.ins
+        ]
+        plan = reduce_plan(self.kernel, found.outs, layouts, shape, found.dims)
+        block = plan.block.buffer_info()[0]
+        plan.launch(plan.address, block, *[t.ptr for t in (*outs, *ins)], *scalars)
+        recording = capture.active()
+        if recording is not None:
+            recording.kept.append(plan)
+        return tuple(outs)
+
+
+_REDUCTIONS: dict[tuple, ReduceKernel] = {}

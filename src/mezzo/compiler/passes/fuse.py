@@ -195,7 +195,7 @@ class _Fuser:
     def run(self) -> list[Node]:
         """The new nodes."""
         for at, node in enumerate(self.graph.nodes):
-            recipe = _recipe(node)
+            recipe = recipe_of(node)
             group = None
             if recipe is not None:
                 flat = _is_flat(node, recipe)
@@ -236,7 +236,7 @@ class _Fuser:
                 self.out.append(made)
 
 
-def _recipe(node: Node) -> Recipe | None:
+def recipe_of(node: Node) -> Recipe | None:
     """The call as a kernel, if it is one that may be fused."""
     record = node.record
     if node.form not in ("call", "update") or node.unless or not isinstance(record, Elementwise):
@@ -246,7 +246,7 @@ def _recipe(node: Node) -> Recipe | None:
     out = target or node.outs[0].layout
     if any(r.layout.dtype.is_complex for r in (*regions, *node.outs)) or not out.numel:
         return None
-    args = tuple([_tensor(a) if isinstance(a, Region) else a for a in node.args])
+    args = tuple([bare(a) if isinstance(a, Region) else a for a in node.args])
     recipe = record.recipe(target, args)
     checks = type(record).run is not Elementwise.run
     if (
@@ -259,7 +259,7 @@ def _recipe(node: Node) -> Recipe | None:
     return None if STRIDED in pattern else recipe
 
 
-def _tensor(region: Region) -> Tensor:
+def bare(region: Region) -> Tensor:
     """A tensor with a layout and nothing else."""
     made = object.__new__(Tensor)
     made.layout, made.storage, made.ptr = region.layout, None, 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import functools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from mezzo import devices, dtypes
 from mezzo.core import tape
@@ -187,6 +188,23 @@ def _checked_scalar(dim) -> tuple[int, ...]:
     return ()
 
 
+class Folding(NamedTuple):
+    """A call of a reduction. tensors: positions of its operands; compute: the type it folds in; values: other parameters."""
+
+    tensors: tuple[int, ...]
+    layouts: list[Layout]
+    shape: tuple[int, ...]
+    dims: tuple[int, ...]
+    compute: str
+    outs: list[Layout]
+    values: tuple
+
+    def is_long(self) -> bool:
+        """Whether threads may share the reduction of one result."""
+        few = self.outs[0].numel * 64 < shapes.numel(self.shape)
+        return len(self.shape) > 0 and len(self.tensors) == 1 and few
+
+
 class Reduction(Primitive):
     """A record that folds axes away."""
 
@@ -211,7 +229,8 @@ class Reduction(Primitive):
             empty_error,
         )
 
-    def make(self, *args) -> ReducePlan:
+    def folding(self, args: tuple) -> Folding:
+        """What the call folds, and into what."""
         named = dict(zip(self.names, args))
         tensors = [i for i in self.operands if isinstance(args[i], Tensor)]
         layouts = [args[i].layout for i in tensors]
@@ -233,20 +252,24 @@ class Reduction(Primitive):
             for n in self.names
             if n not in ("dim", "keepdim", "dtype") and self.names.index(n) not in self.operands
         )
-        if device is devices.meta:
+        return Folding(tuple(tensors), layouts, shape, dims, ir.COMPUTE[compute.ir], outs, values)
+
+    def make(self, *args) -> ReducePlan:
+        found = self.folding(args)
+        if found.outs[0].device is devices.meta:
             plan = ReducePlan()
-            plan.layouts, plan.runs = tuple(outs), False
+            plan.layouts, plan.runs = tuple(found.outs), False
             return plan
-        ins = tuple(x.dtype.ir for x in layouts)
-        kernel = _kernel(
-            self.fold, ins, ir.COMPUTE[compute.ir], tuple(o.dtype.ir for o in outs), values
-        )
-        if len(shape) and len(tensors) == 1 and outs[0].numel * 64 < shapes.numel(shape):
-            split = split_plan(kernel, layouts[0], dims, outs, tensors[0])
+        ins = tuple(x.dtype.ir for x in found.layouts)
+        stored = tuple(o.dtype.ir for o in found.outs)
+        kernel = _kernel(self.fold, ins, found.compute, stored, found.values)
+        if found.is_long():
+            first = found.tensors[0]
+            split = split_plan(kernel, found.layouts[0], found.dims, found.outs, first)
             if split is not None:
                 return split
-        plan = reduce_plan(kernel, outs, layouts, shape, dims)
-        plan.tensors = tuple(tensors)
+        plan = reduce_plan(kernel, found.outs, found.layouts, found.shape, found.dims)
+        plan.tensors = found.tensors
         return plan
 
     def run(self, args: tuple):

@@ -1,0 +1,91 @@
+"""fuse_reductions: a loop whose one result only a reduction reads becomes part of the reduction.
+
+Only where the reduction walks as it would have walked the stored result: the order of the sum, and so its
+bits, are those of eager code. Long reductions to few results, which threads share, stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mezzo.compiler.fused import FusedMap, FusedReduction
+from mezzo.compiler.graph import Buffer, Graph, Node, Region
+from mezzo.compiler.passes.fuse import bare, recipe_of
+from mezzo.core.families.reductions import PART, Folding, Reduction
+from mezzo.kernels import ir
+from mezzo.rules import shapes
+
+
+def fuse_reductions(graph: Graph) -> Graph:
+    """The graph with such loops inside their reductions."""
+    readers: Counter = Counter(r.buffer for n in graph.nodes for r in n.reads())
+    readers.update(graph.kept)
+    makers: dict[Buffer, int] = {}
+    written: dict[Buffer, int] = {}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        made = _fused(node, nodes, makers, written, readers)
+        for region in node.writes:
+            written[region.buffer] = len(nodes)
+        for region in node.outs:
+            makers[region.buffer] = len(nodes)
+        nodes.append(made or node)
+    return graph.with_nodes(nodes)
+
+
+def _fused(
+    node: Node, before: list[Node], makers: dict, written: dict, readers: Counter
+) -> Node | None:
+    record = node.record
+    if node.form != "call" or node.unless or not isinstance(record, Reduction):
+        return None
+    sources = list(node.reads())
+    if len(sources) != 1 or readers[sources[0].buffer] != 1:
+        return None
+    region = sources[0]
+    at = makers.get(region.buffer)
+    if at is None or region.buffer in written:
+        return None
+    maker = before[at]
+    if maker.outs != (region,) or maker.writes or maker.unless:
+        return None
+    found = record.folding(tuple([bare(a) if isinstance(a, Region) else a for a in node.args]))
+    parts = _parts(maker)
+    if parts is None or not _walks_alike(region, parts[0], found):
+        return None
+    ins, exprs, numbers, types, name = parts
+    if any(written.get(r.buffer, -1) > at for r in ins):
+        return None
+    fused = FusedReduction(record, found, exprs[0], [r.layout for r in ins], types, name)
+    return Node("fused", fused, (tuple(ins), (), tuple(numbers)), node.outs, (), node.place)  # type: ignore[arg-type]
+
+
+def _parts(maker: Node):
+    """(operands, expressions, numbers, their types, name) of a loop with one result."""
+    if isinstance(maker.record, FusedMap):
+        ins, _, numbers = maker.args
+        kernel = maker.record.kernel
+        return list(ins), kernel.exprs, list(numbers), list(kernel.scalars), maker.record.name
+    recipe = recipe_of(maker)
+    if recipe is None:
+        return None
+    ins = [maker.args[i] for i in recipe.tensors]
+    numbers = [to(maker.args[i]) for i, to in recipe.scalars]
+    exprs = (ir.round_to(recipe.kernel.exprs[0], recipe.out.dtype.ir),)
+    return ins, exprs, numbers, list(recipe.kernel.scalars), maker.record.name
+
+
+def _walks_alike(region: Region, ins: list[Region], found: Folding) -> bool:
+    total = shapes.numel([found.shape[d] for d in found.dims])
+    if not ins or (found.is_long() and total >= 2 * PART):
+        return False
+    have = region.layout
+    return (
+        tuple(have.shape) == tuple(found.shape)
+        and all(
+            r.layout.numel == 1
+            or (tuple(r.layout.shape) == tuple(have.shape) and r.layout.strides == have.strides)
+            for r in ins
+        )
+        and any(r.layout.numel == have.numel for r in ins)
+    )
