@@ -34,6 +34,7 @@ from mezzo.kernels.cpu import pool
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 BACKENDS = ("native", "inductor", "eager")
 _ALL: weakref.WeakSet = weakref.WeakSet()
+KEPT = 128  # signatures whose programs are kept
 LIMIT = 8  # traces of one function for reasons other than shapes with dynamic=True
 
 
@@ -84,8 +85,11 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         if self.is_eager or (STATE.stack and not _only_precision()):
             return self.function(*args, **kwargs)
-        leaves = list(args) if not kwargs and _are_flat(args) else trees.leaves((args, kwargs))
-        signature = _signature(leaves, kwargs)
+        if not kwargs and _are_flat(args):
+            leaves, form = list(args), None
+        else:
+            leaves, form = trees.leaves((args, kwargs)), _form((args, kwargs))
+        signature = _signature(leaves, form)
         if signature is None:
             return self._split(args, kwargs)
         reason = None
@@ -111,6 +115,8 @@ class Compiled:
             variant, result = self._specialise(leaves, args, kwargs)
             if variant is None:
                 return result
+            if len(self.variants) >= KEPT:  # with dynamic=True, shapes may go on changing
+                del self.variants[next(iter(self.variants))]
             self.variants.setdefault(signature, []).append((variant, guards))
             for watcher in self.watchers:
                 watcher(_name(self.function), variant)
@@ -263,7 +269,16 @@ def _are_flat(args: tuple) -> bool:
     return not any(isinstance(a, (tuple, list, dict)) for a in args)
 
 
-def _signature(leaves: list, kwargs: dict) -> tuple | None:
+def _form(tree):
+    """How arguments are nested, without the leaves."""
+    if isinstance(tree, dict):
+        return (dict, tuple(tree), tuple([_form(v) for v in tree.values()]))
+    if isinstance(tree, (tuple, list)):
+        return (tree.__class__, tuple([_form(v) for v in tree]))
+    return None
+
+
+def _signature(leaves: list, form: tuple | None) -> tuple | None:
     parts: list = [
         STATE.grad,
         STATE.inference,
@@ -290,8 +305,8 @@ def _signature(leaves: list, kwargs: dict) -> tuple | None:
             return None  # data that nothing says has changed
         else:
             parts.append(id(value))
-    if kwargs:
-        parts.append(tuple(kwargs))
+    if form is not None:
+        parts.append(form)
     if STATE.stack:
         for device in ("cpu", "cuda"):
             region = region_for(device)
