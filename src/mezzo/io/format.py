@@ -95,7 +95,7 @@ class Reader:
             raise self.damaged("the checksum of its header does not match")
         self.start = _padded(_HEAD.size + length)
         try:
-            return json.loads(text)
+            return json.loads(text.decode("utf-8"))
         except (ValueError, RecursionError) as problem:
             raise self.damaged(f"its header is not JSON ({problem})") from None
 

@@ -166,7 +166,9 @@ class Machine:
         if kind is not int or abs(value) >= _SMALL_INT:
             self.odd_keys += 1
             if self.odd_keys > MAX_ODD_KEYS:
-                raise Refused(f"has more than {MAX_ODD_KEYS} keys that are no str or int.")
+                raise Refused(
+                    f"has more than {MAX_ODD_KEYS} keys that are neither text nor small numbers."
+                )
             if isinstance(value, tuple):
                 _bound(value, [1000])
             elif kind not in (int, float, complex):
