@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 from mezzo import (
     amp,
@@ -112,6 +113,7 @@ cfloat, cdouble = complex64, complex128
 float, int, bool = float32, int32, dtypes.bool_
 
 autograd.gradcheck, autograd.gradgradcheck = gradcheck, gradgradcheck
+autograd.forward_ad = sys.modules["mezzo.autograd.forward_ad"] = func.forward_ad
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 
 globals().update(ops.namespace("mezzo"))

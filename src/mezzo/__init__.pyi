@@ -124,6 +124,8 @@ int: dtype
 bool: dtype
 autograd: Any
 autograd: Any
+autograd: Any
+sys: Any
 pi: Any
 e: Any
 inf: Any

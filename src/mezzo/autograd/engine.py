@@ -179,7 +179,7 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
         if replaced is not None:
             new = replaced if isinstance(replaced, tuple) else (replaced,)
             found = [(where, n) for (where, _), n in zip(found, new)]
-    if not keep:
+    if not keep and not node.lasting:
         node.freed, node.args, node.outs, node.versions = True, (), node.layouts, ()
     return found
 

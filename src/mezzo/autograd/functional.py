@@ -150,7 +150,7 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     many, leaves = _inputs(inputs, "jvp", create_graph)
     many_out, outs = _outputs(func, leaves, "jvp")
     direction = _direction(v, leaves, many, "jvp")
-    seeds = tuple(zeros_like(o).requires_grad_() for o in outs)
+    seeds = tuple(ones_like(o).requires_grad_() for o in outs)  # any: vjp is linear in them
     with enable_grad():
         found = _gradients(outs, leaves, seeds, strict, True, "jvp")
     result = _gradients(found, seeds, direction, False, create_graph, "jvp")

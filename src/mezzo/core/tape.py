@@ -56,7 +56,7 @@ class Node:
     )
 
     # Rarely set, so they cost nothing when a node is made.
-    freed = multiple = False
+    freed = multiple = lasting = False  # lasting: never freed, as forward mode goes back to it
     hooks = pre_hooks = rule = metadata = None
 
     def __init__(self, record, args: tuple, edges: tuple):

@@ -241,7 +241,8 @@ class Linearized:
         """Directional derivative: the transpose of vjp, which is linear in its cotangents."""
         with self.level:
             outs = trees.leaves(self.output)
-            dummies = [self.level.enter(zeros_like(self.level.exit(o))) for o in outs]
+            # Where they are does not matter, as vjp is linear in them; but some rules divide by them or take logarithms.
+            dummies = [self.level.enter(ones_like(self.level.exit(o))) for o in outs]
             gradients = self.pull(dummies, record=True)
             given = [
                 self.level.enter(t, leaf=False) for t in trees.tensors(tangents, "jvp", "tangents")

@@ -18,7 +18,7 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, GradientError
 from mezzo.func import trees
 from mezzo.func.levels import Wrapped, is_tracked
-from mezzo.ops.create import zeros
+from mezzo.ops.create import ones, zeros
 from mezzo.ops.join import stack
 from mezzo.rules import batching
 
@@ -98,7 +98,7 @@ def _without_context(level, cls, args: tuple, kwargs: dict):
 def _by_jvp(level, cls, ctx, node, grads) -> dict:
     """The transpose of the user's jvp, which is linear in the tangents."""
     tangents: dict[int, Wrapped] = {
-        i: level.enter(zeros(tuple(node.args[i].shape), dtype=node.args[i].dtype, device=node.args[i].device))
+        i: level.enter(ones(tuple(node.args[i].shape), dtype=node.args[i].dtype, device=node.args[i].device))
         for i, _, _ in node.edges
     }  # fmt: skip
     given = [_tangent(ctx, tangents.get(i), have) for i, have in enumerate(node.args)]

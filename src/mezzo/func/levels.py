@@ -141,6 +141,10 @@ class Level:
         """Write a call on the tape; forward mode also under no_grad."""
         with _recording():
             tape.attach(record, args, outs)
+        if self.forward:
+            for out in outs if isinstance(outs, tuple) else (outs,):
+                if out.auto is not None and out.auto.node is not None:
+                    out.auto.node.lasting = True
 
     # ---- writing in place
 
