@@ -170,7 +170,12 @@ def predict(predictor: SAM2ImagePredictor, prompt: Prompt) -> list[Found]:
 
 def everything(model, photo: np.ndarray, prompt: Prompt, progress) -> list[Found]:
     """All masks, the largest first, so that in a picture the small ones lie above."""
-    generator = SAM2AutomaticMaskGenerator(model, output_mode="uncompressed_rle", **prompt.options)
+    generator = SAM2AutomaticMaskGenerator(
+        model,
+        points_per_batch=POINTS_PER_BATCH,
+        output_mode="uncompressed_rle",
+        **prompt.options,
+    )
     found = []
     for record in generator.generate(photo, progress=progress):
         x, y, width, height = (int(v) for v in record["bbox"])
