@@ -282,6 +282,15 @@ def test_pictures_are_of_the_kind_their_name_says(tmp_path, suffix, kind):
         assert (found.format, found.size) == (kind, (8, 6))
 
 
+def test_a_failing_disk_is_said(segment, files, tmp_path, monkeypatch):
+    def full(image, path):
+        raise OSError("no space left on the device")
+
+    monkeypatch.setattr(save, "picture", full)
+    result = segment(files / "hopper.png", "--point", "5,6", "--out", tmp_path / "out.png")
+    assert result.exit_code == 1 and "Error: no space left on the device" in result.output
+
+
 def test_no_masks_are_saved_as_none(tmp_path):
     outcome = run.Outcome(tmp_path / "a.png", (4, 6), [], 1.0)
     save.arrays(outcome, tmp_path / "a.npz")

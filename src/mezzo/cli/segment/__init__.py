@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import mezzo
 from mezzo.cli.segment import overlay, photos, prompts, report, run, save, serve
+from mezzo.errors import MezzoError
 
 _PATH = click.Path(path_type=Path)
 _ONLY_EVERYTHING = ("points_per_side", "min_score", "min_stability", "crops", "min_region")
@@ -101,7 +102,10 @@ def command(images, checkpoint, config, dtype, points, box, everything, out, mas
         model, name = run.open_model(checkpoint, config)
     console.print(f"{name} from {checkpoint}", soft_wrap=True, highlight=False)
     work = Work(console, model, prompt, chosen, compare)
-    work.all(paths, _targets(paths, out, ".png", batch), masks_out, batch)
+    try:
+        work.all(paths, _targets(paths, out, ".png", batch), masks_out, batch)
+    except (MezzoError, OSError) as problem:  # no memory left, a disk that is full or gone
+        raise click.ClickException(str(problem)) from None
 
 
 def _prompt(points, box, everything: bool, fine: dict) -> run.Prompt:
@@ -155,9 +159,9 @@ class Work:
         as_coco = masks is not None and masks.suffix.lower() == ".json"
         arrays = [None] * len(paths) if as_coco else _targets(paths, masks, ".npz", batch)
         outcomes = []
-        for path, picture, array in zip(paths, pictures, arrays):
+        for number, (path, picture, array) in enumerate(zip(paths, pictures, arrays), 1):
             photo = photos.read(path)
-            outcome = self.one(path, photo)
+            outcome = self.one(path, photo, f"{number}/{len(paths)} " if batch else "")
             if picture is not None:
                 picture.parent.mkdir(exist_ok=True)
                 save.picture(self.picture(photo, outcome), picture)
@@ -168,24 +172,24 @@ class Work:
             if not outcomes:
                 self.console.print(report.dtypes(outcome, self.dtype))
             outcomes.append(outcome)
-        if as_coco:
+        if masks is not None and as_coco:
             save.coco(outcomes, masks)
         for written in sorted(
             {str(p) for p in (*pictures, *arrays, masks if as_coco else None) if p}
         ):
             self.console.print(f"wrote {written}", soft_wrap=True, highlight=False)
 
-    def one(self, path: Path, photo) -> run.Outcome:
+    def one(self, path: Path, photo, place: str = "") -> run.Outcome:
         """Segment one photo, in fp32 as well if the two are compared."""
         if not self.compare:
-            return self.watched(path, photo, self.dtype)
+            return self.watched(path, photo, self.dtype, place)
         found = {}
         for dtype in ("fp32", self.dtype):  # once to compile kernels, once to measure
-            found[dtype] = [self.watched(path, photo, dtype) for _ in range(2)][-1]
+            found[dtype] = [self.watched(path, photo, dtype, place) for _ in range(2)][-1]
         self.console.print(report.comparison(found["fp32"], found[self.dtype], self.dtype))
         return found[self.dtype]
 
-    def watched(self, path: Path, photo, dtype: str) -> run.Outcome:
+    def watched(self, path: Path, photo, dtype: str, place: str) -> run.Outcome:
         """Segment one photo in a precision, under a progress bar."""
         columns = (
             TextColumn("{task.description}"),
@@ -195,7 +199,7 @@ class Work:
         )
         quiet = not self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=quiet) as progress:
-            task = progress.add_task(f"{path.name} in {dtype}", total=None)
+            task = progress.add_task(f"{place}{path.name} in {dtype}", total=run.STEPS)
 
             def advance(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)

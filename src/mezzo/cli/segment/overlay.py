@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -19,13 +19,14 @@ def color(number: int) -> tuple[int, int, int]:
     """The colour of mask `number`, counted from 0: bright, and unlike the ones just before."""
     hue = (FIRST_HUE + number * GOLDEN) % 1
     strength = (0.85, 0.6, 0.72)[number % 3]
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, strength, 1.0))
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, strength, 1.0))
+    return red, green, blue
 
 
 def draw(
     photo: np.ndarray,
     masks: Iterable[np.ndarray],
-    points: list[tuple[float, float, int]] = (),
+    points: Sequence[tuple[float, float, int]] = (),
     box: tuple[float, float, float, float] | None = None,
     dim: np.ndarray | None = None,
 ) -> Image.Image:

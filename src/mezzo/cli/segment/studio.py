@@ -81,7 +81,7 @@ class Studio:
         height, width = photo.shape[:2]
         scale = min(1.0, SHOWN / max(height, width))
         shown = max(1, round(height * scale)), max(1, round(width * scale))
-        picture = Image.fromarray(photo).resize(shown[::-1], Image.Resampling.LANCZOS)
+        picture = Image.fromarray(photo).resize((shown[1], shown[0]), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=90)
         entry = Entry(photo, shown, file.getvalue(), SAM2ImagePredictor(self.model))
@@ -192,13 +192,15 @@ class Studio:
             found.append((x, y, int(label)))
         box = question.get("box")
         if box is not None:
-            box = _numbers(box, 4, "box must be [x0, y0, x1, y1]")
-            if not (box[0] < box[2] and box[1] < box[3]):
-                raise Problem(f"box is {list(box)}; its left upper corner comes first")
+            x0, y0, x1, y1 = _numbers(box, 4, "box must be [x0, y0, x1, y1]")
+            if not (x0 < x1 and y0 < y1):
+                raise Problem(f"box is {box}; its left upper corner comes first")
+            box = (x0, y0, x1, y1)
         if box is None and not any(label for *_, label in found):
             raise Problem("no prompt: click on the object, or drag a box around it")
         try:
-            prompts.check_inside(found, box, *entry.photo.shape[1::-1], "the photo")
+            height, width = entry.photo.shape[:2]
+            prompts.check_inside(found, box, width, height, "the photo")
         except click.UsageError as problem:
             raise Problem(problem.message) from None
         return entry, run.Prompt(tuple(found), box)

@@ -91,11 +91,11 @@ class SAM2AutomaticMaskGenerator:
         **kwargs,
     ):
         _check_choices(points_per_side, point_grids, points_per_batch, crop_n_layers, output_mode)
-        if point_grids is None:
+        if points_per_side is not None:
             point_grids = box_rules.build_all_layer_point_grids(
                 points_per_side, crop_n_layers, crop_n_points_downscale_factor
             )
-        self.point_grids = _check_grids(point_grids, crop_n_layers)
+        self.point_grids = _check_grids(point_grids or [], crop_n_layers)
         self.predictor = SAM2ImagePredictor(
             model,
             max_hole_area=min_mask_region_area,
