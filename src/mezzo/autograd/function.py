@@ -157,7 +157,7 @@ def record_call(cls, ctx, args: tuple, outs, wants: set, rule):
     single = isinstance(outs, Tensor)
     many = [outs] if single else list(outs)
     edges = tuple((i, *tape.edge(args[i])) for i in sorted(wants))
-    node = tape.Node(
+    node = tape.kind_called(f"{cls.__name__}Backward")(
         _FUNCTION, tuple(a.layout if isinstance(a, Tensor) else None for a in args), edges
     )
     node.versions, node.multiple, node.needs_out = (), True, False

@@ -62,7 +62,7 @@ class Record:
                  aliases: str = "", inplace: bool = False, varargs: str | None = None, vjp: Any = None,
                  batch: Any = None, cast: Cast | str = KEEP, samples: Any = (), errors: Any = (),
                  reference: Callable | str | None = None, no_gradient_outputs: Sequence[int] = (),
-                 grad_name: str = ""):  # fmt: skip
+                 grad_name: str | Callable[[tuple], str] = ""):  # fmt: skip
         self.fn = fn
         self.name = name or fn.__name__.rstrip("_") or fn.__name__
         self.__name__, self.__doc__, self.__module__ = self.name, fn.__doc__, fn.__module__

@@ -64,8 +64,8 @@ class Node:
         self.order = next(_count)
 
     def name(self) -> str:
-        """The name PyTorch would give: AddBackward0 for add."""
-        return self.record.grad_name
+        """The name PyTorch would give: AddBackward0 for add. It is the name of the node's class too."""
+        return type(self).__name__
 
     @property
     def next_functions(self):
@@ -86,6 +86,23 @@ class Node:
         return Handle(self.pre_hooks, hook)
 
 
+_KINDS: dict[str, type[Node]] = {}
+
+
+def kind_of(record, args: tuple) -> type[Node]:
+    """The class of a call's node, named as PyTorch names it."""
+    name = record.grad_name
+    return kind_called(name(args) if callable(name) else name)
+
+
+def kind_called(name: str) -> type[Node]:
+    """The class of nodes of this name."""
+    found = _KINDS.get(name)
+    if found is None:
+        found = _KINDS[name] = type(name, (Node,), {"__slots__": ()})
+    return found
+
+
 class Accumulate:
     """The end of a path: adds what arrives to a leaf's .grad."""
 
@@ -102,7 +119,13 @@ class Accumulate:
         """PyTorch's name."""
         return "AccumulateGrad"
 
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
     next_functions = ()
+
+
+Accumulate.__name__ = Accumulate.__qualname__ = "AccumulateGrad"
 
 
 class Handle:
@@ -224,7 +247,7 @@ def prepare(record, args: tuple) -> Node | None:
                     edges.append(((position, i), *found))
     if not edges:
         return None
-    node = Node(record, args, tuple(edges))
+    node = kind_of(record, args)(record, args, tuple(edges))
     keep, node.needs_out = record.saved(tuple([e[0] for e in edges]))
     node.versions = ()
     if keep is None:

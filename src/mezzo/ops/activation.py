@@ -91,7 +91,7 @@ def hardtanh(input: Tensor, min_val=-1.0, max_val=1.0, inplace=False) -> Tensor:
     """
 
 
-@elementwise(kernel=lambda x, inplace: k.minimum(k.maximum(x, 0), 6), dtype=rules.no_bool, where=FUNCTIONAL,
+@elementwise(grad_name="HardtanhBackward0", kernel=lambda x, inplace: k.minimum(k.maximum(x, 0), 6), dtype=rules.no_bool, where=FUNCTIONAL,
              vjp={"input": lambda g, _y, x, inplace: hardtanh_backward(g, x, 0, 6)},
              samples=samples.unary(-3, 9))  # fmt: skip
 def relu6(input: Tensor, inplace=False) -> Tensor:
@@ -281,7 +281,7 @@ def gate_backward(grad: Tensor, value: Tensor, by: Tensor) -> Tensor:
     """What a gate passes to the operand under the sigmoid."""
 
 
-@elementwise(where="", kernel=lambda a, b: a * k.sigmoid(b), dtype=rules.float_only,
+@elementwise(grad_name="GluBackward0", where="", kernel=lambda a, b: a * k.sigmoid(b), dtype=rules.float_only,
              vjp={"value": lambda g, _y, _a, b: gate(g, b), "by": lambda g, _y, a, b: gate_backward(g, a, b)})  # fmt: skip
 def gate(value: Tensor, by: Tensor) -> Tensor:
     """value * sigmoid(by)."""

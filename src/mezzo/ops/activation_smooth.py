@@ -43,7 +43,7 @@ log_sigmoid_backward = slope(
 )
 
 
-@elementwise(kernel=k.log_sigmoid, dtype=rules.float_only, where=FUNCTIONAL,
+@elementwise(grad_name="LogSigmoidBackward0", kernel=k.log_sigmoid, dtype=rules.float_only, where=FUNCTIONAL,
              vjp={"input": lambda g, _y, x: log_sigmoid_backward(g, x)}, samples=samples.unary(-8, 8))  # fmt: skip
 def logsigmoid(input: Tensor) -> Tensor:
     """ln(sigmoid(input)) without overflow.
@@ -283,7 +283,7 @@ def elu(input: Tensor, alpha=1.0, inplace=False) -> Tensor:
     """
 
 
-@elementwise(kernel=lambda x, inplace: _elu(x, SELU_ALPHA, SELU_SCALE, 1.0), dtype=rules.float_only, inplace=True,
+@elementwise(grad_name="EluBackward0", kernel=lambda x, inplace: _elu(x, SELU_ALPHA, SELU_SCALE, 1.0), dtype=rules.float_only, inplace=True,
              where="mezzo nn.functional",
              vjp={"input": lambda g, _y, x, inplace: elu_backward(g, x, SELU_ALPHA, SELU_SCALE)},
              samples=samples.unary())  # fmt: skip

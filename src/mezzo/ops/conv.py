@@ -113,7 +113,7 @@ def _vjp_forward_b(g, _y, _x, _w, _b, size, stride, before, dilation, groups, co
     return g.sum((0, *range(2, g.ndim)), dtype=_b.dtype)
 
 
-@convolution(rule=_forward, where="", batch=_batch, samples=[],
+@convolution(grad_name="ConvolutionBackward0", rule=_forward, where="", batch=_batch, samples=[],
              vjp={"input": _vjp_forward_x, "weight": _vjp_forward_w, "bias": _vjp_forward_b})  # fmt: skip
 def convolve(
     input: Tensor,
@@ -149,7 +149,7 @@ def _vjp_input_b(g, _y, _g, _w, _b, size, stride, before, dilation, groups, comp
     return g.sum((0, *range(2, g.ndim)), dtype=_b.dtype)
 
 
-@convolution(rule=_input_grad, where="", batch=_batch, samples=[],
+@convolution(grad_name="ConvolutionBackward0", rule=_input_grad, where="", batch=_batch, samples=[],
              vjp={"grad": _vjp_input_g, "weight": _vjp_input_w, "bias": _vjp_input_b})  # fmt: skip
 def convolve_input_grad(grad: Tensor, weight: Tensor, bias: Tensor | None, size, stride, before, dilation, groups,
                         compute=None, dtype=None) -> Tensor:  # fmt: skip

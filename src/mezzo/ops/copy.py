@@ -90,6 +90,7 @@ def _copy_dtype(operands, named):
 
 
 @copies(kernel=lambda x, dtype, memory_format: x, dtype=_cast_dtype, where="",
+        grad_name=lambda args: "CloneBackward0" if args[1] is None else "ToCopyBackward0",
         vjp={"input": lambda g, _y, _x, dtype, memory_format: g}, samples=samples.casts,
         reference=lambda x, dtype: x.to(dtype, copy=True))  # fmt: skip
 def cast(input: Tensor, dtype=None, memory_format=None) -> Tensor:

@@ -78,7 +78,7 @@ def _scalars(x):
     return tuple(x.shape[:-2]), x.dtype
 
 
-@host(where="", results=_same, fill=_fill(lambda a: _run(np.linalg.inv, a)), batch=_front, samples=[],
+@host(grad_name="LinalgInvExBackward0", where="", results=_same, fill=_fill(lambda a: _run(np.linalg.inv, a)), batch=_front, samples=[],
       vjp={"A": lambda g, y, _A: -matmul(matmul(_t(y), g), _t(y))})  # fmt: skip
 def inverse_of(A: Tensor) -> Tensor:
     """Inverses of square matrices."""
@@ -108,7 +108,7 @@ def inverse(input: Tensor) -> Tensor:
     return inverse_of(input)
 
 
-@host(where="", results=lambda A, B: (tuple(B.shape), B.dtype), fill=_fill(lambda a, b: _run(np.linalg.solve, a, b)), batch=_front,
+@host(grad_name="LinalgSolveExBackward0", where="", results=lambda A, B: (tuple(B.shape), B.dtype), fill=_fill(lambda a, b: _run(np.linalg.solve, a, b)), batch=_front,
       samples=[], vjp={"A": lambda g, y, A, _B: -matmul(solve_of(_t(A), g), _t(y)), "B": lambda g, _y, A, _B: solve_of(_t(A), g)})  # fmt: skip
 def solve_of(A: Tensor, B: Tensor) -> Tensor:
     """X with A X = B; both have the same batch axes."""
@@ -140,7 +140,7 @@ def solve(A: Tensor, B: Tensor, *, left=True) -> Tensor:
     return y.squeeze(-1) if vector else y
 
 
-@host(where="", results=_scalars, fill=_fill(lambda a: np.linalg.det(a)), batch=_front, samples=[],
+@host(grad_name="LinalgDetBackward0", where="", results=_scalars, fill=_fill(lambda a: np.linalg.det(a)), batch=_front, samples=[],
       vjp={"A": lambda g, y, A: (g * y)[..., None, None] * _t(inverse_of(A))})  # fmt: skip
 def determinant_of(A: Tensor) -> Tensor:
     """Determinants; the gradient needs a regular matrix."""
@@ -211,7 +211,13 @@ def _lower(a):
 
 
 @host(
-    where="", results=_same, fill=_fill(_lower), batch=_front, samples=[], vjp={"A": _cholesky_vjp}
+    grad_name="LinalgCholeskyExBackward0",
+    where="",
+    results=_same,
+    fill=_fill(_lower),
+    batch=_front,
+    samples=[],
+    vjp={"A": _cholesky_vjp},
 )
 def cholesky_of(A: Tensor) -> Tensor:
     """Lower triangular factors."""

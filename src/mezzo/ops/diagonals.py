@@ -114,7 +114,7 @@ def diagflat(input: Tensor, offset=0) -> Tensor:
 _TRIANGLES = [S(T(3, 4)), S(T(3, 4), 1), S(T(4, 3), -1), S(T(2, 3, 3)), S(T(3, 3), 7), S(T(0, 3))]
 
 
-@elementwise(where="", raw=("row", "column"), kernel=lambda x, row, column: k.where(column <= row, x, 0),
+@elementwise(grad_name="TrilBackward0", where="", raw=("row", "column"), kernel=lambda x, row, column: k.where(column <= row, x, 0),
              vjp={"input": lambda g, _y, _x, row, column: keep_below(g, row, column)},
              samples=[S(T(2, 3), T(2, 1, kind="index", high=2), T(3, kind="index", high=3))],
              reference=lambda x, row, column: x * (column <= row))  # fmt: skip
@@ -122,7 +122,7 @@ def keep_below(input: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """input where column <= row, else zero."""
 
 
-@elementwise(where="", raw=("row", "column"), kernel=lambda x, row, column: k.where(column >= row, x, 0),
+@elementwise(grad_name="TriuBackward0", where="", raw=("row", "column"), kernel=lambda x, row, column: k.where(column >= row, x, 0),
              vjp={"input": lambda g, _y, _x, row, column: keep_above(g, row, column)},
              samples=[S(T(2, 3), T(2, 1, kind="index", high=2), T(3, kind="index", high=3))],
              reference=lambda x, row, column: x * (column >= row))  # fmt: skip

@@ -102,7 +102,7 @@ def log10(input: Tensor) -> Tensor:
     """
 
 
-@elementwise(kernel=k.log1p, dtype=rules.int_to_float, inplace=True, cast=FP32, where="mezzo Tensor special",
+@elementwise(grad_name="Log1PBackward0", kernel=k.log1p, dtype=rules.int_to_float, inplace=True, cast=FP32, where="mezzo Tensor special",
              vjp={"input": lambda g, _y, x: log1p_backward(g, x)}, samples=samples.unary(-0.9, 9))  # fmt: skip
 def log1p(input: Tensor) -> Tensor:
     """ln(1 + input), accurate near zero.

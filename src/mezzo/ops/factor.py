@@ -99,7 +99,15 @@ def _qr_vjp(g, y, A, mode):
     return cat((square, matmul(q, right)), -1)
 
 
-@host(where="", results=_qr_results, fill=_qr_fill, batch=_front, samples=[], vjp={"A": _qr_vjp})
+@host(
+    grad_name="LinalgQrBackward0",
+    where="",
+    results=_qr_results,
+    fill=_qr_fill,
+    batch=_front,
+    samples=[],
+    vjp={"A": _qr_vjp},
+)
 def qr_of(A: Tensor, mode) -> tuple[Tensor, Tensor]:
     """Orthogonal and upper triangular factors."""
 
@@ -194,7 +202,15 @@ def _svd_vjp(g, y, _A, full):
     return found if extra is None else found + extra
 
 
-@host(where="", results=_svd_results, fill=_svd_fill, batch=_front, samples=[], vjp={"A": _svd_vjp})
+@host(
+    grad_name="LinalgSvdBackward0",
+    where="",
+    results=_svd_results,
+    fill=_svd_fill,
+    batch=_front,
+    samples=[],
+    vjp={"A": _svd_vjp},
+)
 def svd_of(A: Tensor, full_matrices) -> tuple[Tensor, Tensor, Tensor]:
     """Singular vectors and values."""
 
@@ -267,6 +283,7 @@ def _eigen_vjp(g, y, _A, lower):
 
 
 @host(
+    grad_name="LinalgEighBackward0",
     where="",
     results=_eigen_results,
     fill=_eigen_fill,

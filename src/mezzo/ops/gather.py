@@ -113,7 +113,7 @@ def _rows_batched(record, size, args, batched):
     return pick_at(weight, (0, 1), (count, input), 0, False)
 
 
-@pick(where="", called="embedding", access=lambda weight, index, padding_idx, by_frequency: access.at_axes(weight, (0,), (index,), 0, False),
+@pick(grad_name="EmbeddingBackward0", where="", called="embedding", access=lambda weight, index, padding_idx, by_frequency: access.at_axes(weight, (0,), (index,), 0, False),
       vjp={"weight": _row_gradient}, batch=_rows_batched, samples=[])  # fmt: skip
 def rows_of(weight: Tensor, index: Tensor, padding_idx, by_frequency) -> Tensor:
     """Rows of a table; the row padding_idx gets no gradient."""

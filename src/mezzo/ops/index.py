@@ -46,7 +46,13 @@ def _view_batched(record, size, args, batched):
     return record.apply((input, ((0, size, 1), *items)))
 
 
-@view_rule(where="", batch=_view_batched, vjp={"input": _view_backward},
+def _view_name(args: tuple) -> str:
+    """That of the last step, where PyTorch takes one for each item."""
+    last = args[1][-1] if args[1] else ()
+    return {int: "SelectBackward0", tuple: "SliceBackward0"}.get(type(last), "UnsqueezeBackward0")
+
+
+@view_rule(where="", batch=_view_batched, vjp={"input": _view_backward}, grad_name=_view_name,
            samples=[S(T(4, 3, 5), (1, (0, 3, 2), None, (1, 5, 3)))], reference=lambda x, items: x[1, 0:3:2, None, 1:5:3])  # fmt: skip
 def index_view(input: Tensor, items) -> Tensor:
     """Axis by axis an int (the axis goes), a slice (start, stop, step), or None (a new axis), all within bounds."""

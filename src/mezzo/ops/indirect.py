@@ -61,7 +61,7 @@ SCATTERED = [S(T(3, 4), 0, index(2, 4, below=3), T(2, 4)), S(T(3, 4), 1, index(3
               S(T(3, 4), 0, index(0, 4, below=3), T(2, 4), grad=False), S(T(), 0, index(below=1), T())]  # fmt: skip
 
 
-@put(where="", called="scatter", access=_along, source="src", mode="set", copy=cast, batch=along_batched, samples=[],
+@put(grad_name="ScatterBackward0", where="", called="scatter", access=_along, source="src", mode="set", copy=cast, batch=along_batched, samples=[],
      vjp={"input": lambda g, _y, _x, dim, index, _s: _forget(g, dim, index),
           "src": lambda g, _y, _x, dim, index, _s: _read(g, dim, index, _s)})  # fmt: skip
 def scatter_set(input: Tensor, dim, index: Tensor, src: Tensor | Number) -> Tensor:
@@ -161,7 +161,7 @@ def _axes_vjp(g, _y, _x, axes, indices, at, wrap):
     return put_at(zeros_of(g, _x.shape), axes, indices, g, at, wrap, "add")
 
 
-@pick(where="", called="index", access=lambda input, axes, indices, at, wrap: access.at_axes(input, axes, indices, at, wrap),
+@pick(grad_name="IndexBackward0", where="", called="index", access=lambda input, axes, indices, at, wrap: access.at_axes(input, axes, indices, at, wrap),
       vjp={"input": _axes_vjp}, batch=axes_batched, samples=[])  # fmt: skip
 def pick_at(input: Tensor, axes, indices: Sequence[Tensor], at, wrap) -> Tensor:
     """input[..., indices, ...]: index tensors replace `axes`; their own axes stand before the at-th of the rest."""
@@ -200,7 +200,7 @@ def _put_vjp(g, _y, _x, axes, indices, _v, at, wrap, mode, alpha):
     return g if mode == "add" else put_at(g, axes, indices, 0, at, wrap, "set")
 
 
-@put(where="", called="index_put", access=lambda input, axes, indices, values, at, wrap, mode, alpha: access.at_axes(input, axes, indices, at, wrap),
+@put(grad_name="IndexPutBackward0", where="", called="index_put", access=lambda input, axes, indices, values, at, wrap, mode, alpha: access.at_axes(input, axes, indices, at, wrap),
      source="values", mode="mode", copy=cast, batch=put_batched, samples=[],
      vjp={"input": _put_vjp,
           "values": lambda g, _y, _x, axes, indices, _v, at, wrap, mode, alpha:

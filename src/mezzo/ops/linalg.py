@@ -38,7 +38,18 @@ def _batch_product(record, size, args, batched):
     return batching.elementwise(record, size, args, batched)
 
 
-@contraction(where="", batch=_batch_product,
+def _product_name(args: tuple) -> str:
+    plain = args[0].ndim == args[1].ndim == 2
+    if args[2] is None:
+        return "MmBackward0" if plain else "BmmBackward0"
+    return "AddmmBackward0" if plain else "BaddbmmBackward0"
+
+
+def _affine_name(args: tuple) -> str:
+    return "MmBackward0" if args[2] is None else "AddmmBackward0"
+
+
+@contraction(where="", batch=_batch_product, grad_name=_product_name,
              vjp={"input": _vjp_input, "other": _vjp_other, "bias": _vjp_bias},
              samples=[S(T(3, 4), T(4, 5)), S(T(2, 3, 4), T(4, 5)), S(T(2, 1, 3, 4), T(5, 4, 2)), S(T(3, 4), T(4, 5), T(5)),
                       S(T(2, 3, 4), T(2, 4, 5), T(2, 3, 5)), S(T(3, 0), T(0, 5))],
@@ -161,7 +172,7 @@ def _vjp_affine_input(g, _y, _input, weight, _bias, compute, dtype, alpha, beta)
     return product(g, weight, None, compute, _input.dtype, alpha)
 
 
-@contraction(where="", turned=True, batch=_batch_affine, samples=[],
+@contraction(where="", turned=True, batch=_batch_affine, samples=[], grad_name=_affine_name,
              vjp={"input": _vjp_affine_input, "weight": _vjp_weight, "bias": _vjp_bias})  # fmt: skip
 def affine(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=None, dtype=None, alpha=1.0,
            beta=1.0) -> Tensor:  # fmt: skip

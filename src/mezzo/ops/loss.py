@@ -73,7 +73,7 @@ def _weighted(terms: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
 # ---- squared, absolute, Huber: terms and their slopes
 
 
-@elementwise(dtype=_floating, kernel=lambda x, t: (x - t) * (x - t), where="", samples=[S(T(2, 3), T(3), only=FLOATS)], reference=lambda x, t: (x - t) ** 2,
+@elementwise(grad_name="MseLossBackward0", dtype=_floating, kernel=lambda x, t: (x - t) * (x - t), where="", samples=[S(T(2, 3), T(3), only=FLOATS)], reference=lambda x, t: (x - t) ** 2,
              vjp={"input": lambda g, _y, input, target: squared_slope(g, input, target),
                   "target": lambda g, _y, input, target: squared_slope(g, target, input)})  # fmt: skip
 def squared(input: Tensor, target: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def _clamped(x, low, high):
     return k.where(x < low, low, k.where(x > high, high, x))
 
 
-@elementwise(dtype=_floating, kernel=_huber, where="", samples=[S(T(2, 3), T(2, 3), 0.7, only=FLOATS)],
+@elementwise(grad_name="HuberLossBackward0", dtype=_floating, kernel=_huber, where="", samples=[S(T(2, 3), T(2, 3), 0.7, only=FLOATS)],
              reference=lambda x, t, d: __import__("torch").nn.functional.huber_loss(x, t, reduction="none", delta=d),
              vjp={"input": lambda g, _y, input, target, delta: huber_slope(g, input, target, delta),
                   "target": lambda g, _y, input, target, delta: huber_slope(g, target, input, delta)})  # fmt: skip

@@ -59,26 +59,36 @@ def _both_vjp(rule):
 
 
 @reduction(
-    where="", fold=folds.variance, dtype=_float_dtype, vjp={"input": _variance_vjp}, samples=[]
+    grad_name="VarBackward0",
+    where="",
+    fold=folds.variance,
+    dtype=_float_dtype,
+    vjp={"input": _variance_vjp},
+    samples=[],
 )
 def variance(input: Tensor, dim, correction, keepdim) -> Tensor:
     """The variance over the given axes, `correction` taken off the count."""
 
 
 @reduction(
-    where="", fold=folds.deviation, dtype=_float_dtype, vjp={"input": _deviation_vjp}, samples=[]
+    grad_name="StdBackward0",
+    where="",
+    fold=folds.deviation,
+    dtype=_float_dtype,
+    vjp={"input": _deviation_vjp},
+    samples=[],
 )
 def deviation(input: Tensor, dim, correction, keepdim) -> Tensor:
     """The square root of the variance."""
 
 
-@reduction(where="", fold=folds.variance_and_mean, dtype=_two_floats, samples=[],
+@reduction(grad_name="VarMeanBackward0", where="", fold=folds.variance_and_mean, dtype=_two_floats, samples=[],
            vjp={"input": _both_vjp(_variance_vjp)})  # fmt: skip
 def variance_and_mean(input: Tensor, dim, correction, keepdim) -> tuple[Tensor, Tensor]:
     """Variance and mean in one pass over the memory."""
 
 
-@reduction(where="", fold=folds.deviation_and_mean, dtype=_two_floats, samples=[],
+@reduction(grad_name="StdMeanBackward0", where="", fold=folds.deviation_and_mean, dtype=_two_floats, samples=[],
            vjp={"input": _both_vjp(_deviation_vjp)})  # fmt: skip
 def deviation_and_mean(input: Tensor, dim, correction, keepdim) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean in one pass over the memory."""
@@ -172,7 +182,14 @@ def _axes_or_all(dim):
     return None if dim is None or dim == () or dim == [] else dim
 
 
-@reduction(where="", fold=folds.norm, dtype=_float_dtype, vjp={"input": _norm_vjp}, samples=[])
+@reduction(
+    grad_name="LinalgVectorNormBackward0",
+    where="",
+    fold=folds.norm,
+    dtype=_float_dtype,
+    vjp={"input": _norm_vjp},
+    samples=[],
+)
 def norm_over(input: Tensor, ord, dim, keepdim, dtype) -> Tensor:
     """The vector norm of one order."""
 

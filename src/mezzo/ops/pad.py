@@ -28,7 +28,7 @@ def _crop(g, _y, _input, sides, value):
     return framed(g, tuple((-b, -a) for b, a in sides), 0)
 
 
-@frame(where="", vjp={"input": _crop}, batch=lambda record, size, args, batched: record.apply(args), samples=[])  # fmt: skip
+@frame(grad_name="ConstantPadNdBackward0", where="", vjp={"input": _crop}, batch=lambda record, size, args, batched: record.apply(args), samples=[])  # fmt: skip
 def framed(input: Tensor, sides, value) -> Tensor:
     """The tensor with margins of one value around its last axes; a negative margin cuts.
 

@@ -27,7 +27,7 @@ def _batch(record, size, args, batched):
 # ---- records
 
 
-@pooling(kind="max", where="", batch=_batch, samples=[], no_gradient_outputs=(1,),
+@pooling(grad_name="MaxPool2DWithIndicesBackward0", kind="max", where="", batch=_batch, samples=[], no_gradient_outputs=(1,),
          vjp={"input": lambda g, y, _x, axes: max_pool_grad(g[0], y[1], axes, tuple(_x.shape[2:]))})  # fmt: skip
 def max_pool(input: Tensor, axes):
     """The largest value of every window, and where it stands in its plane (int32)."""
@@ -47,7 +47,7 @@ def max_pool_take(input: Tensor, indices: Tensor, axes) -> Tensor:
     """The elements of each plane at the places that max_pool chose."""
 
 
-@pooling(kind="avg", where="", batch=_batch, samples=[],
+@pooling(grad_name="AvgPool2DBackward0", kind="avg", where="", batch=_batch, samples=[],
          vjp={"input": lambda g, _y, _x, axes, include, divisor: avg_pool_grad(g, axes, tuple(_x.shape[2:]), include, divisor)})  # fmt: skip
 def avg_pool(input: Tensor, axes, include=False, divisor=None) -> Tensor:
     """The mean of every window; include: padding counts as zeros; divisor: instead of the count."""

@@ -121,7 +121,13 @@ def pow_backward_exponent(
     """grad * power * log(input): what a power passes to its exponent."""
 
 
-@elementwise(kernel=lambda a, b: power(_base(a, b), b), dtype=_pow_dtype, operators="__pow__ __rpow__", inplace=True,
+def _pow_name(args: tuple) -> str:
+    if isinstance(args[1], (int, float)):
+        return "PowBackward0"
+    return "PowBackward2" if isinstance(args[0], (int, float)) else "PowBackward1"
+
+
+@elementwise(kernel=lambda a, b: power(_base(a, b), b), dtype=_pow_dtype, grad_name=_pow_name, operators="__pow__ __rpow__", inplace=True,
              cast=FP32, constants={"exponent": COMMON},
              vjp={"input": lambda g, _y, a, b: pow_backward_base(g, a, b) if isinstance(b, Tensor) or b else zero(g),
                   "exponent": lambda g, y, a, b: pow_backward_exponent(g, y, a, b)},
@@ -176,7 +182,7 @@ def _square_dtype(operands):
 square_backward = slope("square_backward", lambda x: x + x, lambda x: 2.0)
 
 
-@elementwise(kernel=lambda x: x * x, dtype=_square_dtype, inplace=True,
+@elementwise(grad_name="PowBackward0", kernel=lambda x: x * x, dtype=_square_dtype, inplace=True,
              vjp={"input": lambda g, _y, x: square_backward(g, x)}, samples=samples.unary())  # fmt: skip
 def square(input: Tensor) -> Tensor:
     """The square of every element.

@@ -112,7 +112,7 @@ def _pinv_results(A, atol, rtol, hermitian):
     return (*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype
 
 
-@host(where="", results=_pinv_results, fill=_pinv_fill, batch=_front, samples=[], vjp={"A": _pinv_vjp})  # fmt: skip
+@host(grad_name="LinalgPinvBackward0", where="", results=_pinv_results, fill=_pinv_fill, batch=_front, samples=[], vjp={"A": _pinv_vjp})  # fmt: skip
 def pinv_of(
     A: Tensor, atol: Tensor | Number | None, rtol: Tensor | Number | None, hermitian
 ) -> Tensor:
@@ -205,7 +205,15 @@ def _exp_vjp(g, _y, A):
     return exponential_of(cat((top, bottom), -2)).narrow(-2, 0, n).narrow(-1, n, n)
 
 
-@host(where="", results=_same, fill=_exp_fill, batch=_front, samples=[], vjp={"A": _exp_vjp})
+@host(
+    grad_name="LinalgMatrixExpBackward0",
+    where="",
+    results=_same,
+    fill=_exp_fill,
+    batch=_front,
+    samples=[],
+    vjp={"A": _exp_vjp},
+)
 def exponential_of(A: Tensor) -> Tensor:
     """Exponentials of square matrices."""
 

@@ -51,7 +51,12 @@ def count_of(shape, dim) -> int:
     return shapes.numel(shape[d] for d in shapes.axes(dim, len(shape)))
 
 
-@reduction(fold=folds.total, dtype=_sum_dtype, cast=Cast(cuda="set_dtype"),
+def _named(kind: str):
+    """PyTorch has one derivative for all axes and another for some."""
+    return lambda args: f"{kind}Backward{0 if args[1] is None else 1}"
+
+
+@reduction(grad_name=_named("Sum"), fold=folds.total, dtype=_sum_dtype, cast=Cast(cuda="set_dtype"),
            vjp={"input": lambda g, _y, _x, dim, keepdim, dtype: spread(g, _x.shape, dim, keepdim)},
            samples=MANY_AXES)  # fmt: skip
 def sum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
@@ -64,7 +69,7 @@ def sum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """
 
 
-@reduction(fold=folds.average, dtype=_mean_dtype, samples=[*MANY_AXES, S(T(3, 4), 1, dtype=dtypes.float64)],
+@reduction(grad_name=_named("Mean"), fold=folds.average, dtype=_mean_dtype, samples=[*MANY_AXES, S(T(3, 4), 1, dtype=dtypes.float64)],
            vjp={"input": lambda g, _y, _x, dim, keepdim, dtype:
                 spread(g, _x.shape, dim, keepdim) * (1 / max(count_of(_x.shape, dim), 1))},
            errors=[(S(T(3, kind="int")), DTypeError, "could not infer output dtype")])  # fmt: skip

@@ -60,7 +60,7 @@ def _shifted(x: Tensor, dim: int, back: bool, fill: int) -> Tensor:
     return cat((edge, slice_dim(x, axis, 0, n - 1, 1)), axis)
 
 
-@scan(where="", fold=folds.running_sum, dtype=_sum_dtype, batch=batching.line, samples=[],
+@scan(grad_name="CumsumBackward0", where="", fold=folds.running_sum, dtype=_sum_dtype, batch=batching.line, samples=[],
       vjp={"input": lambda g, _y, _x, dim, dtype, reverse: scan_sum(g, dim, None, not reverse)})  # fmt: skip
 def scan_sum(input: Tensor, dim, dtype, reverse) -> Tensor:
     """The sum of all up to each element, from either end."""
@@ -87,6 +87,7 @@ def _product_vjp(g, y, x, dim, dtype):
 
 
 @scan(
+    grad_name="CumprodBackward0",
     where="",
     fold=folds.running_product,
     dtype=_sum_dtype,
@@ -128,13 +129,13 @@ def _picked_vjp(g, y, _x, dim):
     return scatter_add(zeros_of(g[0], _x.shape), dim, y[1], g[0])
 
 
-@scan(where="", fold=folds.running_largest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
+@scan(grad_name="CummaxBackward0", where="", fold=folds.running_largest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
       vjp={"input": _picked_vjp})  # fmt: skip
 def scan_max(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The largest so far and where it last stood."""
 
 
-@scan(where="", fold=folds.running_smallest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
+@scan(grad_name="CumminBackward0", where="", fold=folds.running_smallest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
       vjp={"input": _picked_vjp})  # fmt: skip
 def scan_min(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The smallest so far and where it last stood."""
@@ -183,6 +184,7 @@ def _log_above_zero(g: Tensor) -> Tensor:
 
 
 @scan(
+    grad_name="LogcumsumexpBackward0",
     where="",
     fold=folds.running_log_sum,
     dtype=_float_dtype,

@@ -176,7 +176,12 @@ def _replace(x: k.Expr, nan, posinf, neginf) -> k.Expr:
     return k.where(k.is_nan(x), k.lift(nan, x.type), low)
 
 
-@elementwise(kernel=_replace, where="", vjp={"input": lambda g, _y, x, *_: where(x - x == 0, g, 0)})
+@elementwise(
+    grad_name="NanToNumBackward0",
+    kernel=_replace,
+    where="",
+    vjp={"input": lambda g, _y, x, *_: where(x - x == 0, g, 0)},
+)
 def replace_nonfinite(input: Tensor, nan, posinf, neginf) -> Tensor:
     """input with given numbers in place of NaN and the infinities."""
 
@@ -267,7 +272,7 @@ def _next(a: k.Expr, b: k.Expr, storage: str) -> k.Expr:
     return k.where(k.is_nan(a) | k.is_nan(b), a + b, k.where(a.eq(b), b, moved))
 
 
-@elementwise(kernel=_next, dtype=rules.float_only, where="",
+@elementwise(grad_name="NextafterBackward0", kernel=_next, dtype=rules.float_only, where="",
              vjp={"input": lambda g, _y, _a, _b, _s: zero(g), "other": lambda g, _y, _a, _b, _s: zero(g)})  # fmt: skip
 def next_in(input: Tensor, other: Tensor, storage) -> Tensor:
     """The neighbour of input towards other among the numbers of a storage type."""

@@ -61,7 +61,7 @@ def expand(input: Tensor, size) -> Tensor:
     return tuple(to), shapes.expand_strides(input.shape, input.strides, tuple(to)), 0
 
 
-@view_rule(where="", vjp={"input": lambda g, _y, _x, size: reshape(g, _x.shape)}, batch=batching.sizes("size"),
+@view_rule(grad_name="ViewBackward0", where="", vjp={"input": lambda g, _y, _x, size: reshape(g, _x.shape)}, batch=batching.sizes("size"),
            samples=[S(T(2, 6), (3, 4))], reference=lambda x, size: x.view(size))  # fmt: skip
 def view_shape(input: Tensor, size) -> Tensor:
     """The same memory in another shape."""
@@ -125,7 +125,7 @@ def unsqueeze(input: Tensor, dim) -> Tensor:
     )
 
 
-@view_rule(where="", batch=batching.dims_list("dims"),
+@view_rule(grad_name="SqueezeBackward1", where="", batch=batching.dims_list("dims"),
            vjp={"input": lambda g, _y, _x, dims: reshape(g, _x.shape)},
            samples=[S(T(2, 1, 3, 1), (1, 3))], reference=lambda x, dims: x.squeeze(dims))  # fmt: skip
 def squeeze_dims(input: Tensor, dims) -> Tensor:
@@ -151,7 +151,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     return squeeze_dims(input, dim if isinstance(dim, (tuple, list)) else (dim,))
 
 
-@view_rule(where="", batch=batching.dims("dim"),
+@view_rule(grad_name="SliceBackward0", where="", batch=batching.dims("dim"),
            vjp={"input": lambda g, _y, _x, dim, start, stop, step: slice_backward(g, _x.shape, dim, start, stop, step)},
            samples=[S(T(5, 3), 0, 1, 4, 2), S(T(5, 3), 1, 0, 2, 1)],
            reference=lambda x, d, a, b, s: x.transpose(0, d)[a:b:s].transpose(0, d))  # fmt: skip
@@ -198,7 +198,7 @@ def _batched_strides(record, size, args, batched):
     return record(x, (size, *sizes), (x.layout.strides[0], *strides), offset)
 
 
-@view_rule(where="", batch=_batched_strides,
+@view_rule(grad_name="AsStridedBackward0", where="", batch=_batched_strides,
            vjp={"input": lambda g, _y, _x, size, stride, offset: strided_backward(g, _x, size, stride, offset)},
            samples=[S(T(4, 4), (2, 2), (1, 2), 0), S(T(4, 4), (2, 3), (4, 1), 2)],
            reference=lambda x, size, stride, offset: x.as_strided(size, stride, offset))  # fmt: skip

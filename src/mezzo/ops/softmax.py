@@ -71,7 +71,7 @@ def _softmax(x: k.Expr, dim, dtype) -> Rows:
     return Rows(each=(e * (1.0 / k.row_sum(e)),))
 
 
-@rows(kernel=_softmax, where="", batch=one_axis,
+@rows(grad_name="SoftmaxBackward0", kernel=_softmax, where="", batch=one_axis,
       vjp={"input": lambda g, y, _x, dim, dtype: softmax_backward(g, y, dim)},
       samples=[S(T(3, 5), 1, only=_FLOATS)], reference=lambda x, dim: x.softmax(dim))  # fmt: skip
 def softmax_of(input: Tensor, dim, dtype=None) -> Tensor:
@@ -103,7 +103,7 @@ def _log_softmax(x: k.Expr, dim, dtype) -> Rows:
     return Rows(each=(shifted - k.log(k.row_sum(k.exp(shifted))),))
 
 
-@rows(kernel=_log_softmax, where="", batch=one_axis,
+@rows(grad_name="LogSoftmaxBackward0", kernel=_log_softmax, where="", batch=one_axis,
       vjp={"input": lambda g, y, _x, dim, dtype: log_softmax_backward(g, y, dim)},
       samples=[S(T(3, 5), 1, only=_FLOATS)], reference=lambda x, dim: x.log_softmax(dim))  # fmt: skip
 def log_softmax_of(input: Tensor, dim, dtype=None) -> Tensor:

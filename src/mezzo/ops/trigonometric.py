@@ -255,7 +255,7 @@ def sinc(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=lambda x: x * (math.pi / 180), vjp={"input": lambda g, _y, _x: g * (math.pi / 180)},
+@circular(grad_name="Deg2RadBackward0", kernel=lambda x: x * (math.pi / 180), vjp={"input": lambda g, _y, _x: g * (math.pi / 180)},
           samples=samples.unary(-360, 360))  # fmt: skip
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians.
@@ -265,7 +265,7 @@ def deg2rad(input: Tensor) -> Tensor:
     """
 
 
-@circular(kernel=lambda x: x * (180 / math.pi), vjp={"input": lambda g, _y, _x: g * (180 / math.pi)},
+@circular(grad_name="Rad2DegBackward0", kernel=lambda x: x * (180 / math.pi), vjp={"input": lambda g, _y, _x: g * (180 / math.pi)},
           samples=samples.unary(-6, 6))  # fmt: skip
 def rad2deg(input: Tensor) -> Tensor:
     """Radians as degrees.
