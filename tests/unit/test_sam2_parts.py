@@ -13,7 +13,7 @@ import mezzo
 from mezzo.models.sam2 import SAM2ImagePredictor, build_sam2, config
 from mezzo.models.sam2.components import label, small_parts
 from mezzo.models.sam2.images import read_image
-from mezzo.models.sam2.positions import rotate
+from mezzo.models.sam2.positions import PositionEmbeddingRandom, rotate
 from mezzo.models.sam2.transforms import SAM2Transforms
 from mezzo.models.sam2.windows import partition, unpartition
 
@@ -323,6 +323,23 @@ def test_bad_prompts_say_what_a_prompt_is(predictor, prompt, message):
 
 
 # ---- parts
+
+
+def test_positions_follow_their_matrix():
+    encoding = PositionEmbeddingRandom(3)
+    first = encoding((4, 5)).numpy().copy()
+    assert np.array_equal(encoding((4, 5)).numpy(), first) and encoding((2, 5)).shape == (6, 2, 5)
+    matrix = encoding.positional_encoding_gaussian_matrix.numpy()
+    at = np.stack(np.meshgrid((np.arange(5) + 0.5) / 5, (np.arange(4) + 0.5) / 4), -1) * 2 - 1
+    turns = 2 * np.pi * (at @ matrix)
+    expected = np.concatenate([np.sin(turns), np.cos(turns)], -1).transpose(2, 0, 1)
+    np.testing.assert_allclose(first, expected, atol=1e-5)
+    encoding.positional_encoding_gaussian_matrix.mul_(2)
+    assert not np.allclose(encoding((4, 5)).numpy(), first)
+    encoding.load_state_dict(
+        {"positional_encoding_gaussian_matrix": mezzo.zeros(2, 3)}, assign=True
+    )
+    assert np.array_equal(encoding((4, 5)).numpy(), np.repeat([0.0, 1.0], 60).reshape(6, 4, 5))
 
 
 def test_windows_with_padding_come_back():

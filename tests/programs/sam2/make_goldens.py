@@ -39,6 +39,14 @@ def declare_kernels() -> None:
 KEEP: list = []
 
 
+def prepare() -> None:
+    """Import torchvision, whatever it was built for."""
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        declare_kernels()
+
+
 def build(size: str):
     """The official predictor with the rule's weights, and its outputs of every block as they come."""
     from sam2.build_sam import build_sam2
@@ -99,10 +107,7 @@ def record(size: str) -> dict:
 def main() -> None:
     """Write the files named on the command line."""
     sys.path.insert(0, sys.argv[1])
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        declare_kernels()
+    prepare()
     for size in sys.argv[2:] or list(CONFIGS):
         found = record(size)
         np.savez_compressed(HERE / f"{size}.npz", **found)

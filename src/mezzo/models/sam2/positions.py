@@ -87,6 +87,7 @@ class PositionEmbeddingRandom(nn.Module):
     def __init__(self, num_pos_feats: int = 64, scale: float | None = None):
         super().__init__()
         factor = scale if scale is not None and scale > 0.0 else 1.0
+        self._kept: tuple = ()
         self.register_buffer(
             "positional_encoding_gaussian_matrix", factor * mezzo.randn((2, num_pos_feats))
         )
@@ -98,14 +99,25 @@ class PositionEmbeddingRandom(nn.Module):
             angles = 2 * math.pi * turns
             return mezzo.cat((angles.sin(), angles.cos()), dim=-1)
 
-    def forward(self, size: tuple[int, int]):
-        """(2 num_pos_feats, h, w): the encodings of the centres of an (h, w) grid's cells."""
-        device = self.positional_encoding_gaussian_matrix.device
+    def _grid(self, size: tuple[int, int], device):
+        """(2 num_pos_feats, h, w), channels innermost in memory."""
         rows, columns = (
             (mezzo.arange(n, dtype=mezzo.float32, device=device) + 0.5) / n for n in size
         )
         grid = (columns[None, :].expand(size), rows[:, None].expand(size))
         return self.encode(mezzo.stack(grid, dim=-1)).permute(2, 0, 1)
+
+    def forward(self, size: tuple[int, int]):
+        """(2 num_pos_feats, h, w): the encodings of the centres of an (h, w) grid's cells.
+
+        Kept until the matrix or the size changes: every prompt asks for the same.
+        """
+        matrix = self.positional_encoding_gaussian_matrix
+        state = (matrix._version, tuple(size))
+        if not self._kept or self._kept[0] is not matrix or self._kept[1] != state:
+            with mezzo.no_grad():
+                self._kept = (matrix, state, self._grid(tuple(size), matrix.device))
+        return self._kept[2]
 
     def forward_with_coords(self, coords_input, image_size: tuple[int, int]):
         """Points (b, n, 2) in pixels, x first, of an (h, w) image -> (b, n, 2 num_pos_feats)"""
