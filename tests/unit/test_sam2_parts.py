@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import mezzo
-from mezzo.models.sam2 import SAM2ImagePredictor, build_sam2, config
+from mezzo.models.sam2 import SAM2ImagePredictor, build_sam2, config, hiera
 from mezzo.models.sam2.components import label, small_parts
 from mezzo.models.sam2.images import read_image
 from mezzo.models.sam2.positions import PositionEmbeddingRandom, rotate
@@ -118,6 +118,36 @@ def test_safetensors_too(micro, tmp_path, predictor):
     path = tmp_path / "model.safetensors"
     mezzo.io.save_file(predictor.model.state_dict(), path)
     assert build_sam2(micro, path, mode="train").training
+
+
+@pytest.mark.parametrize("dtype", [mezzo.bfloat16, mezzo.float16], ids=str)
+def test_weights_kept_low_give_the_same_under_autocast(micro, tmp_path, predictor, dtype):
+    path = tmp_path / "model.pt"
+    mezzo.save({"model": predictor.model.state_dict()}, path)
+    low = SAM2ImagePredictor(build_sam2(micro, path, weights_dtype=dtype))
+    dtypes = {v.dtype for v in low.model.state_dict().values()}
+    assert dtypes == {dtype, mezzo.float32}
+    with mezzo.inference_mode(), mezzo.autocast("cpu", dtype=dtype):
+        for each in (predictor, low):
+            each.set_image(picture())
+        found = [each.predict([[50, 40]], [1], return_logits=True) for each in (predictor, low)]
+    for a, b in zip(*found):
+        assert np.array_equal(a, b)
+    with pytest.raises(ValueError, match="weights_dtype"):
+        build_sam2(micro, weights_dtype=mezzo.float64)
+
+
+def test_strips_of_windows_give_the_same(predictor, monkeypatch):
+    x = mezzo.randn(1, 3, 128, 128)
+    trunk = predictor.model.image_encoder.trunk
+    monkeypatch.setattr(hiera, "STRIP_TOKENS", 256)
+    whole = trunk(x)  # gradients are recorded: no strips
+    with mezzo.no_grad():
+        assert trunk.blocks[0]._strip_height(mezzo.zeros(1, 32, 32, 16)) == 8
+        strips = trunk(x)
+    for a, b in zip(whole, strips):
+        assert a.requires_grad and not b.requires_grad
+        np.testing.assert_allclose(a.detach().numpy(), b.numpy(), atol=1e-5)
 
 
 def test_what_does_not_fit_is_listed(micro, tmp_path, predictor):

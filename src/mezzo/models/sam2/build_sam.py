@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import mezzo
+from mezzo import nn
 from mezzo.errors import ArgumentValueError
 from mezzo.models.sam2 import config
 from mezzo.models.sam2.base import SAM2Base
@@ -30,6 +31,7 @@ def build_sam2(
     mode: str = "eval",
     hydra_overrides_extra=(),
     apply_postprocessing: bool = True,
+    weights_dtype=None,
     **kwargs,
 ) -> SAM2Base:
     """SAM 2 as a config describes it, with the weights of a checkpoint.
@@ -40,6 +42,8 @@ def build_sam2(
     mode: "eval" or "train".
     hydra_overrides_extra: changes of the config, as "++model.image_size=512".
     apply_postprocessing: fall back to the best of several masks where the single one is unstable.
+    weights_dtype: bfloat16 or float16: keep the weights of linear and convolution layers in it, in half the
+        memory, for a model that only runs under autocast in that dtype (the results are the same).
 
     Raises: ConfigError; CheckpointError if keys or shapes do not fit; FileNotFoundError
     Source: sam2.build_sam.build_sam2
@@ -50,14 +54,16 @@ def build_sam2(
     described = config.load(config_file, (*extra, *hydra_overrides_extra))
     if ckpt_path is None:
         model = config.instantiate(described["model"])
+        _check_model(model)
+        store_weights(model, weights_dtype)
     else:
         weights = read_checkpoint(ckpt_path)
         with mezzo.device(
             "meta"
         ):  # nothing is allocated or drawn at random: the checkpoint's tensors move in
             model = config.instantiate(described["model"])
-        load_weights(model, weights, str(config_file))
-    _check_model(model)
+        _check_model(model)
+        load_weights(model, weights, str(config_file), weights_dtype)
     return model.to(device).train(mode == "train")
 
 
@@ -84,8 +90,38 @@ def read_checkpoint(path) -> Mapping:
     return found
 
 
-def load_weights(model: SAM2Base, weights: Mapping, config_name: str) -> None:
-    """Let a model adopt the tensors of a state_dict, which must have exactly its names and shapes."""
+def _stored(model: SAM2Base, dtype) -> dict:
+    """The layers whose weights autocast rounds to a low precision, by the names of these weights."""
+    if dtype is None:
+        return {}
+    if dtype not in (mezzo.bfloat16, mezzo.float16):
+        raise ArgumentValueError(
+            f"build_sam2: weights_dtype is {dtype}; it must be mezzo.bfloat16 or mezzo.float16, or None for the "
+            "dtype of the checkpoint."
+        )
+    layers = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+    return {
+        f"{name}.weight": module
+        for name, module in model.named_modules()
+        if isinstance(module, layers)
+    }
+
+
+def store_weights(model: SAM2Base, dtype) -> None:
+    """Keep the weights of linear and convolution layers in `dtype` (None: as they are).
+
+    Autocast would round them on every use: under it results stay the same, in half the memory.
+    """
+    for module in _stored(model, dtype).values():
+        old = module.weight
+        module.weight = nn.Parameter(old.detach().to(dtype), requires_grad=old.requires_grad)
+
+
+def load_weights(model: SAM2Base, weights: Mapping, config_name: str, dtype=None) -> None:
+    """Let a model adopt the tensors of a state_dict, which must have exactly its names and shapes.
+
+    dtype: as weights_dtype of build_sam2.
+    """
     own = model.state_dict()
     missing = [k for k in own if k not in weights]
     unexpected = [k for k in weights if k not in own]
@@ -96,7 +132,8 @@ def load_weights(model: SAM2Base, weights: Mapping, config_name: str) -> None:
     ]
     if missing or unexpected or odd:
         raise CheckpointError(_mismatch(missing, unexpected, odd, weights, config_name))
-    keep = {k: v.to(own[k].dtype) for k, v in weights.items()}
+    low = _stored(model, dtype)
+    keep = {k: v.to(dtype if k in low else own[k].dtype) for k, v in weights.items()}
     model.load_state_dict(keep, strict=True, assign=True)
 
 

@@ -12,6 +12,8 @@ from mezzo.models.sam2 import windows
 from mezzo.models.sam2.layers import MLP, DropPath
 from mezzo.nn import functional as F
 
+STRIP_TOKENS = 8192  # that a layer with windows takes at a time
+
 
 class PatchEmbed(nn.Module):
     """Overlapping patches of an image as tokens.
@@ -105,13 +107,29 @@ class MultiScaleBlock(nn.Module):
         full = tuple(windows.pad_to(n, window) for n in size)
         return windows.unpartition(tiles, window, full, size)
 
-    def forward(self, x):
+    def _whole(self, x):
         """(b, h, w, dim) -> (b, h', w', dim_out)"""
         shortcut, x = x, self.norm1(x)
         if self.dim != self.dim_out:
             shortcut = pooled(self.proj(x), self.pool)
         x = shortcut + self.drop_path(self._attended(x, tuple(shortcut.shape[1:3])))
         return x + self.drop_path(self.mlp(self.norm2(x)))
+
+    def _strip_height(self, x) -> int:
+        """Rows of whole windows that are about STRIP_TOKENS tokens; all rows while gradients are recorded."""
+        batch, height, width, _ = x.shape
+        window = self.window_size
+        if not window or height % window or mezzo.is_grad_enabled():
+            return height
+        return min(height, max(1, STRIP_TOKENS // (batch * width * window)) * window)
+
+    def forward(self, x):
+        """(b, h, w, dim) -> (b, h', w', dim_out)"""
+        high = self._strip_height(x)
+        if high == x.shape[1]:
+            return self._whole(x)
+        # Windows know nothing of each other: strip by strip, what lies between the layers stays in the cache.
+        return mezzo.cat([self._whole(strip) for strip in x.split(high, dim=1)], dim=1)
 
 
 class Hiera(nn.Module):
@@ -194,10 +212,14 @@ class Hiera(nn.Module):
 
     def _positions(self, size: tuple[int, int]):
         """(1, h, w, c): one encoding stretched over the image, and one repeated in every window."""
-        whole = F.interpolate(self.pos_embed, size=size, mode="bicubic")
-        inside = self.pos_embed_window
-        repeats = [n // m for n, m in zip(whole.shape, inside.shape)]
-        return (whole + inside.tile(repeats)).permute(0, 2, 3, 1)
+        whole, inside = (
+            F.interpolate(self.pos_embed, size=size, mode="bicubic"),
+            self.pos_embed_window,
+        )
+        (height, width), (down, across) = size, inside.shape[-2:]
+        split = whole.reshape(1, -1, height // down, down, width // across, across)
+        found = split + inside[:, :, None, :, None]
+        return found.reshape(whole.shape).permute(0, 2, 3, 1)
 
     def forward(self, x):
         """(b, 3, h, w) -> feature maps (b, c, h', w') of the stages, the finest first"""
