@@ -121,6 +121,8 @@ del Tensor.backward_
 
 
 def _get_grad(self):
+    if STATE.stack and (tracer := late.tracer()) is not None:
+        tracer.grad_looked_at(self)
     return self.auto.grad if self.auto is not None else None
 
 
@@ -142,8 +144,7 @@ def _set_grad(self, value) -> None:
 
 
 def _del_grad(self) -> None:
-    if self.auto is not None:
-        self.auto.grad = None
+    _set_grad(self, None)
 
 
 def _grad_fn(self):

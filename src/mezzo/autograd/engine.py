@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+from mezzo.core import late
 from mezzo.core.layout import Layout
 from mezzo.core.state import STATE
 from mezzo.core.tape import Accumulate, Auto, Node, alias, edge
@@ -61,8 +62,12 @@ def run(
                 continue
             if useful is not None and node not in useful:
                 continue
-            if wanted is None:
-                slots = [g if g is None else _hooked(node, i, g) for i, g in enumerate(slots)]
+            slots = [
+                g
+                if g is None or (wanted is not None and (node, i) in wanted)
+                else _hooked(node, i, g)
+                for i, g in enumerate(slots)
+            ]
             for (to, slot), grad in derivative(node, slots, keep):
                 if grad is not None and (useful is None or to in useful or (to, slot) in wanted):
                     arrive(to, slot, grad)
@@ -120,6 +125,8 @@ def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
             "no meaning there. Use mezzo.func.grad, or mezzo.autograd.grad(loss, inputs), which return the gradients."
         )
     grad = apply_hooks(auto, fitted(grad, variable.layout))
+    if STATE.stack and (tracer := late.tracer()) is not None:
+        tracer.grad_looked_at(variable)
     if auto.grad is None:
         shared = grad.auto is None and grad.base is None and grad.storage is not None
         auto.grad = grad if create or (shared and grad.layout.is_contiguous) else alias(cast(grad))
@@ -181,6 +188,7 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
             found = [(where, n) for (where, _), n in zip(found, new)]
     if not keep and not node.lasting:
         node.freed, node.args, node.outs, node.versions = True, (), node.layouts, ()
+        node.rule = None  # and what it holds
     return found
 
 

@@ -19,12 +19,12 @@ from typing import ClassVar
 from mezzo import dtypes
 from mezzo.amp.autocast import region_for
 from mezzo.compiler.guards import Guards, is_plain
+from mezzo.compiler.inputs import Inputs, has_history_in_common
 from mezzo.compiler.lazy import Stretches
 from mezzo.compiler.trace import ReadBack, Tracer
 from mezzo.compiler.variant import Backward, Variant
 from mezzo.core import late, tape
 from mezzo.core.layout import Layout
-from mezzo.core.record import Record, none
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
@@ -36,19 +36,6 @@ BACKENDS = ("native", "inductor", "eager")
 _ALL: weakref.WeakSet = weakref.WeakSet()
 KEPT = 128  # signatures whose programs are kept
 LIMIT = 8  # traces of one function for reasons other than shapes with dynamic=True
-
-
-class _Identity(Record):
-    family = "compiled"
-
-
-def _argument(input):
-    """An argument of a compiled function on the tape of its trace."""
-
-
-_IDENTITY = _Identity(
-    _argument, name="compiled_argument", where="", vjp=none("the identity"), samples=[]
-)
 
 
 class Compiled:
@@ -112,7 +99,9 @@ class Compiled:
             if self._is_too_many(signature, reason):
                 return self.function(*args, **kwargs)
             guards = Guards(self.function, tuple(v for v in leaves if not isinstance(v, Tensor)))
-            variant, result = self._specialise(leaves, args, kwargs)
+            if has_history_in_common(leaves, guards.known):
+                return self.function(*args, **kwargs)
+            variant, result = self._specialise(leaves, args, kwargs, guards.known)
             if variant is None:
                 return result
             if len(self.variants) >= KEPT:  # with dynamic=True, shapes may go on changing
@@ -136,53 +125,59 @@ class Compiled:
         )  # fmt: skip
         return True
 
-    def _specialise(self, leaves: list, args: tuple, kwargs: dict):
+    def _specialise(self, leaves: list, args: tuple, kwargs: dict, known: frozenset[int]):
         """(variant, None), or (None, the call's result) where the function cannot be replayed."""
         tracer = Tracer(None if self.fullgraph else self.stretches.flush)
         with _own_caches(), _restored(tracer):
             with tracer:
-                inputs = [_given(tracer, v) for v in leaves]
-                outputs = self._call(inputs, args, kwargs)
+                call = Inputs(tracer, leaves, known)
+                outputs = self._call(call.given, args, kwargs)
                 if tracer.unlike_later and not tracer.broken_at:
-                    return None, self._run_once(tracer, outputs)
-                if tracer.broken_at or tracer.is_volatile or not _is_tree(outputs):
-                    return None, self._settle(tracer, outputs)
-                asking = [
-                    t
-                    for t in trees.leaves(outputs)
-                    if isinstance(t, Tensor) and tape.requires_grad(t)
-                ]
-                asking = [t for t in asking if not _is_spent(t)]
+                    return None, self._run_once(tracer, call, outputs)
+                reason = self._why_not_replayed(tracer, call, outputs)
+                if reason:
+                    return None, self._settle(tracer, call, outputs, reason)
+                asking = [t for t in trees.leaves(outputs) if call.asks(t)] if STATE.grad else []
                 backward = None
-                if asking and STATE.grad:
-                    if not all(
-                        tracer.owns(t) and t.storage.buffer not in tracer.arguments for t in asking
-                    ):
-                        return None, self._settle(tracer, outputs)
-                    backward = Backward(
-                        tracer, list({id(t): t for t in asking}.values()), inputs, leaves
-                    )
-            variant = Variant(tracer, leaves, inputs, outputs, backward)
-            return variant, None
+                if asking:
+                    unique = list({id(t): t for t in asking}.values())
+                    backward = Backward(tracer, unique, call.given, leaves)
+            if not tracer.broken_at:
+                return Variant(tracer, leaves, call, outputs, backward), None
+        self.splits = True  # a hook, or a derivative, looks at values
+        return None, self._split(args, kwargs)
+
+    def _why_not_replayed(self, tracer: Tracer, call: Inputs, outputs) -> str | None:
+        if tracer.broken_at:
+            return f"reads a value in {tracer.broken_at[0]} at {tracer.broken_at[1]}"
+        if tracer.is_volatile:
+            return "writes into a tensor that it makes from data"
+        if not _is_tree(outputs):
+            return "returns something other than tensors, plain values, and containers of them"
+        if call.rewritten():
+            return "writes in place into a tensor from outside that has gradients"
+        if STATE.grad and not all(call.can_ask(t) for t in trees.leaves(outputs) if call.asks(t)):
+            return "returns a part of a tensor from outside that has gradients"
+        return None
 
     def _call(self, inputs: list, args: tuple, kwargs: dict):
         filled = trees.filled((args, kwargs), inputs)
         return self.function(*filled[0], **filled[1])
 
-    def _settle(self, tracer: Tracer, outputs):
+    def _settle(self, tracer: Tracer, call: Inputs, outputs, reason: str):
         """Compute what a trace that cannot be replayed left open."""
         self.splits = True
         if self.fullgraph:
             raise ReadBack(
-                f"compile: with fullgraph=True, {_name(self.function)} must be one graph; "
-                f"it reads a value in {tracer.broken_at}" if tracer.broken_at else
-                f"compile: with fullgraph=True, {_name(self.function)} must return tensors, and fill no tensor that it makes from data."
-            )  # fmt: skip
-        return self._run_once(tracer, outputs)
+                f"compile: with fullgraph=True, {_name(self.function)} must be one graph, and it {reason}. "
+                "Leave fullgraph away to have it run in parts."
+            )
+        return self._run_once(tracer, call, outputs)
 
-    def _run_once(self, tracer: Tracer, outputs):
+    def _run_once(self, tracer: Tracer, call: Inputs, outputs):
         self.stretches.flush(tracer)
         tracer.keep_grads = True
+        call.hand_back()
         return outputs
 
     def _split(self, args: tuple, kwargs: dict):
@@ -191,41 +186,14 @@ class Compiled:
             leaves = trees.leaves((args, kwargs))
             tracer = Tracer(self.stretches.flush)
             with _own_caches(), _restored(tracer), tracer:
-                inputs = [_given(tracer, v) for v in leaves]
-                outputs = self._call(inputs, args, kwargs)
-                self.stretches.flush(tracer)
-                tracer.keep_grads = True
-            return outputs
+                call = Inputs(tracer, leaves, frozenset())
+                return self._run_once(tracer, call, self._call(call.given, args, kwargs))
 
 
 def _again(function, fullgraph, dynamic, mode, backend) -> Compiled:
     made = Compiled(function, fullgraph, dynamic, mode, backend)
     functools.update_wrapper(made, function)
     return made
-
-
-def _given(tracer: Tracer, value):
-    """What stands for an argument in a trace: leaves that ask for gradients are themselves."""
-    if not isinstance(value, Tensor) or value.storage is None:
-        return value
-    auto = value.auto
-    if auto is not None and auto.requires_grad and auto.node is None:
-        tracer.note(value)
-        return value
-    made = tracer.argument(value)
-    if tape.requires_grad(value):
-        node = tape.Node(_IDENTITY, (value.layout,), ((0, *tape.edge(value)),))
-        node.rule = lambda _node, grads: {0: grads[0] if isinstance(grads, tuple) else grads}
-        node.versions, node.multiple, node.needs_out = (), False, False
-        node.layouts = node.outs = (value.layout,)
-        made.auto = tape.Auto(False, node, 0)
-    return made
-
-
-def _is_spent(tensor: Tensor) -> bool:
-    """Whether the trace itself went backward from here."""
-    found = tape.edge(tensor)
-    return found is not None and getattr(found[0], "freed", False)
 
 
 class _own_caches:

@@ -40,7 +40,10 @@ def is_module(value) -> bool:
 
 
 class Guards:
-    """What was found around a function. changed() names the first thing that is different now."""
+    """What was found around a function. changed() names the first thing that is different now.
+
+    known: ids of the storages of tensors that the function reaches without being given them.
+    """
 
     def __init__(self, function: Callable, arguments: tuple = ()):
         self._values: list[tuple[str, Callable[[], Any], Any]] = []
@@ -53,10 +56,12 @@ class Guards:
             if not is_plain(argument):
                 read.thing("an argument", lambda a=argument: a, argument)
         read.all_functions()
+        self._tensors: list[Tensor] = []
         self._seen: set[int] = set()
         for name, get, value in read.things:
             self._thing(name, get, value, read.names, 0)
         del self._seen
+        self.known = frozenset([id(t.storage) for t in self._tensors if t.storage is not None])
         self._epoch = changes.modules[0]
 
     def changed(self) -> str | None:
@@ -92,6 +97,8 @@ class Guards:
         if isinstance(value, types.ModuleType):
             return
         self._objects.append((name, get, value))
+        if isinstance(value, Tensor):
+            self._tensors.append(value)
         if id(value) in self._seen or isinstance(value, (Tensor, type, *_FUNCTIONS)):
             return
         self._seen.add(id(value))
@@ -104,10 +111,12 @@ class Guards:
         elif hasattr(value, "param_groups"):
             self._values.append((name, functools.partial(_groups, value), _groups(value)))
             self._objects.append((f"{name}.state", lambda: value.state, value.state))
+            self._tensors += [p for g in value.param_groups for p in g["params"]]
         elif depth < _DEPTH and not _is_ours(type(value)):
             self._attributes(name, value, names, depth)
 
     def _module(self, name: str, module, names: set[str], depth: int) -> None:
+        self._tensors += [*module.parameters(), *module.buffers()]
         for path, child in module.named_modules():
             label = f"{name}.{path}" if path else name
             self._modules.append((label, child, _snapshot(child)))

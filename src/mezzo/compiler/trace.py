@@ -88,6 +88,8 @@ class Tracer:
         self.roots: dict[int, Tensor] = {}
         self.cleared: set[int] = set()
         self.first_grads: dict[int, object] = {}
+        self.looked: set[int] = set()  # ids of roots whose .grad was looked at
+        self.histories: dict[int, tuple | None] = {}  # (node, slot) of each root at first sight
         self.effects: list[Effect] = []
         self.before: dict[int, tuple] = {}  # {id: (tensor, .grad)} of what is in cleared
         self.keep_grads = False
@@ -157,13 +159,19 @@ class Tracer:
         return Region(self.buffer(storage), tensor.ptr - storage.ptr, tensor.layout)
 
     def note(self, tensor: Tensor) -> None:
-        """Remember the tensor that a graph reaches outside memory by."""
-        root = tensor if tensor.base is None else tensor.base.root
-        if id(root) not in self.roots:
-            self.roots[id(root)] = root
-            auto = root.auto
-            if auto is not None and id(root) not in self.cleared:
-                self.first_grads[id(root)] = auto.grad
+        """Remember the tensor that a graph reaches outside memory by: the root, if it is a view."""
+        self.note_itself(tensor if tensor.base is None else tensor.base.root)
+
+    def note_itself(self, root: Tensor) -> None:
+        """Remember a tensor from outside."""
+        if id(root) in self.roots:
+            return
+        self.roots[id(root)] = root
+        auto = root.auto
+        has_history = auto is not None and auto.node is not None
+        self.histories[id(root)] = (auto.node, auto.slot) if has_history else None
+        if auto is not None and id(root) not in self.cleared:
+            self.first_grads[id(root)] = auto.grad
 
     def regions(self, value):
         """Arguments with regions in the place of tensors."""
@@ -316,6 +324,12 @@ class Tracer:
         if id(tensor) not in self.roots and id(tensor) not in self.cleared:
             self.cleared.add(id(tensor))
             self.before[id(tensor)] = (tensor, tensor.auto.grad)
+
+    def grad_looked_at(self, tensor: Tensor) -> None:
+        """.grad was read: what is in it at the start of a run matters, unless it was assigned before."""
+        if id(tensor) not in self.cleared and not self.owns(tensor):
+            self.note(tensor)
+            self.looked.add(id(tensor))
 
     def owns(self, tensor: Tensor) -> bool:
         """Whether a tensor's memory is of this trace."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mezzo.autograd import engine
 from mezzo.compiler import passes
 from mezzo.compiler.graph import Buffer, Graph, Region
+from mezzo.compiler.inputs import Inputs, sharing
 from mezzo.compiler.program import Program
 from mezzo.compiler.trace import Tracer, new_storage
 from mezzo.core import tape
@@ -42,15 +43,13 @@ class Variant:
     """The programs of one trace, and what they depend on beyond the signature."""
 
     def __init__(
-        self, tracer: Tracer, leaves: Sequence, inputs: Sequence, outputs, backward: Backward | None
+        self, tracer: Tracer, leaves: Sequence, call: Inputs, outputs, backward: Backward | None
     ):
-        self.effects = tracer.effects
-        places = {id(v): i for i, v in enumerate(leaves) if isinstance(v, Tensor)}
-        self.roots = [
-            Root(t, places.get(id(t))) for t in tracer.roots.values() if t.storage is not None
-        ]
+        self.effects, self.known = tracer.effects, call.known
+        self.sharing = sharing(leaves, call.known)
+        self.roots = _roots(tracer, leaves, call.known)
         self.arg_at = [
-            i for b in tracer.arguments for i, v in enumerate(inputs)
+            i for b in tracer.arguments for i, v in enumerate(call.given)
             if isinstance(v, Tensor) and getattr(v.storage, "buffer", None) is b
         ]  # fmt: skip
         self._grads(tracer)
@@ -58,7 +57,7 @@ class Variant:
         self.is_single = isinstance(outputs, Tensor)
         self.specs: list = []
         self.spent: list[int] = []  # outputs whose backward pass the trace has done itself
-        self.outputs = trees.mapped(lambda v: self._spec(tracer, inputs, v), outputs)
+        self.outputs = trees.mapped(lambda v: self._spec(tracer, call, v), outputs)
         wanted = [
             s.buffer
             for s in (*self.specs, *(r for _, r in self.new_grads))
@@ -100,25 +99,29 @@ class Variant:
                 self.new_grads.append((root, tracer.region(last)))
             elif last is None and (ignores or first is not None):
                 self.cleared.append(root)
-            if not ignores and (auto.requires_grad or first is not None):
+            if not ignores and id(root.tensor) in tracer.looked:
                 self.needed.append((root, None if first is None else first.layout))
 
-    def _spec(self, tracer: Tracer, inputs: Sequence, value):
+    def _spec(self, tracer: Tracer, call: Inputs, value):
         if not isinstance(value, Tensor):
             return value
-        for i, given in enumerate(inputs):
-            if value is given:
-                self.specs.append(i)
-                return value
-        for root in self.roots:
-            if value is root.tensor:
-                self.specs.append(root)
-                return value
+        place = call.place(value)
+        if place is not None:
+            self.specs.append(self._placed(place))
+            return value
+        viewed = call.viewed(value)
+        if viewed is not None:
+            self.specs.append((self._placed(viewed[0]), viewed[1]))
+            return value
         place = tape.edge(value)
         if place is not None and getattr(place[0], "freed", False):
             self.spent.append(len(self.specs))
         self.specs.append(tracer.region(value))
         return value
+
+    def _placed(self, place):
+        """A leaf's number, or the Root of a tensor."""
+        return place if isinstance(place, int) else next(r for r in self.roots if r.tensor is place)
 
     def _written(self, nodes, graph: Graph) -> list[int]:
         """Which outside buffers a run writes into."""
@@ -128,7 +131,9 @@ class Variant:
     def _sources(self, tracer: Tracer) -> list:
         """For each buffer from outside that is no argument: a Root, (Root,) for its gradient, or a storage."""
         found: list = []
-        by_storage = {id(r.tensor.storage): r for r in self.roots}
+        by_storage: dict[int, Root] = {}
+        for root in sorted(self.roots, key=lambda r: r.at is None):
+            by_storage.setdefault(id(root.tensor.storage), root)
         by_grad = {}
         for root in self.roots:
             first = tracer.first_grads.get(id(root.tensor))
@@ -143,6 +148,8 @@ class Variant:
 
     def differs(self, leaves: Sequence) -> str | None:
         """What the trace depended on that is different now, or None."""
+        if sharing(leaves, self.known) != self.sharing:
+            return "which tensors share memory"
         for root in self.roots:
             tensor = root.now(leaves)
             auto = tensor.auto
@@ -219,6 +226,11 @@ class Variant:
             return leaves[spec]
         if spec.__class__ is Root:
             return spec.now(leaves)
+        if spec.__class__ is tuple:
+            made = leaves[spec[0]] if spec[0].__class__ is int else spec[0].now(leaves)
+            for record, args in spec[1]:
+                made = record.apply((made, *args))
+            return made
         storage = memory.get(spec.buffer)
         if storage is not None:
             return _over(spec, storage)
@@ -228,6 +240,17 @@ class Variant:
         made = _over(spec, self.storages(leaves)[at])
         made.ptr = self.addresses(leaves)[at] + spec.offset
         return made
+
+
+def _roots(tracer: Tracer, leaves: Sequence, known: frozenset[int]) -> list[Root]:
+    """The roots of a trace, without the aliases of leaves that it made itself."""
+    places = {id(v): i for i, v in enumerate(leaves) if isinstance(v, Tensor)}
+    memory = {id(v.storage) for v in leaves if isinstance(v, Tensor)} - known
+    return [
+        Root(t, places.get(id(t)))
+        for t in tracer.roots.values()
+        if t.storage is not None and (id(t) in places or id(t.storage) not in memory)
+    ]
 
 
 def _over(region: Region, storage) -> Tensor:
@@ -343,6 +366,7 @@ class Backward:
         node.versions, node.multiple, node.needs_out = (), True, False
         node.layouts = node.outs = tuple([r.layout for r in self.outputs])
         saved = [memory[b] for b in self.saved]
+        watched += [(s, s.version) for s in saved]  # some are results, that the user may write into
         node.rule = functools.partial(self._rule, saved, outside, watched)
         by_region = {r: k for k, r in enumerate(self.outputs)}
         for spec, out in zip(forward.specs, outs):
