@@ -1,9 +1,14 @@
 """mezzo: a deep-learning framework with PyTorch's API and mixed precision at its heart."""
 
-# ruff: noqa: F401  (the public names; functions come from the records, see ops.namespace)
+# ruff: noqa: E402, F401  (the public names; functions come from the records, see ops.namespace)
 from __future__ import annotations
 
+import gc
 import math
+
+# What an import makes stays: looking for garbage among it takes a sixth of the import's time.
+_collects = gc.isenabled()
+gc.disable()
 import sys
 
 from mezzo import (
@@ -129,6 +134,10 @@ _LATER = {
     "jit": "there is no TorchScript; call the function itself",
     "sparse": "there are no sparse tensors",
 }
+
+
+if _collects:
+    gc.enable()
 
 
 def __getattr__(name: str):
