@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import mezzo
-from mezzo import nn
 
 _RNG = np.random.default_rng(5)
 POINT, BATCH, WEIGHT = (
@@ -120,27 +119,6 @@ def test_per_sample_gradients_of_a_convolutional_network():
         found.append(grads)
     for name, value in found[1].items():
         np.testing.assert_allclose(found[0][name].numpy(), value.numpy(), rtol=1e-4, atol=1e-5)
-
-
-def test_ensembles():
-    models = [nn.Linear(3, 2) for _ in range(4)]
-    parameters, buffers = mezzo.func.stack_module_state(models)
-    x = mezzo.randn(5, 3)
-    outs = mezzo.vmap(lambda p, b: mezzo.func.functional_call(models[0], (p, b), (x,)))(
-        parameters, buffers
-    )
-    for i, model in enumerate(models):
-        np.testing.assert_allclose(outs[i].detach().numpy(), model(x).detach().numpy(), rtol=1e-6)
-
-
-def test_functional_call_restores_and_checks_names():
-    model = nn.Linear(3, 2)
-    before = model.weight
-    with pytest.raises(ValueError, match="no parameter or buffer 'wieght'"):
-        mezzo.func.functional_call(model, {"wieght": before}, (mezzo.zeros(1, 3),))
-    with pytest.raises(RuntimeError):
-        mezzo.func.functional_call(model, {"weight": mezzo.zeros(2, 4)}, (mezzo.zeros(1, 3),))
-    assert model.weight is before
 
 
 @pytest.mark.parametrize("where", ["inside", "outside"])
