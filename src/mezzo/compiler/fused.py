@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mezzo.core.families.contraction import Contraction
 from mezzo.core.families.elementwise import map_plan
 from mezzo.core.families.reductions import Folding, Reduction, reduce_plan
 from mezzo.core.layout import Layout, layout
@@ -102,3 +103,30 @@ class FusedReduction:
 
 
 _REDUCTIONS: dict[tuple, ReduceKernel] = {}
+
+
+class FusedProduct:
+    """A product with an epilogue. inner: the layout of the product alone; dtype: what is stored."""
+
+    flags = False
+
+    def __init__(
+        self, record: Contraction, args: tuple, inner: Layout, dtype, epilogue: ir.Expr, part: str
+    ):
+        self.name, self.record, self.dtype = f"{record.name}_{part}", record, dtype
+        self.compute = args[3] or inner.dtype
+        key = ir.structure((epilogue,))
+        self.epilogue = _EPILOGUES.setdefault(key, epilogue)  # kernels are found by the object
+
+    def execute(self, args: tuple) -> tuple[Tensor, ...]:
+        """Run: args are the operands, nothing, and the factors."""
+        operands, _, factors = args
+        full = (*operands, self.compute, self.dtype, *factors)
+        plan = self.record.make(*full, epilogue=self.epilogue)
+        recording = capture.active()
+        if recording is not None:
+            recording.kept.append(plan)
+        return (plan.execute(full),)
+
+
+_EPILOGUES: dict[tuple, ir.Expr] = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mezzo.compiler.graph import Graph
 from mezzo.compiler.passes.fold_constants import fold_constants
 from mezzo.compiler.passes.fuse import fuse
+from mezzo.compiler.passes.fuse_epilogues import fuse_epilogues
 from mezzo.compiler.passes.fuse_reductions import fuse_reductions
 from mezzo.compiler.passes.merge_common import merge_common
 from mezzo.compiler.passes.recompute import recompute
@@ -26,6 +27,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     recompute,
     fuse,
     fuse_reductions,
+    fuse_epilogues,
     remove_dead,
 )
 

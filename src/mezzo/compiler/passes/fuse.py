@@ -272,3 +272,18 @@ def _is_flat(node: Node, recipe: Recipe) -> bool:
     return recipe.out.is_contiguous and all(
         x.numel == 1 or (x.is_contiguous and x.numel == recipe.out.numel) for x in recipe.layouts
     )
+
+
+def parts_of(maker: Node):
+    """(operands, expressions, numbers, their types, name) of a loop with one result."""
+    if isinstance(maker.record, FusedMap):
+        ins, _, numbers = maker.args
+        kernel = maker.record.kernel
+        return list(ins), kernel.exprs, list(numbers), list(kernel.scalars), maker.record.name
+    recipe = recipe_of(maker)
+    if recipe is None:
+        return None
+    ins = [maker.args[i] for i in recipe.tensors]
+    numbers = [to(maker.args[i]) for i, to in recipe.scalars]
+    exprs = (ir.round_to(recipe.kernel.exprs[0], recipe.out.dtype.ir),)
+    return ins, exprs, numbers, list(recipe.kernel.scalars), maker.record.name

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from mezzo.compiler.fused import FusedMap, FusedReduction
+from mezzo.compiler.fused import FusedReduction
 from mezzo.compiler.graph import Buffer, Graph, Node, Region
-from mezzo.compiler.passes.fuse import bare, recipe_of
+from mezzo.compiler.passes.fuse import bare, parts_of
 from mezzo.core.families.reductions import PART, Folding, Reduction
-from mezzo.kernels import ir
 from mezzo.rules import shapes
 
 
@@ -50,7 +49,7 @@ def _fused(
     if maker.outs != (region,) or maker.writes or maker.unless:
         return None
     found = record.folding(tuple([bare(a) if isinstance(a, Region) else a for a in node.args]))
-    parts = _parts(maker)
+    parts = parts_of(maker)
     if parts is None or not _walks_alike(region, parts[0], found):
         return None
     ins, exprs, numbers, types, name = parts
@@ -58,21 +57,6 @@ def _fused(
         return None
     fused = FusedReduction(record, found, exprs[0], [r.layout for r in ins], types, name)
     return Node("fused", fused, (tuple(ins), (), tuple(numbers)), node.outs, (), node.place)  # type: ignore[arg-type]
-
-
-def _parts(maker: Node):
-    """(operands, expressions, numbers, their types, name) of a loop with one result."""
-    if isinstance(maker.record, FusedMap):
-        ins, _, numbers = maker.args
-        kernel = maker.record.kernel
-        return list(ins), kernel.exprs, list(numbers), list(kernel.scalars), maker.record.name
-    recipe = recipe_of(maker)
-    if recipe is None:
-        return None
-    ins = [maker.args[i] for i in recipe.tensors]
-    numbers = [to(maker.args[i]) for i, to in recipe.scalars]
-    exprs = (ir.round_to(recipe.kernel.exprs[0], recipe.out.dtype.ir),)
-    return ins, exprs, numbers, list(recipe.kernel.scalars), maker.record.name
 
 
 def _walks_alike(region: Region, ins: list[Region], found: Folding) -> bool:

@@ -14,6 +14,7 @@ from mezzo.dtypes import BOOL
 from mezzo.errors import DTypeError, Fact, ShapeError
 from mezzo.kernels.cpu import contract, entry, pool
 from mezzo.kernels.cpu.memory import allocate
+from mezzo.kernels.ir import Expr
 from mezzo.rules import shapes
 
 
@@ -111,7 +112,9 @@ class Contraction(Primitive):
             dtype,
         )
 
-    def make(self, a: Tensor, b: Tensor, bias, compute, dtype, alpha, beta) -> ProductPlan:
+    def make(self, a: Tensor, b: Tensor, bias, compute, dtype, alpha, beta,
+             epilogue: Expr | None = None) -> ProductPlan:  # fmt: skip
+        """The plan. epilogue: what becomes of each element before it is stored, an expression of load(0)."""
         device = common_device(self.name, [t for t in (a, b, bias) if t is not None])
         x, w = a.layout, b.layout
         compute = self._check(x, w, compute)
@@ -135,7 +138,8 @@ class Contraction(Primitive):
         plan.layout = out
         plan.runs = device is not devices.meta and out.numel > 0
         if plan.runs:
-            self._fill(plan, x, w, None if bias is None else bias.layout, batch, compute)
+            of_bias = None if bias is None else bias.layout
+            self._fill(plan, x, w, of_bias, batch, compute, epilogue)
         return plan
 
     def _check(self, x: Layout, w: Layout, compute):
@@ -154,7 +158,9 @@ class Contraction(Primitive):
         return compute or x.dtype
 
     @staticmethod
-    def _fill(plan: ProductPlan, x: Layout, w: Layout, bias: Layout | None, batch, compute) -> None:
+    def _fill(
+        plan: ProductPlan, x: Layout, w: Layout, bias: Layout | None, batch, compute, epilogue
+    ) -> None:
         out = plan.layout
         m, n, k = x.shape[-2], w.shape[-1], x.shape[-1]
         count = shapes.numel(batch)
@@ -178,6 +184,7 @@ class Contraction(Primitive):
             out.dtype.ir,
             compute.ir,
             None if bias is None else bias.dtype.ir,
+            epilogue,
         )
         steps = kernel.plan(
             m,
