@@ -11,7 +11,14 @@ import pytest
 from pycocotools import mask as coco
 
 import mezzo
-from mezzo.models.sam2 import SAM2AutomaticMaskGenerator, boxes, everything, regions, rle
+from mezzo.models.sam2 import (
+    SAM2AutomaticMaskGenerator,
+    boxes,
+    build_sam2,
+    everything,
+    regions,
+    rle,
+)
 from mezzo.models.sam2.everything import MaskData
 
 
@@ -37,6 +44,18 @@ def golden(folder):
     return json.loads((folder / "everything.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def model(folder):
+    """The small network, with the rule's weights."""
+    made = build_sam2(folder / "micro.yaml")
+    rule = load(folder / "rule.py")
+    state = made.state_dict()
+    made.load_state_dict(
+        {k: mezzo.from_numpy(rule.weight(k, tuple(v.shape))) for k, v in state.items()}
+    )
+    return made
+
+
 @pytest.fixture
 def generator(scene, monkeypatch):
     """Makes generators whose predictor segments the drawn scene."""
@@ -60,11 +79,19 @@ def cases(folder):
     return load(folder / "make_everything.py").CASES
 
 
+def networks(folder):
+    return load(folder / "make_everything.py").NETWORK
+
+
 NAMES = ["default", "crops", "loose", "no_filters", "one_mask", "m2m", "strict", "near"]
 
 
+NETWORKS = ["network", "network m2m", "network crops", "network one"]
+
+
 def test_every_golden_case_is_tested(folder, golden):
-    assert list(golden) == list(cases(folder)) == NAMES
+    assert list(cases(folder)) == NAMES and list(networks(folder)) == NETWORKS
+    assert list(golden) == NAMES + NETWORKS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,6 +104,30 @@ def test_as_the_official_generator(name, generator, scene, golden, folder):
             assert ours[key] == theirs[key], key
         for key in ("predicted_iou", "stability_score"):
             assert ours[key] == pytest.approx(theirs[key], rel=1e-6), key
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_as_the_official_generator_with_a_network(name, model, golden, folder):
+    image = load(folder / "rule.py").image()[::8, ::8].copy()
+    made = SAM2AutomaticMaskGenerator(model, output_mode="coco_rle", **networks(folder)[name])
+    found = made.generate(image)
+    assert len(found) == len(golden[name]) > 3
+    for ours, theirs in zip(found, golden[name]):
+        for key in ("point_coords", "crop_box"):
+            assert ours[key] == theirs[key], key
+        assert ours["predicted_iou"] == pytest.approx(theirs["predicted_iou"], rel=1e-4, abs=1e-5)
+        # A logit within rounding of the threshold may fall on either side: a few of 4,800 pixels.
+        masks = [rle.rle_to_mask(each["segmentation"]) for each in (ours, theirs)]
+        assert np.count_nonzero(masks[0] ^ masks[1]) <= 3
+        assert abs(ours["stability_score"] - theirs["stability_score"]) <= 3 / theirs["area"]
+
+
+def test_crops_without_any_mask_give_none(model, folder):
+    image = load(folder / "rule.py").image()[::8, ::8].copy()
+    made = SAM2AutomaticMaskGenerator(
+        model, points_per_side=2, crop_n_layers=1, pred_iou_thresh=99.0
+    )
+    assert made.generate(image) == []
 
 
 def test_finds_what_was_drawn(generator, scene):

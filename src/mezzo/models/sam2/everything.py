@@ -95,7 +95,7 @@ class SAM2AutomaticMaskGenerator:
             point_grids = box_rules.build_all_layer_point_grids(
                 points_per_side, crop_n_layers, crop_n_points_downscale_factor
             )
-        self.point_grids = _check_grids(point_grids or [], crop_n_layers)
+        self.point_grids = _check_grids([] if point_grids is None else point_grids, crop_n_layers)
         self.predictor = SAM2ImagePredictor(
             model,
             max_hole_area=min_mask_region_area,
