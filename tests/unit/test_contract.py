@@ -309,6 +309,27 @@ def test_rows_that_tiles_read_in_place(m, n, k, layout):
     assert dict(zip(slots.CONSTANTS, odd._block))["direct"] == 0  # a step would read beyond the row
 
 
+@pytest.mark.parametrize("compute", ["f32", "bf16"])
+@pytest.mark.parametrize("m,n,k", [(64, 64, 20000), (30, 130, 9001)])
+def test_long_k_stays_near(m, n, k, compute):
+    """A small output with a long k is summed block by block; bits do not depend on the threads."""
+    rng = np.random.default_rng(k)
+    kinds = (compute, compute, compute, "f32")
+    check(rng, 1, m, n, k, kinds, compute, ("columns", "rows", "rows", "rows"))
+    plan = contract.kernel(compute, compute, compute, compute).plan(
+        m, n, k, a=(4, 4 * m), b=(4 * n, 4), out=(4 * n, 4), threads=2
+    )
+    names = dict(zip(slots.CONSTANTS, plan._block))
+    assert names["block_k"] < k and plan.workspace_bytes < 4 << 20
+    a, b = (Matrix(rng, 1, *shape, compute, "rows") for shape in ((m, k), (k, n)))
+    found = []
+    for threads in (1, 2):
+        out = Matrix(rng, 1, m, n, compute, "rows", fill=False)
+        multiply(a, b, out, compute, kinds, threads=threads)
+        found.append(out.array.tobytes())
+    assert found[0] == found[1]
+
+
 def test_wrong_types_are_named():
     with pytest.raises(DTypeError, match=r"contract: a has type f32; an integer product takes u8"):
         contract.kernel("f32", "i32", "i32", "i32")

@@ -98,9 +98,9 @@ def _tile_body(program: Program, scheme: Scheme, in_place: bool, plain: bool) ->
             _up(f, get(f, "panels_n"), get(f, "group_n")),
         )
         chunks = get(f, "chunks")
-        sums = f.at(pointer(f, "space"), get(f, "at_sums"))
+        own = f.at(pointer(f, "space"), get(f, "at_scratch"))
         with f.loop("%begin", "%end") as chunk:
-            scratch = f.at(sums, f.mul(chunk, get(f, "scratch_bytes")))
+            scratch = f.at(own, f.mul(chunk, get(f, "scratch_bytes")))
             first = f.div(f.mul(chunk, tasks), chunks)
             after = f.div(f.mul(f.add(chunk, 1), tasks), chunks)
             with f.loop(first, after) as task:

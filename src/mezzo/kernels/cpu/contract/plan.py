@@ -13,6 +13,7 @@ BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 2048
 BLOCK_BYTES = 32 << 20  # of one packed operand
 GROUP_BYTES = 1 << 20
+NEAR_BYTES = 512 << 10  # of what is packed of a block, and of its sums, where the output is small
 # Most rows for which b is better read where it lies, contiguous along n and along k.
 SKINNY_ROWS = (24, 64)
 SKINNY_ROWS_BF16 = (12, 12)  # where packing leads to dot products of bf16
@@ -37,6 +38,7 @@ class Blocks:
     group_n: int
     at_b: int
     at_sums: int
+    at_scratch: int
     private: int
     at_private: int
     direct: int
@@ -74,6 +76,13 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = F
     else:
         widest = max(rows * bytes_a, columns * bytes_b)
     block_k = up(parts(k, max(1, BLOCK_BYTES // widest) * slice_k), slice_k)
+    shared = (rows * bytes_a if private != PRIVATE_A else 0) + (
+        columns * bytes_b if private != PRIVATE_B else 0
+    )
+    small = rows * columns * scheme.tile_bytes <= NEAR_BYTES and block_m >= m and block_n >= n
+    if small and shared <= NEAR_BYTES:
+        # a small output and a long k: what is packed is used once, so it should not leave the second cache
+        block_k = min(block_k, NEAR_BYTES // max(shared, 1) * slice_k)
     if private and block_k >= k:  # nothing is kept for the whole block: let it be all
         block_m = up(max(m, 1), scheme.tile_rows)
         block_n = block_n if direct else up(max(n, 1), scheme.tile_columns)
@@ -82,12 +91,12 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = F
     packed_b = 0 if private == PRIVATE_B else columns * scheme.panel_b.nbytes(block_k)
     at_sums = up(at_b + packed_b, 64)
     near = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
-    far = rows * columns * scheme.tile_bytes if block_k < k else 0
+    far = up(rows * columns * scheme.tile_bytes, 64) if block_k < k else 0
     own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
     scratch = up(near + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + chunks * scratch, 64)
     return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
-                  at_b, at_sums, private, near, int(direct))  # fmt: skip
+                  at_b, at_sums, at_sums + far, private, near, int(direct))  # fmt: skip
 
 
 def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> bool:

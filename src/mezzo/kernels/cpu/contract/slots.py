@@ -23,7 +23,7 @@ CONSTANTS = (
     "m", "n", "k", "batch",
     "a_m", "a_k", "b_k", "b_n", "out_m", "out_n", "bias_m", "bias_n",
     "path", "swap", "serial", "lanes", "lane_bytes", "chunks", "scratch_bytes",
-    "block_m", "block_n", "block_k", "slice_k", "group_m", "group_n", "at_b", "at_sums",
+    "block_m", "block_n", "block_k", "slice_k", "group_m", "group_n", "at_b", "at_sums", "at_scratch",
     "private", "at_private", "direct",
 )  # fmt: skip
 LOCALS = (

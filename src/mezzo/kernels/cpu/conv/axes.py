@@ -48,6 +48,20 @@ class Axis:
         ends = np.concatenate([breaks, [count]])
         return ends[np.searchsorted(ends, np.arange(count), side="right")] - np.arange(count)
 
+    def step(self) -> int | None:
+        """Bytes between neighbours if they are the same all along the table, else None."""
+        steps = np.diff(self.offsets)
+        if not len(steps):
+            return self.big if self.cycles > 1 else 0
+        return int(steps[0]) if (steps == steps[0]).all() and self.offsets[0] == 0 else None
+
+    def whole(self) -> Axis:
+        """The axis with its cycles merged into one table's step, where they go on without a break."""
+        step = self.step()
+        if step is None or self.cycles == 1 or self.big != step * len(self.offsets):
+            return self
+        return Axis(np.arange(self.length, dtype=np.int64) * step)
+
     def smoothness(self, size: int) -> float:
         """The mean length of runs."""
         count = len(self.offsets)
