@@ -40,13 +40,19 @@ _WRITABLE = set(_DTYPES.values())
 
 def save_file(tensors: dict[str, Tensor], filename, metadata: dict[str, str] | None = None) -> None:
     """Write a flat dict of tensors to a safetensors file, atomically."""
+    check_flat(tensors, "save_file")
+    with replacing(filename) as temporary:
+        write(tensors, temporary, metadata)
+
+
+def write(tensors: dict[str, Tensor], path: str, metadata: dict[str, str] | None) -> None:
+    """Write a flat dict of tensors to `path`, which may be left half-written."""
     arrays, tied = _unique(tensors)
     metadata = dict(metadata or {})
     if tied:
         metadata[TIED] = json.dumps(tied)
     specs = {name: _spec(array) for name, array in arrays.items()}
-    with replacing(filename) as temporary:
-        safetensors.serialize_file(specs, temporary, metadata=metadata or None)
+    safetensors.serialize_file(specs, path, metadata=metadata or None)
 
 
 def _spec(array: np.ndarray):
@@ -77,7 +83,6 @@ def check_flat(tensors, operation: str) -> None:
 
 def _unique(tensors) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The distinct tensors as dense arrays, and which other names mean the same tensor."""
-    check_flat(tensors, "save_file")
     arrays, tied, seen = {}, {}, {}
     for name, tensor in tensors.items():
         if tensor.dtype not in _WRITABLE:

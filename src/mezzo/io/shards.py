@@ -7,6 +7,7 @@ Such as model.safetensors.index.json and pytorch_model.bin.index.json on model h
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -85,9 +86,9 @@ def _is_plain(shard: str) -> bool:
 
 
 def save(tensors: dict[str, Tensor], name: str, max_shard_size: int | str) -> None:
-    """Write tensors to files of at most so many bytes, and the index last: until then the old one holds.
+    """Write tensors to files of at most so many bytes, and their index.
 
-    Tensors that share memory stay in one file, which may make it larger.
+    The files take their names when all of them are written, the index last. Tensors that share memory stay in one file, which may make it larger.
     """
     safe.check_flat(tensors, "save")
     limit = _bytes(max_shard_size)
@@ -99,23 +100,26 @@ def save(tensors: dict[str, Tensor], name: str, max_shard_size: int | str) -> No
         )
     groups = _groups(tensors, limit)
     weights: dict[str, str] = {}
-    for number, group in enumerate(groups, 1):
-        path = f"{stem}-{number:05d}-of-{len(groups):05d}{kind}"
-        part = {key: tensors[key] for key in group}
-        if kind == safe.SUFFIX:
-            safe.save_file(part, path, {"format": "pt"})
-        else:
-            with replacing(path) as temporary, open(temporary, "wb") as file:
-                save_archive(file, part)
-        weights |= dict.fromkeys(group, os.path.basename(path))
-    total = sum(tensor.nbytes for tensor in tensors.values())
-    index = {
-        "metadata": {"total_size": total},
-        "weight_map": {key: weights[key] for key in tensors},
-    }
-    with replacing(name) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(index, file, indent=2)
-        file.write("\n")
+    with contextlib.ExitStack() as stack:
+        index = stack.enter_context(replacing(name))
+        for number, group in enumerate(groups, 1):
+            path = f"{stem}-{number:05d}-of-{len(groups):05d}{kind}"
+            weights |= dict.fromkeys(group, os.path.basename(path))
+            _write({key: tensors[key] for key in group}, stack.enter_context(replacing(path)), kind)
+        total = sum(tensor.nbytes for tensor in tensors.values())
+        places = {key: weights[key] for key in tensors}
+        with open(index, "w", encoding="utf-8") as file:
+            json.dump({"metadata": {"total_size": total}, "weight_map": places}, file, indent=2)
+            file.write("\n")
+
+
+def _write(part: dict[str, Tensor], path: str, kind: str) -> None:
+    """Write the tensors of one file."""
+    if kind == safe.SUFFIX:
+        safe.write(part, path, {"format": "pt"})
+        return
+    with open(path, "wb") as file:
+        save_archive(file, part)
 
 
 def _groups(tensors: dict[str, Tensor], limit: int) -> list[list[str]]:

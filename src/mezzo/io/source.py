@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import io
 import mmap
-import os
-import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,10 @@ from mezzo.core.layout import dense
 from mezzo.core.storage import ExternalStorage
 from mezzo.core.tensor import Tensor, array_over, empty
 from mezzo.errors import FileFormatError
+from mezzo.kernels.cpu import crc
 
-_CHUNK = 4 << 20  # read, then checksummed while it is in the cache
-_PARALLEL = 16 << 20  # bytes from which a second thread pays
-_THREADS = 4
+_CHUNK = 1 << 20  # read, then checksummed while it is in the cache
+_MUCH = 64 << 20  # bytes from which the checksum's kernel is worth loading
 _INFLATED = 20  # compressed members may hold so many times their size
 
 
@@ -42,7 +41,7 @@ class Extent:
 class Source:
     """A file opened for binary reading, from where it stands to its end.
 
-    name: how errors call it. May be read from several threads.
+    name: how errors call it.
     """
 
     def __init__(self, file, name: str):
@@ -51,7 +50,6 @@ class Source:
         self.size = file.seek(0, io.SEEK_END) - self.start
         file.seek(self.start)
         self.end = self.size  # where what was read ends
-        self._lock = threading.Lock()
         self._mapping: np.ndarray | None = None
 
     @classmethod
@@ -85,13 +83,12 @@ class Source:
 
     def _fill(self, into: memoryview, start: int) -> None:
         done = 0
-        with self._lock:
-            self.file.seek(self.start + start)
-            while done < len(into):
-                got = _read_into(self.file, into[done:])
-                if not got:
-                    raise self.damaged(f"it ends at byte {start + done}")
-                done += got
+        self.file.seek(self.start + start)
+        while done < len(into):
+            got = _read_into(self.file, into[done:])
+            if not got:
+                raise self.damaged(f"it ends at byte {start + done}")
+            done += got
 
     def contents(self, extent: Extent) -> bytes:
         """The bytes of an extent that is small."""
@@ -104,22 +101,22 @@ class Source:
         self._inflate(memoryview(into), extent)
         return bytes(into)
 
-    def _copy(self, into: memoryview, extent: Extent) -> None:
+    def _copy(self, into: memoryview, extent: Extent, crc32: Callable[..., int]) -> None:
         """Bring an extent into memory, checking its checksum on the way."""
         if extent.packed is not None:
             self._inflate(into, extent)
             return
-        crc = 0
+        found = 0
         for at in range(0, extent.count, _CHUNK):
             part = into[at : at + _CHUNK]
             self._fill(part, extent.start + at)
             if extent.crc is not None:
-                crc = zlib.crc32(part, crc)
-        if extent.crc is not None and crc != extent.crc:
+                found = crc32(part, found)
+        if extent.crc is not None and found != extent.crc:
             raise self.damaged(f"the checksum of bytes {extent.start} and on does not match")
 
     def _inflate(self, into: memoryview, extent: Extent) -> None:
-        stream, done, crc = zlib.decompressobj(-15), 0, 0
+        stream, done, found = zlib.decompressobj(-15), 0, 0
         at, end = extent.start, extent.start + (extent.packed or 0)
         try:
             while not stream.eof:
@@ -133,10 +130,10 @@ class Source:
                 if len(piece) > len(into) - done or not (piece or waiting or stream.eof):
                     break
                 into[done : done + len(piece)] = piece
-                done, crc = done + len(piece), zlib.crc32(piece, crc)
+                done, found = done + len(piece), zlib.crc32(piece, found)
         except zlib.error as problem:
             raise self.damaged(f"a compressed part cannot be read ({problem})") from None
-        if not stream.eof or done != len(into) or extent.crc not in (None, crc):
+        if not stream.eof or done != len(into) or extent.crc not in (None, found):
             raise self.damaged(
                 f"the compressed part at byte {extent.start} is not the {extent.count} bytes announced"
             )
@@ -152,8 +149,9 @@ class Source:
             for t, extent in zip(made, extents)
             if extent.count
         ]
-        total = sum(extent.count for extent in extents)
-        _in_threads(self._copy, jobs, _threads(total))
+        crc32 = _crc32(sum(extent.count for extent in extents))
+        for into, extent in jobs:
+            self._copy(into, extent, crc32)
         return made
 
     def check(self, extents: list[Extent]) -> None:
@@ -201,18 +199,13 @@ class Source:
 
 def checksums(contents: list[memoryview]) -> list[int]:
     """The CRC-32 of every piece of memory."""
-    found = [0] * len(contents)
-
-    def work(number: int) -> None:
-        found[number] = zlib.crc32(contents[number])
-
-    total = sum(len(content) for content in contents)
-    _in_threads(work, [(i,) for i in range(len(contents))], _threads(total))
-    return found
+    crc32 = _crc32(sum(len(content) for content in contents))
+    return [crc32(content) for content in contents]
 
 
-def _threads(nbytes: int) -> int:
-    return min(_THREADS, os.cpu_count() or 1) if nbytes >= _PARALLEL else 1
+def _crc32(nbytes: int) -> Callable[..., int]:
+    """zlib's checksum, or our own where there is so much that loading it pays."""
+    return crc.crc32 if nbytes >= _MUCH else zlib.crc32
 
 
 def _read_into(file, into: memoryview) -> int:
@@ -221,29 +214,3 @@ def _read_into(file, into: memoryview) -> int:
     data = file.read(len(into))
     into[: len(data)] = data
     return len(data)
-
-
-def _in_threads(work, jobs: list, count: int) -> None:
-    """Call work(*job) for every job on that many threads; the first error is raised here."""
-    waiting, problems = iter(jobs), []
-    lock = threading.Lock()
-
-    def serve() -> None:
-        while not problems:
-            with lock:
-                job = next(waiting, None)
-            if job is None:
-                return
-            try:
-                work(*job)
-            except BaseException as problem:
-                problems.append(problem)
-
-    others = [threading.Thread(target=serve) for _ in range(min(count, len(jobs)) - 1)]
-    for thread in others:
-        thread.start()
-    serve()
-    for thread in others:
-        thread.join()
-    if problems:
-        raise problems[0]
