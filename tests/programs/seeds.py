@@ -255,6 +255,32 @@ assert result.shape == (10, 3) and (result >= 0).all()
 np.testing.assert_allclose(grad_f(x).numpy(), 2 * x.numpy(), rtol=1e-6)
 np.testing.assert_allclose(jacrev(single_fn)(x).numpy(), np.diag(2 * x.numpy()), rtol=1e-6)
 """),
+    Block("compile: a model, and calls as before", """
+import torch
+model = MyModel()
+
+compiled_model = torch.compile(model)
+
+output = compiled_model(input_data)
+""", supply=_TINY + "input_data = x", expect="""
+assert output.tolist() == model(input_data).tolist() and output.requires_grad
+assert list(compiled_model.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"]
+"""),
+    Block("compile: modes", """
+model = torch.compile(model)
+
+model = torch.compile(model, mode="max-autotune")
+
+model = torch.compile(model, mode="reduce-overhead")
+""", supply=_TINY + "plain = model", expect="""
+assert model(x).tolist() == plain(x).tolist()
+"""),
+    Block("compile: dynamic shapes", """
+model = torch.compile(model, dynamic=True)
+""", supply=_TINY + "plain = model", expect="""
+for n in range(1, 20):
+    assert model(x[:n]).tolist() == plain(x[:n]).tolist()
+"""),
 ]  # fmt: skip
 
 SAM2 = Block(
@@ -275,10 +301,6 @@ with torch.inference_mode(), torch.autocast("cuda", dtype=torch.bfloat16):
     raises=ValueError,
     message="a prompt says which object is meant.*SAM2AutomaticMaskGenerator",
 )
-
-WAITING = {
-    "torch.compile: model = torch.compile(model) and its modes": "the compiler's issue",
-}
 
 
 def port(text: str, cuda: bool) -> str:

@@ -104,7 +104,7 @@ class Inputs:
 
     def asks(self, value) -> bool:
         """Whether the value, a result, needs a derivative of the trace's own."""
-        if not isinstance(value, Tensor) or not tape.requires_grad(value) or _is_spent(value):
+        if not isinstance(value, Tensor) or not tape.requires_grad(value) or is_spent(value):
             return False
         return self.place(value) is None and self.viewed(value) is None
 
@@ -135,7 +135,16 @@ class Inputs:
             value.auto.generation = generation + 1
 
 
-def _is_spent(tensor: Tensor) -> bool:
-    """Whether the trace itself went backward from here."""
-    found = tape.edge(tensor)
-    return found is not None and getattr(found[0], "freed", False)
+def is_spent(tensor: Tensor) -> bool:
+    """Whether the trace itself went backward through something that this tensor was computed from."""
+    place = tape.edge(tensor)
+    todo, seen = [place[0]] if place is not None else [], set()
+    while todo:
+        node = todo.pop()
+        if id(node) in seen or not isinstance(node, tape.Node):
+            continue
+        if node.freed:
+            return True
+        seen.add(id(node))
+        todo.extend(to for _, to, _ in node.edges)
+    return False

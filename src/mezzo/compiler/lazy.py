@@ -30,9 +30,9 @@ class Stretches:
         )
         made = {r.buffer for n in nodes for r in n.outs}
         kept = [s for s in live if s.buffer in made]
+        with late.untraced():
+            numbers = collect(tracer.effects)
         if nodes:
-            with late.untraced():
-                numbers = collect(tracer.effects)
             graph = tracer.graph([s.buffer for s in kept])
             outside = [tracer.arguments.get(b) or b.storage.ptr for b in graph.outside]
             self._program(graph).run(outside, [s.ptr for s in kept], numbers)

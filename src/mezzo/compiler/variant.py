@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mezzo.autograd import engine
 from mezzo.compiler import passes
 from mezzo.compiler.graph import Buffer, Graph, Region
-from mezzo.compiler.inputs import Inputs, sharing
+from mezzo.compiler.inputs import Inputs, is_spent, sharing
 from mezzo.compiler.program import Program
 from mezzo.compiler.trace import Tracer, new_storage
 from mezzo.core import tape
@@ -113,8 +113,7 @@ class Variant:
         if viewed is not None:
             self.specs.append((self._placed(viewed[0]), viewed[1]))
             return value
-        place = tape.edge(value)
-        if place is not None and getattr(place[0], "freed", False):
+        if is_spent(value):
             self.spent.append(len(self.specs))
         self.specs.append(tracer.region(value))
         return value
@@ -292,7 +291,7 @@ _RECORD = _Compiled(_compiled, name="compiled", where="", vjp=none("compiled wit
 
 
 _SPENT = tape.Node(_RECORD, (), ())
-_SPENT.freed, _SPENT.versions, _SPENT.needs_out = True, (), False
+_SPENT.freed, _SPENT.versions, _SPENT.needs_out, _SPENT.layouts = True, (), False, (None,)
 
 
 class Backward:

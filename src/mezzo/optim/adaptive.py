@@ -30,7 +30,7 @@ class _Moments(Optimizer):
         states = [[self.kept(p, name) for p in params] for name in self.names]
         for at, found in self.advanced(params, lambda count: self.numbers(group, count)):
             chosen = [pick(values, at) for values in (params, grads, *states)]
-            self.record.run((*chosen, *found, *options, group["maximize"]))
+            self.record.apply((*chosen, *found, *options, group["maximize"]))
 
 
 class Adadelta(_Moments):
