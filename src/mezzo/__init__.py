@@ -124,13 +124,12 @@ pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 globals().update(ops.namespace("mezzo"))
 globals().update(ops.MODULES["legacy"].TYPES)
 default_generator = ops.MODULES["random"].DEFAULT
-linalg, special = ops.place("linalg"), ops.place("special")
+fft, linalg, special = ops.place("fft"), ops.place("linalg"), ops.place("special")
 linalg.LinAlgError = LinAlgError
 
 
 _LATER = {
     "distributed": "training on several processes is not there yet",
-    "fft": "transforms need complex arithmetic, which is not there yet; use numpy.fft",
     "jit": "there is no TorchScript; call the function itself",
     "sparse": "there are no sparse tensors",
 }

@@ -53,6 +53,10 @@ STRIDES: dict[str, str] = {
         "PyTorch keeps LAPACK's column order; mezzo's results are row-major",
     ),
     "unravel_index": "PyTorch's are views of one stacked tensor",
+    **dict.fromkeys(
+        ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fftn", "ifftn", "rfftn", "irfftn"),
+        "PyTorch moves the transformed axis inwards in memory; mezzo's results are row-major",
+    ),
     "argwhere": "PyTorch's are those of its kernel's scratch memory",
     "nonzero": "PyTorch's are those of its kernel's scratch memory",
 }
@@ -126,6 +130,8 @@ SIGNATURES: dict[str, str] = dict.fromkeys(
 
 # family or operation -> where its records are tested instead: they take no single call that PyTorch has too.
 ELSEWHERE: dict[str, str] = {
+    "complex form": "complex operands: tests/unit/test_complex.py",
+    "polar": "complex tensors: tests/unit/test_complex.py",
     "complex": "complex tensors: tests/unit/test_user_values.py",
     "imag": "complex tensors: tests/unit/test_user_values.py",
     "view_as_complex": "complex tensors: tests/unit/test_user_values.py",

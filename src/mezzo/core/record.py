@@ -57,6 +57,7 @@ class Record:
 
     family = "record"
     is_composite = False
+    complexed: Record | None = None  # what runs instead where an operand is complex (complex_form)
 
     def __init__(self, fn: Callable, *, where: str = "mezzo Tensor", name: str | None = None, operators: str = "",
                  aliases: str = "", inplace: bool = False, varargs: str | None = None, vjp: Any = None,
@@ -211,6 +212,8 @@ class Record:
             args = self.bind(args, kwargs)
             if out is not None:
                 return self.call_into(out, args)
+        if self.complexed is not None and self.has_complex(args):
+            return self.complexed.apply(args)
         try:
             if STATE.stack:
                 return interpret(self, args)
@@ -245,7 +248,20 @@ class Record:
 
     def apply(self, args: tuple):
         """The door for arguments that are already one full tuple."""
+        if self.complexed is not None and self.has_complex(args):
+            return self.complexed.apply(args)
         return interpret(self, args) if STATE.stack else self.run(args)
+
+    def has_complex(self, args: tuple) -> bool:
+        """Whether an operand is a complex tensor or number."""
+        for position in self.operands:
+            value = args[position]
+            if isinstance(value, Tensor):
+                if value.layout.dtype.category == dtypes.COMPLEX:
+                    return True
+            elif isinstance(value, complex):
+                return True
+        return False
 
     def __get__(self, instance, owner=None):
         return self if instance is None else MethodType(self, instance)
@@ -326,6 +342,8 @@ def update(record: Record, target: Tensor, *args, **kwargs) -> Tensor:
 
 def update_bound(record: Record, args: tuple) -> Tensor:
     """The in-place form for arguments that are already one full tuple; the target is the first."""
+    if record.complexed is not None and record.has_complex(args):
+        return Record.update(record, args[0], args)
     if not STATE.stack:
         return record.update(args[0], args)
     stack = STATE.stack
@@ -373,6 +391,22 @@ class Composite(Record):
             self.fail(fact, args)
         except MezzoError as error:
             self.retell(error, args)
+
+
+class ComplexForm(Composite):
+    """What a record does where an operand is complex: composed of real operations on the parts."""
+
+    family = "complex form"
+
+
+def complex_form(record: Record):
+    """A decorator: the body is what `record` does with complex operands; it has the record's signature."""
+
+    def wrap(fn: Callable) -> Record:
+        record.complexed = ComplexForm(fn, where="", name=f"complex_{record.name}")
+        return record.complexed
+
+    return wrap
 
 
 class Primitive(Record):

@@ -189,10 +189,10 @@ def common_device(operation: str, tensors) -> devices.device:
 
 
 def require_no_complex(operation: str, dtype: dtypes.dtype) -> None:
-    """Refuse complex arithmetic, which is not there yet."""
+    """Refuse complex operands: the operation is one of those that take real numbers only."""
     if dtype.is_complex:
         raise DTypeError(
-            f"{operation}: {dtype} can be stored, moved and indexed, but complex arithmetic is not there yet. "
+            f"{operation}: does not take {dtype}; complex tensors have arithmetic, products, exponentials and transforms. "
             "Work on view_as_real(x), or in NumPy through x.numpy()."
         )
 

@@ -67,14 +67,18 @@ def t(input: Tensor) -> Tensor:
 
 @composite(samples=[S(T(2, 3)), S(T(2, 3, 4))])
 def adjoint(input: Tensor) -> Tensor:
-    """The last two axes exchanged (and conjugated, were there complex arithmetic).
+    """The last two axes exchanged and complex numbers conjugated.
 
     Shapes: input (..., m, n) -> (..., n, m)
     Source: torch.adjoint
     """
     if input.ndim < 2:
         raise Fact(ShapeError, f"needs a tensor with at least two axes, got {input.ndim}")
-    return transpose(input, -2, -1)
+    return _conjugated(transpose(input, -2, -1))
+
+
+def _conjugated(x: Tensor) -> Tensor:
+    return x.conj() if x.dtype.is_complex else x
 
 
 def _matrix_transpose(self: Tensor) -> Tensor:
@@ -92,16 +96,21 @@ def _reversed_axes(self: Tensor) -> Tensor:
 
 
 def _hermitian(self: Tensor) -> Tensor:
-    """A matrix transposed."""
+    """A matrix transposed and conjugated."""
     if self.ndim not in (0, 2):
         raise ShapeError(
             f"H: tensor.H is for matrices, and the tensor has {self.ndim} axes. Use x.mH for batches."
         )
-    return t(self)
+    return _conjugated(t(self))
+
+
+def _batched_hermitian(self: Tensor) -> Tensor:
+    """The last two axes exchanged, conjugated."""
+    return _conjugated(_matrix_transpose(self))
 
 
 Tensor.T, Tensor.mT = property(_reversed_axes), property(_matrix_transpose)
-Tensor.H, Tensor.mH = property(_hermitian), property(_matrix_transpose)
+Tensor.H, Tensor.mH = property(_hermitian), property(_batched_hermitian)
 
 
 # ---- merging and splitting axes

@@ -1,4 +1,4 @@
-"""Complex tensors: their parts as views, and making them. Complex arithmetic is not there yet."""
+"""Complex tensors: their parts as views, and making them. Their arithmetic is in complex_arithmetic.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mezzo.rules.samples import S, T
 @view_rule(
     where="mezzo",
     batch=batching.dims(),
-    vjp={"input": lambda g, _y, _x: view_as_complex(g)},
+    vjp={"input": lambda g, _y, _x: view_as_complex(g.contiguous())},
     samples=[],
 )
 def view_as_real(input: Tensor) -> Tensor:

@@ -22,12 +22,11 @@ preserve_format, contiguous_format, channels_last = "preserve", "contiguous", "c
 
 
 class HostCopy:
-    """A plan that NumPy runs: complex tensors have no kernels yet."""
-
-    runs = True
+    """A plan that NumPy runs: complex tensors have no kernels of their own."""
 
     def __init__(self, out, tensors, source: int):
         self.layout, self.tensors, self.source = out, tensors, source
+        self.runs = out.device is not devices.meta
 
     def execute(self, args):
         """Copy into new memory."""
@@ -37,6 +36,8 @@ class HostCopy:
 
     def into(self, out, args):
         """Copy into existing memory."""
+        if not self.runs:
+            return
         np.copyto(out._array(), args[self.source]._array(), casting="unsafe")
 
 
@@ -56,7 +57,7 @@ class Copy(Elementwise):
         out, source = target or args[0].layout, args[self.source]
         dtype = args[1] if self.source == 0 and args[1] is not None else out.dtype
         if (
-            out.device is devices.cpu
+            out.device in (devices.cpu, devices.meta)
             and isinstance(source, Tensor)
             and (dtype.is_complex or source.dtype.is_complex)
         ):

@@ -338,6 +338,8 @@ class Elementwise(Primitive):
                 if isinstance(a, Tensor) and isinstance(b, Tensor):
                     plan = self._pairs.get((a.layout, b.layout))
                     if plan is None:
+                        if self.complexed is not None and self.has_complex(args):
+                            return self.complexed.apply(args + self.tails[2])
                         plan = self._remember(
                             self._pairs, (a.layout, b.layout), args + self.tails[2]
                         )
@@ -363,6 +365,8 @@ class Elementwise(Primitive):
                 if isinstance(a, Tensor):
                     plan = self._singles.get(a.layout)
                     if plan is None:
+                        if self.complexed is not None and self.has_complex(args):
+                            return self.complexed.apply(args + self.tails[1])
                         plan = self._remember(self._singles, a.layout, args + self.tails[1])
                     out = plan.execute(args)
                     if a.auto is not None or a.base is not None:
@@ -461,7 +465,8 @@ class Elementwise(Primitive):
         return target
 
     def call_into(self, out, args: tuple):
-        if STATE.stack or not isinstance(out, Tensor) or out.requires_grad:
+        plain = not (STATE.stack or (self.complexed is not None and self.has_complex(args)))
+        if not plain or not isinstance(out, Tensor) or out.requires_grad:
             return super().call_into(out, args)
         try:
             plan = self.make_into(None, args)
