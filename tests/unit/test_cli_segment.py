@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
 
+import click
 import numpy as np
 import pytest
 import segment_files
@@ -210,6 +212,40 @@ def test_photos_of_every_kind(tmp_path):
     assert np.array_equal(read("grey.png"), grey)
     assert np.array_equal(read("deep.png"), grey)
     assert (read("clear.png") == 255).all()
+
+
+def test_damaged_photos_are_told_whatever_the_decoder_raises():
+    image = Image.fromarray(segment_files.noise(20, 30))
+    seeds = []
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000"):
+        file = io.BytesIO()
+        image.save(file, kind)
+        seeds.append(file.getvalue())
+    random = np.random.default_rng(0)
+    read = told = 0
+    for number in range(800):
+        content = bytearray(seeds[number % len(seeds)])
+        for _ in range(random.integers(1, 5)):
+            at = random.integers(0, min(len(content), random.choice([40, len(content)])))
+            if random.random() < 0.7:
+                content[at] = random.integers(0, 256)
+            else:
+                del content[at : at + random.integers(1, 30)]
+        try:
+            found = photos.decode(bytes(content), "it")
+            assert found.ndim == 3 and found.shape[2] == 3
+            read += 1
+        except click.UsageError as problem:
+            assert problem.message.startswith("it: ")
+            told += 1
+    assert read > 50 and told > 50
+
+
+def test_what_would_start_other_programs_is_not_read(tmp_path):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "EPS")
+    with pytest.raises(click.UsageError, match="of these kinds: PNG, JPEG"):
+        photos.decode(file.getvalue(), "it")
 
 
 # ---- the picture

@@ -8,9 +8,12 @@ import warnings
 
 import numpy as np
 
-from mezzo.errors import ArgumentTypeError, ArgumentValueError
+from mezzo.errors import ArgumentTypeError, ArgumentValueError, MezzoError
 
 MAX_PIXELS = 250_000_000  # more is a broken or hostile file rather than a photo
+
+# What photos come as. Not every kind that Pillow knows: reading EPS, for one, starts another program.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF", "PPM")
 
 
 def read_image(image, who: str = "set_image", max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -60,10 +63,12 @@ def _from_file(file, name: str, size: int, who: str, max_pixels: int) -> np.ndar
 
     if not size:
         raise ArgumentValueError(f"{who}: {name} is empty: it has 0 bytes. Save or copy it again.")
+    Image.init()
+    kinds = [kind for kind in FORMATS if kind in Image.OPEN]  # AVIF is newer than the rest
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
+            with Image.open(file, formats=kinds) as image:
                 _check_size(image.size[1], image.size[0], who, max_pixels)
                 image.load()
                 return _from_pillow(ImageOps.exif_transpose(image), who, max_pixels)
@@ -71,9 +76,12 @@ def _from_file(file, name: str, size: int, who: str, max_pixels: int) -> np.ndar
         raise _too_large(who, name, max_pixels) from None
     except UnidentifiedImageError:
         raise ArgumentValueError(
-            f"{who}: {name} is no image that Pillow can read ({size} bytes); convert it to PNG or JPEG."
+            f"{who}: {name} is no image that Pillow can read ({size} bytes), of these kinds: "
+            f"{', '.join(kinds)}. Convert it to PNG or JPEG."
         ) from None
-    except (OSError, SyntaxError, EOFError) as problem:
+    except (MezzoError, MemoryError):
+        raise
+    except Exception as problem:  # a decoder of Pillow's may raise anything on damaged data
         raise ArgumentValueError(
             f"{who}: {name} is damaged or cut short ({problem}); save it again."
         ) from None
