@@ -31,9 +31,65 @@ def comparable(array: np.ndarray) -> np.ndarray:
     )
 
 
+# Elements whose keys are made at a time: they stay in the second cache while they are sorted.
+_CHUNK = 1 << 16
+
+
+def _keys(lines: np.ndarray, descending: bool, keys: np.ndarray) -> None:
+    """Fill keys (int64) with numbers that sort as the lines do: the rank of the value, then its place.
+
+    Keys are all different, so any sort of them is stable, and NumPy sorts integers with vectors.
+    """
+    if lines.dtype.kind == "f":
+        bits = (lines + np.float32(0)).view(np.int32)  # -0 becomes 0: the two are equal
+        bits ^= (
+            bits >> 31
+        ) & 0x7FFFFFFF  # of negative numbers the larger pattern is the smaller number
+        bits[np.isnan(lines)] = 0x7FFFFFFF
+    else:
+        bits = lines.astype(np.int64)
+    keys[...] = ~bits if descending else bits
+    keys <<= 32
+    keys |= np.arange(lines.shape[-1])
+
+
+def _has_keys(array: np.ndarray, axis: int) -> bool:
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    return kind in "fiub" and size <= 4 and 0 < array.shape[axis] < 1 << 31
+
+
+def _lines(array: np.ndarray, axis: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """(rows of the axis, the shape that the array has with the axis last)."""
+    moved = np.moveaxis(array, axis, -1)
+    return moved.reshape(-1, moved.shape[-1]), moved.shape
+
+
+def _chunks(lines: np.ndarray):
+    rows = max(1, _CHUNK // lines.shape[1])
+    return (slice(i, i + rows) for i in range(0, len(lines), rows))
+
+
+def _first(array: np.ndarray, count: int, axis: int, descending: bool) -> np.ndarray:
+    """The indices of the first `count` along an axis, in order."""
+    lines, shape = _lines(array, axis)
+    found = np.empty((len(lines), count), np.int64)
+    for part in _chunks(lines):
+        keys = np.empty(lines[part].shape, np.int64)
+        _keys(lines[part], descending, keys)
+        if count < lines.shape[1]:
+            keys.partition(count - 1, axis=-1)
+            keys = keys[:, :count]
+        keys.sort(axis=-1)
+        found[part] = keys
+    found &= 0xFFFFFFFF
+    return np.moveaxis(found.reshape(*shape[:-1], count), -1, axis)
+
+
 def ordered(array: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     """Stable argsort; NaN counts as the largest."""
     array = comparable(array)
+    if _has_keys(array, axis):
+        return _first(array, array.shape[axis], axis, descending)
     if not descending:
         return np.argsort(array, axis=axis, kind="stable")
     # Backwards from the back: equal elements keep their order.
@@ -105,7 +161,9 @@ def _best(outs, x, k, dim, largest, in_order):
     n = x.shape[dim]
     if k == 0:
         return
-    if k * 4 >= n:
+    if _has_keys(x, dim):
+        found = _first(x, k, dim, largest)
+    elif k * 4 >= n:
         found = np.take(ordered(x, dim, largest), range(k), axis=dim)
     else:
         part = np.argpartition(x, n - k if largest else k - 1, axis=dim)

@@ -1,0 +1,41 @@
+"""Orders against PyTorch's stable sort: ties, both zeros, infinities, NaNs of either sign, every dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import mezzo
+
+
+def values(rng, shape, dtype: str) -> np.ndarray:
+    if dtype == "uint8":
+        return rng.integers(0, 9, shape).astype(dtype)
+    x = (rng.integers(-5, 5, shape) / 2).astype(dtype)
+    if dtype.startswith("float"):
+        for start, value in enumerate((np.nan, -0.0, np.inf, -np.inf, -np.nan)):
+            x.flat[start :: 11 + 2 * start] = value
+    elif dtype in ("int32", "int64"):
+        x.flat[0], x.flat[-1] = np.iinfo(dtype).min, np.iinfo(dtype).max
+    return x
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8"]
+)
+@pytest.mark.parametrize(
+    "shape,dim", [((7, 50), 1), ((7, 50), 0), ((90, 1000), 1), ((3, 4, 5), 1), ((1, 70000), 1)]
+)
+@pytest.mark.parametrize("descending", [False, True])
+def test_stable_order(dtype, shape, dim, descending):
+    x = values(np.random.default_rng(len(dtype)), shape, dtype)
+    expected, places = torch.from_numpy(x).sort(dim=dim, descending=descending, stable=True)
+    ours = mezzo.from_numpy(x).sort(dim=dim, descending=descending, stable=True)
+    assert (ours.indices.numpy() == places.numpy()).all()
+    np.testing.assert_array_equal(ours.values.numpy(), expected.numpy())
+    first = mezzo.from_numpy(x).topk(3, dim, largest=descending)
+    np.testing.assert_array_equal(first.values.numpy(), expected.narrow(dim, 0, 3).numpy())
+    np.testing.assert_array_equal(
+        mezzo.from_numpy(x).gather(dim, first.indices).numpy(), first.values.numpy()
+    )
