@@ -114,6 +114,19 @@ def test_a_checkpoint_is_adopted(micro, tmp_path, predictor):
         assert np.array_equal(a, b)
 
 
+def test_a_compiled_image_encoder_gives_the_same(micro, predictor):
+    model = build_sam2(micro, hydra_overrides_extra=["++model.compile_image_encoder=true"])
+    model.load_state_dict(predictor.model.state_dict())
+    compiled = SAM2ImagePredictor(model)
+    for seed in range(2):
+        for dtype in (None, mezzo.bfloat16):
+            with mezzo.inference_mode(), mezzo.autocast("cpu", dtype, enabled=dtype is not None):
+                for each in (predictor, compiled):
+                    each.set_image(picture(seed=seed))
+                a, b = (x.get_image_embedding().float().numpy() for x in (predictor, compiled))
+            np.testing.assert_allclose(a, b, atol=1e-5 if dtype is None else 3e-2)
+
+
 def test_safetensors_too(micro, tmp_path, predictor):
     path = tmp_path / "model.safetensors"
     mezzo.io.save_file(predictor.model.state_dict(), path)

@@ -19,6 +19,7 @@ class SAM2Base(nn.Module):
     """The whole model; parameters are named as in the official checkpoints.
 
     The options are those of the official configs. Images are (b, 3, image_size, image_size), normalised.
+    compile_image_encoder: the first image takes seconds longer, the following ones less time.
     """
 
     def __init__(
@@ -81,6 +82,8 @@ class SAM2Base(nn.Module):
         self.no_obj_embed_spatial = _token(1, self.mem_dim) if no_obj_embed_spatial else None
         self._build_sam_heads()
         self._build_pointers()
+        if compile_image_encoder:
+            self.image_maps = mezzo.compile(self.image_maps)
 
     @staticmethod
     def _check(options: dict) -> None:
