@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mezzo.nn.utils import rnn
+from mezzo.nn.utils import parametrizations, parametrize, rnn
 from mezzo.nn.utils.clip import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -11,6 +11,12 @@ from mezzo.nn.utils.clip import (
     get_total_norm,
 )
 from mezzo.nn.utils.convert import parameters_to_vector, vector_to_parameters
+from mezzo.nn.utils.norms import (
+    remove_spectral_norm,
+    remove_weight_norm,
+    spectral_norm,
+    weight_norm,
+)
 
 __all__ = [
     "clip_grad_norm",
@@ -19,6 +25,12 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
+    "spectral_norm",
     "vector_to_parameters",
+    "weight_norm",
 ]
