@@ -143,7 +143,7 @@ class Compiled:
                     unique = list({id(t): t for t in asking}.values())
                     backward = Backward(tracer, unique, call.given, leaves)
             if not tracer.broken_at:
-                return Variant(tracer, leaves, call, outputs, backward), None
+                return Variant(tracer, leaves, call, outputs, backward, self.mode), None
         self.splits = True  # a hook, or a derivative, looks at values
         return None, self._split(args, kwargs)
 
@@ -370,7 +370,9 @@ def compile(model: Callable | None = None, *, fullgraph: bool = False, dynamic: 
     backward pass and the optimizer inside the function, a whole training step is that one call.
 
     fullgraph: raise where the function reads a value back, instead of running on. dynamic: new shapes are
-    expected: they are traced without end. mode: one of "default", "reduce-overhead", "max-autotune". backend: "native", or
+    expected: they are traced without end. mode: "default" and "reduce-overhead" (every
+    compiled call is one native call with planned memory anyway), or "max-autotune": which passes serve the function best
+    is measured on its first call, and remembered on disk. backend: "native", or
     "eager" to run as it is. Works as a decorator. Source: torch.compile
     """
     if model is None:

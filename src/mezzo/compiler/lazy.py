@@ -6,12 +6,13 @@ A stretch is compiled once: it is found again by what its nodes are, with buffer
 from __future__ import annotations
 
 from mezzo.compiler import passes
-from mezzo.compiler.graph import Buffer, Graph, Region
+from mezzo.compiler.graph import Graph
 from mezzo.compiler.program import Program
-from mezzo.compiler.trace import LateGenerator, Tracer
+from mezzo.compiler.trace import Tracer
+from mezzo.compiler.tune import structure
 from mezzo.compiler.variant import collect, retract
 from mezzo.core import late
-from mezzo.kernels.cpu import capture, pool
+from mezzo.kernels.cpu import pool
 
 LIMIT = 256
 
@@ -43,34 +44,10 @@ class Stretches:
         tracer.outside = {}
 
     def _program(self, graph: Graph) -> Program:
-        key = (pool.get_num_threads(), *_structure(graph))
+        key = (pool.get_num_threads(), *structure(graph))
         found = self.programs.get(key)
         if found is None:
             if len(self.programs) >= LIMIT:
                 self.programs.clear()
             found = self.programs[key] = Program(passes.run(graph)[0])
         return found
-
-
-def _structure(graph: Graph) -> list:
-    """What a graph does, whatever its buffers are."""
-    numbers: dict[Buffer, int] = {b: i for i, b in enumerate(graph.outside)}
-
-    def shown(value):
-        if isinstance(value, Region):
-            return numbers.setdefault(value.buffer, len(numbers)), value.offset, value.layout
-        if isinstance(value, (tuple, list)):
-            return tuple([shown(v) for v in value])
-        if isinstance(value, LateGenerator):
-            return "generator", id(value.generator)
-        if isinstance(value, capture.Late):
-            return "late", value.key, value.at
-        return (value.__class__, value)
-
-    key: list = [tuple([b.nbytes for b in graph.outside])]
-    for node in graph.nodes:
-        key.append(
-            (node.form, node.record.name, shown(node.args), shown(node.outs), shown(node.writes))
-        )
-    key.append(tuple([numbers.get(b, -1) for b in graph.kept]))
-    return key

@@ -7,10 +7,9 @@ import functools
 from collections.abc import Sequence
 
 from mezzo.autograd import engine
-from mezzo.compiler import passes
+from mezzo.compiler import tune
 from mezzo.compiler.graph import Buffer, Graph, Region
 from mezzo.compiler.inputs import Inputs, is_spent, sharing
-from mezzo.compiler.program import Program
 from mezzo.compiler.trace import Tracer, new_storage
 from mezzo.core import tape
 from mezzo.core.record import Record, none
@@ -43,8 +42,9 @@ class Variant:
     """The programs of one trace, and what they depend on beyond the signature."""
 
     def __init__(
-        self, tracer: Tracer, leaves: Sequence, call: Inputs, outputs, backward: Backward | None
-    ):
+        self, tracer: Tracer, leaves: Sequence, call: Inputs, outputs, backward: Backward | None,
+        mode: str,
+    ):  # fmt: skip
         self.effects, self.known = tracer.effects, call.known
         self.sharing = sharing(leaves, call.known)
         self.roots = _roots(tracer, leaves, call.known)
@@ -72,11 +72,10 @@ class Variant:
         nodes = tracer.nodes if backward is None else tracer.nodes[: backward.split]
         graph = Graph(nodes, [*tracer.arguments, *tracer.outside.values()], kept)
         self.written = self._written(nodes, graph)
-        self.graph, self.passes = passes.run(graph)
-        self.program = Program(self.graph)
+        self.graph, self.passes, self.program = tune.build(graph, mode)
         self.sources = self._sources(tracer)
         if backward is not None:
-            backward.build(self)
+            backward.build(self, mode)
 
     # ---- what a trace leaves behind
 
@@ -339,13 +338,12 @@ class Backward:
         )
         return self.saved
 
-    def build(self, forward: Variant) -> None:
+    def build(self, forward: Variant, mode: str) -> None:
         """Make the program."""
         seeds = [s.storage.buffer for s in self.seeds]
         outside = forward.graph.outside
         graph = Graph(self.nodes, [*outside, *self.saved, *seeds], self.kept)
-        self.graph, self.passes = passes.run(graph)
-        self.program = Program(self.graph)
+        self.graph, self.passes, self.program = tune.build(graph, mode)
         read = {r.buffer for n in self.graph.nodes for r in n.reads()}
         self.watched = [i for i, b in enumerate(outside) if b in read]
         del self.nodes

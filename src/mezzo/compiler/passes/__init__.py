@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mezzo.compiler.graph import Graph
 from mezzo.compiler.passes.fold_constants import fold_constants
@@ -32,11 +32,15 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 )
 
 
-def run(graph: Graph) -> tuple[Graph, list[tuple[str, float, Graph]]]:
+def run(
+    graph: Graph, without: Sequence[Callable] = ()
+) -> tuple[Graph, list[tuple[str, float, Graph]]]:
     """The graph after all passes, and (name, seconds, graph) after each."""
     graph.verify()
     log = [("trace", 0.0, graph)]
     for one in PASSES:
+        if one in without:
+            continue
         start = time.perf_counter()
         graph = one(graph)
         log.append((one.__name__, time.perf_counter() - start, graph))
