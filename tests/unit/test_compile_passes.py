@@ -1,0 +1,178 @@
+"""Passes: random programs compute compiled what they compute eagerly, bit for bit; and what each pass does."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+import mezzo
+from mezzo.compiler import explain, trace, tune
+
+SEEDS = range(40)
+
+
+def random_program(seed: int):
+    """A function of two 6x8 tensors made of random calls: arithmetic, views, casts, writes in place, folds."""
+    draw = random.Random(seed)
+    choices = [draw.random() for _ in range(60)]
+    picks = [draw.randrange(1 << 30) for _ in range(60)]
+
+    def program(x, y):
+        pool = [x * 1.5, y + 0.25]
+        outs = []
+        for choice, pick in zip(choices[: 8 + seed % 12], picks):
+            a, b = pool[pick % len(pool)], pool[(pick >> 8) % len(pool)]
+            made = _step(choice, pick, a, b)
+            if made is not None:
+                pool.append(made)
+        outs.extend(pool[2:])
+        return [o for i, o in enumerate(outs) if picks[i % 60] & 3 or i == len(outs) - 1], pool[0]
+
+    return program
+
+
+def _step(choice: float, pick: int, a, b):
+    same = a.shape == b.shape
+    if choice < 0.25:
+        other = b if same else 0.5
+        return (a + other, a * other, a - other, mezzo.maximum(a, a * 0.5))[pick % 4]
+    if choice < 0.45:
+        return (a.relu(), a.tanh(), a.abs(), -a, a.sigmoid(), a.clamp(-1, 1))[pick % 6]
+    if choice < 0.55:
+        return a.to((mezzo.bfloat16, mezzo.float32, mezzo.float16)[pick % 3])
+    if choice < 0.65:
+        return a.t() if a.ndim == 2 else a * 2
+    if choice < 0.75:
+        a.add_(b if same else 1.0) if a is not b else a.mul_(0.5)
+        return None
+    if choice < 0.82:
+        a[0].mul_(0.5)
+        return None
+    if choice < 0.92:
+        return a.sum(pick % 2) if a.ndim == 2 else a.cumsum(0)
+    return a.float() @ a.float().t() if a.ndim == 2 else a.square()
+
+
+def _inputs(seed: int):
+    numbers = np.random.default_rng(seed)
+    return [mezzo.from_numpy(numbers.normal(size=(6, 8)).astype(np.float32)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_programs_give_the_same_bits(seed):
+    program = random_program(seed)
+    want, base = program(*_inputs(seed))
+    compiled = mezzo.compile(program, fullgraph=True)
+    for _ in range(2):  # traced, and replayed
+        got, first = compiled(*_inputs(seed))
+        assert len(got) == len(want)
+        for a, b in zip([*got, first], [*want, base]):
+            assert a.dtype is b.dtype and a.shape == b.shape
+            np.testing.assert_array_equal(a.float().numpy(), b.float().numpy())
+
+
+def names(function, *args) -> list[str]:
+    """The calls that are left of a function after all passes."""
+    return [n.record.name for n in explain(function)(*args).variant.graph.nodes]
+
+
+X, Y = mezzo.linspace(-2, 2, 12).reshape(3, 4), mezzo.linspace(1, 3, 12).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda x, y: (x + y).relu() * 2, ["add_relu_mul"]),
+        (lambda x, y: (x * 1.0, y - 0.0), ["cast", "cast"]),
+        (lambda x, y: x + 0.0, ["add"]),  # -0 + 0 is 0: not a copy
+        (lambda x, y: (x.sin() + y, x.sin() * y), ["sin_add_mul"]),
+        (lambda x, y: (x @ y.t()).relu(), ["product_relu"]),
+        (lambda x, y: ((x - y) ** 2).sum(1), ["sub_pow_sum"]),
+        (lambda x, y: mezzo.ones(3, 4) * 3 + mezzo.ones(4), ["fill_new"]),
+        (lambda x, y: x.bfloat16().float().bfloat16(), ["cast"]),
+        (lambda x, y: (x.exp(), (x.log(), y)[1]), ["exp"]),
+    ],
+)
+def test_what_is_left(function, left):
+    assert names(function, X, Y) == left
+    with mezzo.no_grad():
+        want, got = function(X, Y), mezzo.compile(function)(X, Y)
+    for a, b in zip(*[v if isinstance(v, tuple) else (v,) for v in (got, want)]):
+        np.testing.assert_array_equal(a.float().numpy(), b.float().numpy())
+
+
+def test_narrowing_is_not_undone():
+    back = lambda x: x.bfloat16().float()
+    want = X.bfloat16().float()
+    np.testing.assert_array_equal(mezzo.compile(back)(X).numpy(), want.numpy())
+    assert not np.array_equal(want.numpy(), X.numpy())
+
+
+def test_reads_between_writes_see_what_was_there():
+    def program(x):
+        y = x * 2
+        before = y + 1
+        y.add_(5)
+        part = y[1] * 3
+        y.mul_(2)
+        return before, part, y
+
+    for a, b in zip(mezzo.compile(program)(X), program(X)):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_cheap_values_are_made_again_where_that_saves_memory():
+    big = mezzo.ones(512, 512)
+
+    def program(x):
+        early = x.exp()
+        y = early.sum()
+        z = x
+        for _ in range(30):
+            z = z @ x * (1 / 512)
+        return z * early + y
+
+    with_it = explain(program)(big)
+    assert any(name.startswith("exp") for name in names(program, big)[5:])
+    plain = [p for p in with_it.variant.passes if p[0] == "trace"][0][2]
+    assert len(with_it.variant.graph.nodes) <= len(plain.nodes)
+    np.testing.assert_array_equal(with_it.result.numpy(), program(big).numpy())
+
+
+def test_max_autotune_measures_once_and_touches_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEZZO_CACHE_DIR", str(tmp_path))
+    weight = mezzo.ones(4, requires_grad=True)
+    optimizer = mezzo.optim.SGD([weight], lr=0.5)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = ((x * weight).tanh() ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    timed = []
+    seconds = tune.seconds
+    monkeypatch.setattr(tune, "SECONDS", 0.001)
+    monkeypatch.setattr(tune, "seconds", lambda p: timed.append(p) or seconds(p))
+    state = mezzo.get_rng_state() if hasattr(mezzo, "get_rng_state") else None
+    x = mezzo.ones(4) * 0.3
+    loss = mezzo.compile(step, mode="max-autotune")(x).item()
+    eager = ((x * 1.0).tanh() ** 2).sum().item()
+    assert loss == pytest.approx(eager, rel=1e-6)
+    count = len(timed)
+    mezzo.compile(step, mode="max-autotune")(x)
+    assert len(timed) == count
+    if state is not None:
+        assert state.tolist() == mezzo.get_rng_state().tolist()
+
+
+def test_passes_keep_a_traced_graph_whole():
+    for seed in range(5):
+        traced = trace(lambda x, y, p=random_program(seed): p(x, y)[1], *_inputs(seed))
+        traced.graph.verify()
+        np.testing.assert_array_equal(
+            traced(*_inputs(seed)).numpy(), random_program(seed)(*_inputs(seed))[1].numpy()
+        )
