@@ -136,7 +136,7 @@ def test_cheap_values_are_made_again_where_that_saves_memory():
 
     with_it = explain(program)(big)
     assert any(name.startswith("exp") for name in names(program, big)[5:])
-    plain = [p for p in with_it.variant.passes if p[0] == "trace"][0][2]
+    plain = next(p for p in with_it.variant.passes if p[0] == "trace")[2]
     assert len(with_it.variant.graph.nodes) <= len(plain.nodes)
     np.testing.assert_array_equal(with_it.result.numpy(), program(big).numpy())
 
