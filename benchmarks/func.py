@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from measure import alternate, text
 
 import mezzo
+from mezzo.cli.benchmark.timing import alternate, text
 
 BATCH = 64
 
@@ -28,7 +28,7 @@ def mnist_network(nn):
 
 
 def deep_network(nn):
-    """1.1M parameters on 32x32: most of the work in convolutions, and most of the weights too."""
+    """1.0M parameters on 32x32: most of the work in convolutions, and most of the weights too."""
     layers, have = [], 3
     for width, pool in ((64, True), (128, True), (256, True), (256, False)):
         layers += [nn.Conv2d(have, width, 3, padding=1), nn.ReLU()]
@@ -80,7 +80,7 @@ def main() -> None:
         for threads in options.threads:
             mezzo.set_num_threads(threads)
             torch.set_num_threads(threads)
-            a, b, ratio = alternate(ours, theirs, options.samples)
+            (a, b), (_, ratio) = alternate([ours, theirs], options.samples)
             found.append({"work": name, "threads": threads, "mezzo_s": a, "torch_s": b, "ratio": ratio})  # fmt: skip
             print(f"| {name} | {threads} | {text(a)} | {text(b)} | {ratio:.2f} |", flush=True)
     if options.json:

@@ -139,8 +139,11 @@ class Level:
 
     def attach(self, record: Record, args: tuple, outs) -> None:
         """Write a call on the tape; forward mode also under no_grad."""
-        with _recording():
+        if STATE.grad and not STATE.inference:
             tape.attach(record, args, outs)
+        else:
+            with _recording():
+                tape.attach(record, args, outs)
         if self.forward:
             for out in outs if isinstance(outs, tuple) else (outs,):
                 if out.auto is not None and out.auto.node is not None:

@@ -13,7 +13,6 @@ from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.data import tensor
-from mezzo.ops.join import stack
 from mezzo.ops.sort import comparable
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, index
@@ -241,10 +240,15 @@ def _member(outs, elements, test_elements, invert):
 def _member_batched(record, size, args, batched):
     if 1 not in batched:
         return record.apply(args)
-    # A set for each example: one search after the other.
-    return stack(
-        [record(*(a[i] if at in batched else a for at, a in enumerate(args))) for i in range(size)]
-    )
+    # A set for each example: what is found where it would stand in the sorted set is in it.
+    elements, tests, invert = batching.front(args[0], 0 in batched, size), args[1], args[2]
+    shape, tests = tuple(elements.shape), tests.reshape((size, -1)).sort(-1)[0]
+    if not tests.layout.numel:
+        return elements.ne(elements) ^ bool(invert)
+    elements = elements.reshape((size, -1))
+    places = searchsorted(tests, elements).clamp(max=tests.shape[1] - 1)
+    found = tests.gather(1, places) == elements
+    return (found.logical_not() if invert else found).reshape(shape)
 
 
 @host(where="", results=lambda e, t, invert: (tuple(e.shape), dtypes.bool_), fill=_member, vjp=_NO,
