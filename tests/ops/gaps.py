@@ -99,6 +99,7 @@ VALUE_DEPENDENT: dict[str, str] = {
 # operation -> reason: a batch of 0-d tensors is not compared with a loop.
 ZERO_D: dict[str, str] = {
     **VALUE_DEPENDENT,
+    "as_strided_scatter": "reads the memory, not the elements",
     "as_strided": "reads the memory, not the elements",
     "strided_view": "reads the memory, not the elements",
     "attention_weights": "takes matrices; scaled_dot_product_attention checks them",
