@@ -139,11 +139,12 @@ class Level:
 
     def attach(self, record: Record, args: tuple, outs) -> None:
         """Write a call on the tape; forward mode also under no_grad."""
-        if STATE.grad and not STATE.inference:
+        previous = STATE.grad, STATE.inference  # as _recording, which costs more
+        STATE.grad = STATE.inference = True
+        try:
             tape.attach(record, args, outs)
-        else:
-            with _recording():
-                tape.attach(record, args, outs)
+        finally:
+            STATE.grad, STATE.inference = previous
         if self.forward:
             for out in outs if isinstance(outs, tuple) else (outs,):
                 if out.auto is not None and out.auto.node is not None:
