@@ -81,7 +81,7 @@ def command(images, checkpoint, config, dtype, points, box, everything, out, mas
                 "--everything, --out, --masks and --compare."
             )
         serve.check(host)
-        model, name = run.open_model(checkpoint, config)
+        model, name = run.open_model(checkpoint, config, chosen)
         serve.serve(Console(), model, name, chosen, host, port)
         return
     prompt = _prompt(points, box, everything, fine)
@@ -99,9 +99,11 @@ def command(images, checkpoint, config, dtype, points, box, everything, out, mas
     photos.check(paths, prompt.points, prompt.box)
     console = Console()
     with console.status("reading the checkpoint"):
-        model, name = run.open_model(checkpoint, config)
+        models = {}
+        for each in ("fp32", chosen) if compare else (chosen,):
+            models[each], name = run.open_model(checkpoint, config, each)
     console.print(f"{name} from {checkpoint}", soft_wrap=True, highlight=False)
-    work = Work(console, model, prompt, chosen, compare)
+    work = Work(console, models, prompt, chosen)
     try:
         work.all(paths, _targets(paths, out, ".png", batch), masks_out, batch)
     except (MezzoError, OSError) as problem:  # no memory left, a disk that is full or gone
@@ -146,11 +148,13 @@ def _targets(paths: list[Path], out: Path | None, suffix: str, batch: bool) -> l
 
 
 class Work:
-    """The photos of one call, segmented one after the other."""
+    """The photos of one call, segmented one after the other.
 
-    def __init__(self, console: Console, model, prompt: run.Prompt, dtype: str, compare: bool):
-        self.console, self.model, self.prompt = console, model, prompt
-        self.dtype, self.compare = dtype, compare
+    models: by precision; fp32 as well as `dtype` if the two are to be compared.
+    """
+
+    def __init__(self, console: Console, models: dict, prompt: run.Prompt, dtype: str):
+        self.console, self.models, self.prompt, self.dtype = console, models, prompt, dtype
 
     def all(
         self, paths: list[Path], pictures: list[Path | None], masks: Path | None, batch: bool
@@ -181,10 +185,10 @@ class Work:
 
     def one(self, path: Path, photo, place: str = "") -> run.Outcome:
         """Segment one photo, in fp32 as well if the two are compared."""
-        if not self.compare:
+        if len(self.models) == 1:
             return self.watched(path, photo, self.dtype, place)
         found = {}
-        for dtype in ("fp32", self.dtype):  # once to compile kernels, once to measure
+        for dtype in self.models:  # once to compile kernels, once to measure
             found[dtype] = [self.watched(path, photo, dtype, place) for _ in range(2)][-1]
         self.console.print(report.comparison(found["fp32"], found[self.dtype], self.dtype))
         return found[self.dtype]
@@ -204,7 +208,7 @@ class Work:
             def advance(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)
 
-            return run.segment(self.model, path, photo, self.prompt, dtype, advance)
+            return run.segment(self.models[dtype], path, photo, self.prompt, dtype, advance)
 
     def picture(self, photo, outcome: run.Outcome):
         """The photo with the best mask of a prompt, or with everything."""

@@ -69,7 +69,7 @@ class Outcome:
     masks: list[Found]
     seconds: float  # for everything
     embed_seconds: float | None = None  # of which set_image took this; None where crops mix the two
-    peak_bytes: int = 0  # of tensors
+    peak_bytes: int = 0  # of tensors: the weights, and what the work took at most
     ran: dict[str, dict[str, int]] = field(default_factory=dict)  # the ledger's counts
 
 
@@ -81,15 +81,18 @@ def choose_dtype(name: str) -> str:
     return "bf16" if host.has_avx512_bf16 or host.has_amx_bf16 else "fp32"
 
 
-def open_model(checkpoint: Path, config: str | None):
-    """The model and the name of its config, which is guessed from the weights unless given.
+def open_model(checkpoint: Path, config: str | None, dtype: str):
+    """The model for a precision, and the name of its config, which is guessed from the weights unless given.
+
+    Weights that a low precision rounds anyway are kept rounded: the same results in half the memory.
 
     Raises: click.UsageError for files that are no checkpoint, or fit no config
     """
     try:
         if config is None:
             config = guess_config(checkpoint)
-        return build_sam2(config, checkpoint), config
+        low = None if dtype == "fp32" else precision.DTYPES[dtype]
+        return build_sam2(config, checkpoint, weights_dtype=low), config
     except OutOfMemoryError:
         raise
     except (MezzoError, OSError, ValueError) as problem:
@@ -131,6 +134,7 @@ def segment(
 
     progress: called with work done and work in all, where everything is segmented
     """
+    before = cpu.memory_allocated()
     cpu.reset_peak_memory_stats()
     with mezzo.inference_mode(), precision.autocast(dtype), amp.ledger() as book:
         start = time.perf_counter()
@@ -150,7 +154,7 @@ def segment(
         masks,
         seconds,
         embedded,
-        cpu.max_memory_allocated(),
+        weights_bytes(model) + cpu.max_memory_allocated() - before,
         book.counts(),
     )
 
@@ -186,6 +190,11 @@ def everything(model, photo: np.ndarray, prompt: Prompt, progress) -> list[Found
         score, stable = record["predicted_iou"], record["stability_score"]
         found.append(Found(record["segmentation"], score, box, stable))
     return sorted(found, key=lambda each: -each.area)
+
+
+def weights_bytes(model) -> int:
+    """What the weights take, be they in memory of ours or mapped from the file."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
 
 
 def process_peak() -> int:

@@ -67,7 +67,7 @@ def _from_file(file, name: str, size: int, who: str, max_pixels: int) -> np.ndar
     kinds = [kind for kind in FORMATS if kind in Image.OPEN]  # AVIF is newer than the rest
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # tags that are odd do not matter, size is checked here
             with Image.open(file, formats=kinds) as image:
                 _check_size(image.size[1], image.size[0], who, max_pixels)
                 image.load()
