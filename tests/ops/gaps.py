@@ -137,6 +137,7 @@ ELSEWHERE: dict[str, str] = {
     "imag": "complex tensors: tests/unit/test_user_values.py",
     "view_as_complex": "complex tensors: tests/unit/test_user_values.py",
     "view_as_real": "complex tensors: tests/unit/test_user_values.py",
+    "compiled": "whole compiled calls and their arguments: tests/unit/test_compile*.py",
     "multi": "optimizers and GradScaler against PyTorch's, in tests/unit",
     "move": "test_meta_has_the_layout_of_real_results moves every operation's inputs",
     "blend": "test_running_statistics",

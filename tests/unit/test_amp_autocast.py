@@ -15,7 +15,8 @@ from mezzo.core.state import STATE
 # PyTorch's lists (aten/src/ATen/autocast_mode.h, 2.13), by operation. Names that mezzo does not have are passed over.
 CUDA = {
     "low": "conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d convolution prelu addmm addmv "
-           "addr matmul einsum mm mv vecdot linear addbmm baddbmm bmm chain_matmul multi_dot scaled_dot_product_attention",
+           "addr matmul einsum mm mv vecdot linear addbmm baddbmm bmm chain_matmul multi_dot scaled_dot_product_attention "
+           "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     "fp32": "acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt sinh tan pow softplus layer_norm rms_norm "
             "native_layer_norm group_norm frobenius_norm nuclear_norm cosine_similarity poisson_nll_loss cosine_embedding_loss nll_loss "
             "hinge_embedding_loss l1_loss smooth_l1_loss huber_loss mse_loss margin_ranking_loss multilabel_margin_loss "
@@ -28,14 +29,20 @@ CUDA = {
 }  # fmt: skip
 CPU = {
     "low": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc bmm mm matmul baddbmm addmm addbmm "
-           "linear vecdot prelu scaled_dot_product_attention",
+           "linear vecdot prelu scaled_dot_product_attention lstm",
     "fp32": "avg_pool3d adaptive_avg_pool3d max_pool3d adaptive_max_pool3d reflection_pad1d reflection_pad2d grid_sample "
             "poisson_nll_loss cosine_embedding_loss nll_loss hinge_embedding_loss l1_loss smooth_l1_loss huber_loss mse_loss "
             "margin_ranking_loss multilabel_margin_loss soft_margin_loss triplet_margin_loss multi_margin_loss kl_div "
             "cross_entropy binary_cross_entropy_with_logits binary_cross_entropy ctc_loss cholesky inverse inv solve pinverse lu_solve qr svd "
-            "triangular_solve polar prod quantile nanquantile cdist trace view_as_complex",
+            "triangular_solve polar prod quantile nanquantile cdist trace view_as_complex max_unpool1d max_unpool2d max_unpool3d "
+            "fractional_max_pool2d fractional_max_pool3d cholesky_inverse cholesky_solve orgqr householder_product cond eigh eigvalsh svdvals "
+            "cholesky_ex inv_ex lstsq matrix_rank tensorinv tensorsolve fft fft2 fftn hfft ifft ifft2 ifftn ihfft irfft irfft2 irfftn rfft rfft2 "
+            "rfftn",
     "promote": "stack cat index_copy",
 }  # fmt: skip
+
+# PyTorch has no class for them and raises for low-precision operands; in mezzo they run in float32, as the other solvers do.
+FURTHER = ("solve_triangular", "solve_ex", "lu_factor", "lu", "pinv")
 
 
 @pytest.mark.parametrize("device, lists", [("cuda", CUDA), ("cpu", CPU)])
@@ -44,10 +51,24 @@ def test_classes_are_pytorchs(device, lists):
     wrong = []
     for name, record in REGISTRY.items():
         public = bool(record.where)
-        want = expected.get(name, "keep")
+        want = expected.get(name, "fp32" if device == "cpu" and name in FURTHER else "keep")
         if public and getattr(record.cast, device) != want:
             wrong.append(f"{name}: is {getattr(record.cast, device)}, PyTorch has {want}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_solvers_run_where_pytorch_has_no_kernel(name):
+    def call(lib):
+        m = lib.eye(3, dtype=lib.bfloat16)
+        further = {"solve_triangular": {"upper": True}}.get(name, {})
+        with lib.autocast("cpu", dtype=lib.bfloat16):
+            found = getattr(lib.linalg, name)(m, *[m] * name.startswith("solve"), **further)
+        return found if isinstance(found, lib.Tensor) else found[0]
+
+    assert call(mezzo).dtype == mezzo.float32
+    with pytest.raises(RuntimeError):
+        call(torch)
 
 
 def _dtypes(lib, region):

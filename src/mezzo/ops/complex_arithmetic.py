@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from mezzo import dtypes
-from mezzo.core.record import complex_form, composite
+from mezzo.core.record import Cast, complex_form, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact
 from mezzo.ops import arithmetic, compare, division, exponential, power, reduce, trigonometric
@@ -279,7 +279,7 @@ def angle(input: Tensor) -> Tensor:
     return where(x != x, x, where(x < 0, math.pi, 0.0).to(x.dtype))
 
 
-@composite(where="mezzo", samples=[])
+@composite(where="mezzo", cast=Cast(cpu="fp32"), samples=[])
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """Complex numbers from their length and angle.
 
