@@ -13,6 +13,7 @@ from mezzo.autograd import api
 from mezzo.core.record import Record, update
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
+from mezzo.dtypes import FLOAT
 from mezzo.errors import ArgumentTypeError, GradientError
 from mezzo.func import functions, trees
 from mezzo.func.levels import Level, Wrapped, wrap
@@ -109,25 +110,51 @@ class Differentiate(Level):
             self.recording = previous
 
 
+class StructureError(ArgumentTypeError, GradientError):
+    """What is given to a transform, or comes out of its function, is of the wrong kind (PyTorch raises RuntimeError)."""
+
+
+class NoDerivativeError(GradientError, ValueError):
+    """An integer was to be differentiated (PyTorch raises RuntimeError or ValueError)."""
+
+
 def _pick(argnums, count: int, operation: str) -> tuple[int, ...]:
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+    if not numbers or not all(isinstance(n, int) for n in numbers):
+        raise GradientError(
+            f"{operation}: argnums must be int or Tuple[int, ...] and not empty, got {argnums!r}."
+        )
     for n in numbers:
         if not -count <= n < count:
             raise GradientError(f"{operation}: got argnum={n}, but only {count} positional inputs.")
-    return tuple(n % count for n in numbers)
+    found = tuple(n % count for n in numbers)
+    if len(set(found)) < len(found):
+        raise GradientError(f"{operation}: argnums elements must be unique, got {argnums}.")
+    return found
+
+
+def _require_floating(tensors: list, operation: str, what: str) -> None:
+    for tensor in tensors:
+        if tensor.dtype.category < FLOAT:
+            raise NoDerivativeError(
+                f"{operation}: only Tensors of floating point dtype can require gradients, and {what} is "
+                f"{tensor.dtype.name}{list(tensor.shape)}. Convert it with .float(), or leave it out of "
+                "what is differentiated."
+            )
 
 
 def _variables(level: Differentiate, args: tuple, chosen: tuple[int, ...], operation: str):
     """args with the chosen ones as variables; returns them and the variables in order."""
     for n in chosen:
-        trees.tensors(args[n], operation, f"argument {n}")
+        given = trees.tensors(args[n], operation, f"argument {n}")
+        _require_floating(given, operation, f"argument {n}")
     inside = tuple(trees.mapped(level.enter, a) if i in chosen else a for i, a in enumerate(args))
     return inside, [x for n in chosen for x in trees.leaves(inside[n])]
 
 
 def _scalar(output, operation: str) -> Tensor:
     if not isinstance(output, Tensor):
-        raise ArgumentTypeError(
+        raise StructureError(
             f"{operation}: Expected f(*args) to return a Tensor, got {type(output).__name__}."
         )
     if output.ndim:
@@ -204,7 +231,9 @@ class Linearized:
             if has_aux:
                 output, self.aux = output
             self.output = output
-            trees.tensors(output, operation, "results")
+            results = trees.tensors(output, operation, "results")
+            if not self.level.forward:
+                _require_floating(results, operation, "a result")
         self.value = trees.mapped(self.level.exit, output)
         self.aux = trees.mapped(self.level.exit, self.aux) if has_aux else None
 
@@ -264,7 +293,8 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
     """
     point = Linearized(func, primals, has_aux)
 
-    def pull(*cotangents):
+    def pull(*cotangents, retain_graph=True, create_graph=None):
+        # What was saved lives as long as this function; gradients of gradients need no flag.
         given = cotangents[0] if len(cotangents) == 1 else cotangents
         return point.vjp(given)
 
@@ -279,18 +309,29 @@ def _check_tangents(primals: tuple, tangents: tuple) -> None:
         )
 
 
-def jvp(func: Callable, primals: tuple, tangents: tuple, *, has_aux: bool = False):
+def jvp(
+    func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False, has_aux: bool = False
+):
     """(func(*primals), its directional derivative along tangents[, aux]).
 
-    Forward mode by linearise-and-transpose: exact, at the cost of two backward passes.
+    Forward mode by linearise-and-transpose: exact, at the cost of two backward passes. strict: results that do not
+    depend on the primals are an error instead of having zeros.
     Source: torch.func.jvp
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
-        raise ArgumentTypeError(
-            "jvp: primals and tangents must be tuples. Write jvp(f, (x,), (t,))."
+        raise StructureError(
+            "jvp: Expected primals and tangents to be tuples. Write jvp(f, (x,), (t,))."
         )
+    if not trees.leaves(primals):
+        raise GradientError("jvp: Expected primals to contain at least one Tensor.")
     _check_tangents(primals, tangents)
     point = Linearized(func, primals, has_aux, "jvp")
+    if strict and not all(
+        point.level.owns(o) and o.requires_grad for o in trees.leaves(point.output)
+    ):
+        raise GradientError(
+            "jvp: The output of f is independent of the inputs. This is not allowed with strict=True."
+        )
     pushed = point.push(tangents)
     return (point.value, pushed, point.aux) if has_aux else (point.value, pushed)
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentTypeError
+from mezzo.errors import ArgumentTypeError, ArgumentValueError
 
 
 def leaves(tree) -> list:
@@ -62,12 +62,16 @@ def structure(tree) -> str:
     return "None" if tree is None else "*"
 
 
+class LeafError(ArgumentTypeError, ArgumentValueError):
+    """A tree holds what is no tensor (PyTorch raises ValueError)."""
+
+
 def tensors(tree, operation: str, what: str) -> list[Tensor]:
     """The leaves, all of which must be tensors."""
     found = leaves(tree)
     for value in found:
         if not isinstance(value, Tensor):
-            raise ArgumentTypeError(
+            raise LeafError(
                 f"{operation}: {what} must be tensors or nested tuples, lists and dicts of them, and one "
                 f"is {type(value).__name__}."
             )
