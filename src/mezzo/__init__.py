@@ -18,6 +18,7 @@ from mezzo import (
     compiler,
     cpu,
     cuda,
+    distributions,
     dtypes,
     func,
     nn,
