@@ -129,14 +129,24 @@ def mapped(change: Callable, value):
 
 
 class Graph:
-    """Nodes, the outside buffers in the order in which a run is given them, and the made ones that it keeps."""
+    """Nodes, the outside buffers in the order in which a run is given them, and the made ones that it keeps.
 
-    def __init__(self, nodes: Iterable[Node], outside: Iterable[Buffer], kept: Iterable[Buffer]):
+    together: those of the kept that may share one block of memory, which lives as long as any of them.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        outside: Iterable[Buffer],
+        kept: Iterable[Buffer],
+        together: Iterable[Buffer] = (),
+    ):
         self.nodes, self.outside, self.kept = list(nodes), list(outside), list(kept)
+        self.together = list(together)
 
     def with_nodes(self, nodes: Iterable[Node]) -> Graph:
         """The same graph with other calls."""
-        return Graph(nodes, self.outside, self.kept)
+        return Graph(nodes, self.outside, self.kept, self.together)
 
     def __repr__(self) -> str:
         head = f"def program({', '.join(b.name for b in self.outside)}):"

@@ -17,11 +17,13 @@ from mezzo.compiler.plan import Arena
 from mezzo.compiler.trace import LateGenerator, new_storage
 from mezzo.core.families.random import DEFAULT
 from mezzo.core.state import quiet
-from mezzo.core.storage import Storage
+from mezzo.core.storage import PartStorage, Storage
 from mezzo.core.tensor import Tensor, array_over
 from mezzo.errors import Fact, message
 from mezzo.kernels.cpu import capture, entry, replay
 from mezzo.kernels.cpu.memory import adopt, allocate
+
+TOGETHER = 1 << 14  # bytes: smaller results have memory of their own
 
 
 class _Draws:
@@ -72,9 +74,9 @@ def _tensor(region: Region, start: int) -> Tensor:
 
 
 class Program:
-    """A graph ready to run: run(outside addresses, kept addresses, numbers).
+    """A graph ready to run: run(outside addresses, addresses of results(), numbers).
 
-    arena_bytes: the memory that a run borrows. draws: (generator, count) asked for before each run.
+    arena_bytes: the memory that a run borrows, beside what it keeps and may use until then. draws: (generator, count) asked for before each run.
     launches: native calls on the tape.
     """
 
@@ -173,8 +175,19 @@ class Program:
         graph, recording = self.graph, self.recording
         fixed = [*graph.outside, *graph.kept]
         self._base_of = {self._blocks[b]: 1 + i for i, b in enumerate(fixed)}
-        arena = Arena(recording, skip=frozenset(self._base_of))
+        together = [self._blocks[b] for b in graph.together if b.nbytes >= TOGETHER]
+        arena = Arena(recording, skip=frozenset(self._base_of), together=together)
         self.arena_bytes, self._arena_at = arena.nbytes, arena.offsets
+        self.shared_bytes, self._shared_at = arena.shared.nbytes, arena.shared.offsets
+        # (place among the kept, place in their block) of those that share one.
+        self._parts = [
+            (i, self._shared_at[self._blocks[b]])
+            for i, b in enumerate(graph.kept)
+            if self._blocks[b] in together
+        ]
+        if self._parts:  # a run borrows the block through the address of its first part
+            first, offset = self._parts[0]
+            self._shared = 1 + len(graph.outside) + first, -offset
         self.numbers: dict[tuple, int] = {}
         tape = array.array("q")
         patches: list[tuple[int, object]] = []
@@ -225,7 +238,12 @@ class Program:
             return first + self.numbers.setdefault(key, len(self.numbers)), 0
         block, offset = capture.place(slot)
         known = self._base_of.get(block)
-        return (known, offset) if known is not None else (0, self._arena_at[block] + offset)
+        if known is not None:
+            return known, offset
+        lent = self._shared_at.get(block)
+        if lent is not None:
+            return self._shared[0], self._shared[1] + lent + offset
+        return 0, self._arena_at[block] + offset
 
     # ---- running
 
@@ -282,7 +300,13 @@ class Program:
 
     def results(self) -> list[Storage]:
         """New memory for what a run keeps."""
-        return [new_storage(b.nbytes) for b in self.graph.kept]
+        if not self._parts:
+            return [new_storage(b.nbytes) for b in self.graph.kept]
+        parts, owner = dict(self._parts), new_storage(self.shared_bytes)
+        return [
+            new_storage(b.nbytes) if i not in parts else PartStorage(owner, parts[i], b.nbytes)
+            for i, b in enumerate(self.graph.kept)
+        ]
 
 
 def _blame(node: Node, fact: Fact):

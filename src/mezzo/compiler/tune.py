@@ -62,9 +62,8 @@ def _chosen(graph: Graph) -> str:
 def seconds(program: Program) -> float:
     """The shortest time of a run on scratch memory."""
     graph = program.graph
-    memory = [_zeros(b.nbytes) for b in (*graph.outside, *graph.kept)]
-    addresses = [m.ptr for m in memory]
-    outside, kept = addresses[: len(graph.outside)], addresses[len(graph.outside) :]
+    memory, results = [_zeros(b.nbytes) for b in graph.outside], program.results()
+    outside, kept = [m.ptr for m in memory], [s.ptr for s in results]
     numbers = dict.fromkeys(program.numbers, 1.0)
     draws, program.draws = program.draws, [(Generator(), count) for _, count in program.draws]
     best, until = float("inf"), time.perf_counter() + SECONDS

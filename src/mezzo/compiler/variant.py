@@ -70,7 +70,17 @@ class Variant:
         if backward is not None:
             kept += [b for b in backward.prepare(tracer, made) if b not in kept]
         nodes = tracer.nodes if backward is None else tracer.nodes[: backward.split]
-        graph = Graph(nodes, [*tracer.arguments, *tracer.outside.values()], kept)
+        # Gradients come late and go together: one block of memory for them, lent to the run until then.
+        alone = {s.buffer for s in self.specs if isinstance(s, Region)}
+        together = {r.buffer for _, r in self.new_grads if r.buffer in made} - alone
+        if backward is not None:
+            together -= set(backward.saved)
+        graph = Graph(
+            nodes,
+            [*tracer.arguments, *tracer.outside.values()],
+            kept,
+            [b for b in kept if b in together],
+        )
         self.written = self._written(nodes, graph)
         self.graph, self.passes, self.program = tune.build(graph, mode)
         self.sources = self._sources(tracer)

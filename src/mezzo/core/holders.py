@@ -10,7 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from mezzo import devices
-from mezzo.core.storage import ExternalStorage, Storage
+from mezzo.core.storage import ExternalStorage, PartStorage, Storage
 from mezzo.core.tape import Node
 from mezzo.core.tensor import Tensor
 
@@ -71,6 +71,8 @@ def _storage(tensor) -> Storage | None:
     if not isinstance(tensor, Tensor) or tensor.layout.device is not devices.cpu:
         return None
     storage = getattr(tensor, "storage", None)
+    if isinstance(storage, PartStorage):
+        storage = storage.owner
     if storage is None or isinstance(storage, ExternalStorage) or not hasattr(storage, "bucket"):
         return None
     return storage

@@ -28,6 +28,19 @@ class ExternalStorage(Storage):
         self.owner = None
 
 
+class PartStorage(Storage):
+    """A piece of a storage, which lives as long as one of its pieces does."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Storage, offset: int, nbytes: int):
+        self.ptr, self.nbytes, self.owner = owner.ptr + offset, nbytes, owner
+        self.version, self.writer = owner.version, None
+
+    def __del__(self):
+        self.owner = None
+
+
 _PACKAGE = __name__.partition(".")[0] + "."
 _ours: set = set()  # mezzo's own code objects: in-place calls ask for every frame
 

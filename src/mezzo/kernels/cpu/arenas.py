@@ -12,6 +12,7 @@ ALIGNMENT = 64
 BIG = 2 << 20  # from here on a block is mapped by itself
 _SMALL_ARENA = 2 << 20  # for blocks of up to 64 KiB
 _LARGE_ARENA = 16 << 20
+_FINE = 16 << 20  # few blocks are larger: rounding them less costs no reuse
 _REUSE = 1.5  # a free block of a class up to so many times larger will do
 
 lock = threading.RLock()
@@ -103,10 +104,10 @@ def up(value: int, multiple: int) -> int:
 
 
 def size_class(nbytes: int) -> int:
-    """nbytes rounded up: to 64, and from 1 KiB on to an eighth of the power of two below it."""
+    """nbytes rounded up: to 64, from 1 KiB on to an eighth of the power of two below it, from 16 MiB on to a 32nd."""
     if nbytes <= 1024:
         return up(max(nbytes, 1), ALIGNMENT)
-    return up(nbytes, 1 << (nbytes - 1).bit_length() - 4)
+    return up(nbytes, 1 << (nbytes - 1).bit_length() - (4 if nbytes <= _FINE else 6))
 
 
 def bucket_for(nbytes: int) -> Bucket:

@@ -3,7 +3,8 @@
     block = allocate(nbytes)        block.ptr, aligned to 64 bytes; given back when it dies
 
 Fresh pages are what makes elementwise code slow, so memory that a block leaves goes on a free list of
-its size class and is used again, last in first out. Eight classes per doubling waste at most 12.5 %.
+its size class and is used again, last in first out. Eight classes per doubling (32 from 16 MiB on) waste at most
+12.5 %.
 Blocks under 2 MiB are cut from arenas; larger ones are mapped by themselves, aligned to 2 MiB, with
 huge pages asked for. (arenas.py gets memory from the system and keeps the limit.)
 
