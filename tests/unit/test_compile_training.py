@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -449,3 +450,28 @@ def test_attention():
         close(a.step(x, y), b.step(x, y))
         equal(a, b, exact=False)
     assert a.step.traces == 1 and not a.step.splits
+
+
+def test_a_scale_below_the_floor_warns_from_compiled_steps():
+    model, scaler = nn.Linear(5, 3), mezzo.GradScaler("cpu", init_scale=4.0, backoff_factor=0.5)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    @mezzo.compile
+    def step(x):
+        optimizer.zero_grad()
+        scaler.scale(model(x).sum()).backward()
+        report = scaler.step(optimizer)
+        scaler.update()
+        return report.skipped
+
+    bad = mezzo.full((2, 5), float("inf"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):  # 4, 2, 1: the last run leaves 0.5
+            assert step(bad)
+    with pytest.warns(UserWarning, match="the scale fell below 1.*without compile"):
+        step(bad)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert step(bad)  # said once
+    assert scaler.get_scale() == 4.0 * 0.5**5

@@ -85,6 +85,7 @@ class GradScaler:
         self._growth_tracker: Tensor | None = None
         self._optimizers: dict[int, dict] = defaultdict(_fresh)
         self._culprits: tuple[int, ...] = ()
+        self._watched: float | None = None  # the scale before the last run of a compiled step
 
     # ---- scaling
 
@@ -293,10 +294,7 @@ class GradScaler:
             self._scale.fill_(scale * self._backoff_factor)
             self._growth_tracker.fill_(0)
             if scale * self._backoff_factor < self._floor <= scale:
-                warnings.warn(
-                    f"GradScaler: the scale fell below {self._floor:g}; gradients overflow even unscaled, so training "
-                    f"diverges. Parameters that overflowed last: {list(self._culprits)}.", UserWarning, stacklevel=3,
-                )  # fmt: skip
+                self._warn(f"Parameters that overflowed last: {list(self._culprits)}.")
             return
         if tracker + 1 == self._growth_interval:
             grown = scale * self._growth_factor
@@ -306,8 +304,22 @@ class GradScaler:
         else:
             self._growth_tracker.fill_(tracker + 1)
 
+    def _warn(self, more: str) -> None:
+        warnings.warn(
+            f"GradScaler: the scale fell below {self._floor:g}; gradients overflow even unscaled, so training "
+            f"diverges. {more}", UserWarning, stacklevel=4,
+        )  # fmt: skip
+
+    def _watch(self) -> None:
+        """Before each run of a compiled step: did the run before take the scale below the floor?"""
+        scale, before = float(self._scale.item()), self._watched
+        self._watched = scale
+        if before is not None and scale < self._floor <= before:
+            self._warn("Run the step without compile() to see which parameters overflow.")
+
     def _adapt_inside(self, flags: list[Tensor]) -> None:
         """_adapt as tensor operations, for compiled steps: nothing is read back."""
+        late.effect(self._watch)
         found = flags[0] != 0
         for flag in flags[1:]:
             found = found | (flag != 0)
