@@ -33,6 +33,12 @@ def test_version():
     assert (result.exit_code, result.output) == (0, f"mezzo {mezzo.__version__}\n")
 
 
+def test_runs_as_a_module():
+    call = [sys.executable, "-m", "mezzo", "--version"]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["mezzo", mezzo.__version__]
+
+
 def test_help_lists_the_commands():
     output = invoke("--help").output
     assert re.search(r"demo\s+Train a real model", output)
