@@ -66,6 +66,11 @@ def test_results_are_lent_until_they_are_written():
     assert arena.shared.offsets == {3: 0, 1: 64, 0: 0, 2: 0}
 
 
+def test_frees_of_what_was_never_made_are_passed_over():
+    made = SimpleNamespace(events=[("new", 0), ("free", 1), ("free", 0)], sizes=[64, 64])
+    assert Arena(made, skip=frozenset()).nbytes == 64
+
+
 def step_of(model, optimizer):
     def step(x, y):
         optimizer.zero_grad()

@@ -231,9 +231,12 @@ def unpack(node: Node) -> tuple[tuple, tuple]:
                 f"version {tensor.storage.version}, changed{by}. Make that write out of place, or clone() before it."
             )
     outs = node.outs
-    if outs and isinstance(outs[0], Tensor):
+    if node.needs_out:
         rebuilt = []
         for slot, out in enumerate(outs):
+            if not isinstance(out, Tensor):
+                rebuilt.append(out)
+                continue
             again = alias(out)
             if slot not in node.record.no_gradient_outputs and out.dtype.category >= 2:
                 again.auto = Auto(node=node, slot=slot)

@@ -30,7 +30,7 @@ class Arena:
         self.shared = Shared(together, sizes, born)
         gaps = _Gaps()
         for _, kind, block in events:
-            if block in skip:
+            if block in skip or block not in born:  # a step that was taken back leaves frees behind
                 continue
             size = sizes[block]
             if kind == "new":

@@ -63,7 +63,7 @@ class Record:
                  aliases: str = "", inplace: bool = False, varargs: str | None = None, vjp: Any = None,
                  batch: Any = None, cast: Cast | str = KEEP, samples: Any = (), errors: Any = (),
                  reference: Callable | str | None = None, no_gradient_outputs: Sequence[int] = (),
-                 grad_name: str | Callable[[tuple], str] = ""):  # fmt: skip
+                 saved_outputs: Sequence[int] | None = None, grad_name: str | Callable[[tuple], str] = ""):  # fmt: skip
         self.fn = fn
         self.name = name or fn.__name__.rstrip("_") or fn.__name__
         self.__name__, self.__doc__, self.__module__ = self.name, fn.__doc__, fn.__module__
@@ -76,6 +76,8 @@ class Record:
         )
         self.cast = Cast(cast, cast) if isinstance(cast, str) else cast
         self.batch, self.no_gradient_outputs = batch, frozenset(no_gradient_outputs)
+        # Which outputs a derivative that asks for outputs reads; the others are layouts to it, and free to go.
+        self.saved_outputs = None if saved_outputs is None else frozenset(saved_outputs)
         self._read_signature(varargs)
         self._read_vjp(vjp)
         self.grad_name = (

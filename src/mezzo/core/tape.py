@@ -309,10 +309,15 @@ def finish(node: Node, outs) -> None:
                 out.auto.node, out.auto.slot, out.auto.requires_grad = node, slot, False
     if node.needs_out:
         # An alias without the node: else node and output would keep each other alive.
-        node.outs = tuple([alias(o) for o in many])
+        saved = node.record.saved_outputs
+        node.outs = tuple(
+            [alias(o) if saved is None or i in saved else o.layout for i, o in enumerate(many)]
+        )
         versions = [(t, v) for t, v in node.versions if not any(t is o for o in many)]
         node.versions = versions + [
-            (kept, kept.storage.version) for kept in node.outs if kept.storage is not None
+            (kept, kept.storage.version)
+            for kept in node.outs
+            if isinstance(kept, Tensor) and kept.storage is not None
         ]
     else:
         node.outs = node.layouts

@@ -88,7 +88,8 @@ def _class_loss_vjp(g, y, input, target, weight, dim, ignore_index, smoothing):
     return class_loss_backward(g[0], input, target, weight, *y[1:], dim, ignore_index, smoothing)
 
 
-@rows(grad_name="NllLossBackward0", kernel=_class_loss, numbers=("ignore_index",), raw=("target",), where="", samples=[], no_gradient_outputs=(1, 2, 3),
+@rows(grad_name="NllLossBackward0", kernel=_class_loss, numbers=("ignore_index",), raw=("target",), where="", samples=[],
+      no_gradient_outputs=(1, 2, 3), saved_outputs=(1, 2, 3),
       batch=batching.dims("dim"), vjp={"input": _class_loss_vjp})  # fmt: skip
 def class_loss(
     input: Tensor, target: Tensor, weight: Tensor | None, dim, ignore_index, smoothing
@@ -152,7 +153,8 @@ def _picked(x, t, w, dim, ignore_index) -> Rows:
     )
 
 
-@rows(grad_name="NllLossBackward0", kernel=_picked, numbers=("ignore_index",), raw=("target",), where="", samples=[], no_gradient_outputs=(1,),
+@rows(grad_name="NllLossBackward0", kernel=_picked, numbers=("ignore_index",), raw=("target",), where="", samples=[],
+      no_gradient_outputs=(1,), saved_outputs=(1,),
       batch=batching.dims("dim"),
       vjp={"input": lambda g, y, _x, target, _w, dim, ignore_index: picked_backward(
           g[0], _x, target, y[1], dim, ignore_index)})  # fmt: skip

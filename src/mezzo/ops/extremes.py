@@ -86,13 +86,13 @@ def amin(input: Tensor, dim=(), keepdim=False) -> Tensor:
     """
 
 
-@reduction(grad_name="MaxBackward0", where="", fold=folds.largest_with_index, dtype=_found, outs=2, no_gradient_outputs=(1,), empty_error=_EMPTY,
+@reduction(grad_name="MaxBackward0", where="", fold=folds.largest_with_index, dtype=_found, outs=2, no_gradient_outputs=(1,), saved_outputs=(1,), empty_error=_EMPTY,
            vjp={"input": _picked_vjp}, samples=[])  # fmt: skip
 def max_along(input: Tensor, dim, keepdim) -> tuple[Tensor, Tensor]:
     """The largest along one axis and where it first stands."""
 
 
-@reduction(grad_name="MinBackward0", where="", fold=folds.smallest_with_index, dtype=_found, outs=2, no_gradient_outputs=(1,), empty_error=_EMPTY,
+@reduction(grad_name="MinBackward0", where="", fold=folds.smallest_with_index, dtype=_found, outs=2, no_gradient_outputs=(1,), saved_outputs=(1,), empty_error=_EMPTY,
            vjp={"input": _picked_vjp}, samples=[])  # fmt: skip
 def min_along(input: Tensor, dim, keepdim) -> tuple[Tensor, Tensor]:
     """The smallest along one axis and where it first stands."""

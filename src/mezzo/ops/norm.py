@@ -118,7 +118,8 @@ def _reshaped(grads, weight, bias):
     return [None if w is None else d.reshape(tuple(w.shape)) for d, w in zip(grads, (weight, bias))]
 
 
-@rows(grad_name="NativeLayerNormBackward0", kernel=_norm, numbers=("eps",), where="", vjp=_norm_vjp, no_gradient_outputs=(1, 2), batch=_batch_norm_rows,
+@rows(grad_name="NativeLayerNormBackward0", kernel=_norm, numbers=("eps",), where="", vjp=_norm_vjp, batch=_batch_norm_rows,
+      no_gradient_outputs=(1, 2), saved_outputs=(1, 2),
       samples=[])  # fmt: skip
 def norm_rows(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, to, rows, affine, eps, centered

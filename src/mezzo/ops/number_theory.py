@@ -72,7 +72,7 @@ def _frexp_fill(outs, x):
     outs[0][...], outs[1][...] = np.frexp(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
 
 
-@host(where="", results=_frexp_results, fill=_frexp_fill, batch=batching.elementwise, samples=[], no_gradient_outputs=(1,),
+@host(where="", results=_frexp_results, fill=_frexp_fill, batch=batching.elementwise, samples=[], no_gradient_outputs=(1,), saved_outputs=(1,),
       vjp={"input": lambda g, y, _input: g[0] * 2.0 ** -y[1]})  # fmt: skip
 def parts_of_float(input: Tensor) -> tuple[Tensor, Tensor]:
     """Mantissas in 0.5..1 and exponents."""

@@ -27,7 +27,7 @@ def _batch(record, size, args, batched):
 # ---- records
 
 
-@pooling(grad_name="MaxPool2DWithIndicesBackward0", kind="max", where="", batch=_batch, samples=[], no_gradient_outputs=(1,),
+@pooling(grad_name="MaxPool2DWithIndicesBackward0", kind="max", where="", batch=_batch, samples=[], no_gradient_outputs=(1,), saved_outputs=(1,),
          vjp={"input": lambda g, y, _x, axes: max_pool_grad(g[0], y[1], axes, tuple(_x.shape[2:]))})  # fmt: skip
 def max_pool(input: Tensor, axes):
     """The largest value of every window, and where it stands in its plane (int32)."""

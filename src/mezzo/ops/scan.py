@@ -129,13 +129,13 @@ def _picked_vjp(g, y, _x, dim):
     return scatter_add(zeros_of(g[0], _x.shape), dim, y[1], g[0])
 
 
-@scan(grad_name="CummaxBackward0", where="", fold=folds.running_largest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
+@scan(grad_name="CummaxBackward0", where="", fold=folds.running_largest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), saved_outputs=(1,), samples=[],
       vjp={"input": _picked_vjp})  # fmt: skip
 def scan_max(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The largest so far and where it last stood."""
 
 
-@scan(grad_name="CumminBackward0", where="", fold=folds.running_smallest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), samples=[],
+@scan(grad_name="CumminBackward0", where="", fold=folds.running_smallest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), saved_outputs=(1,), samples=[],
       vjp={"input": _picked_vjp})  # fmt: skip
 def scan_min(input: Tensor, dim) -> tuple[Tensor, Tensor]:
     """The smallest so far and where it last stood."""
