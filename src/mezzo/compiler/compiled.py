@@ -372,7 +372,8 @@ def compile(model: Callable | None = None, *, fullgraph: bool = False, dynamic: 
     fullgraph: raise where the function reads a value back, instead of running on. dynamic: new shapes are
     expected: they are traced without end. mode: "default" and "reduce-overhead" (every
     compiled call is one native call with planned memory anyway), or "max-autotune": which passes serve the function best
-    is measured on its first call, and remembered on disk. backend: "native", or
+    is measured on its first call, and remembered on disk; the layouts of images are among them, so sums of
+    convolutions may run in another order than in eager code. backend: "native", or
     "eager" to run as it is. Works as a decorator. Source: torch.compile
     """
     if model is None:

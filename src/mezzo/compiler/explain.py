@@ -74,17 +74,19 @@ def _program(title: str, graph: Graph, program: Program, body: bool = True) -> s
 
 
 def explain(function: Callable) -> Callable[..., Explanation]:
-    """explain(f)(*args) calls f once and tells what it was compiled to.
+    """explain(f)(*args) calls f once and tells what it was compiled to; of a compiled f, in its mode.
 
     Raises: ArgumentTypeError if function cannot be called
     """
     if not callable(function):
         raise ArgumentTypeError(f"explain: got {type(function).__name__}; it must be a function.")
+    mode = "default"
+    function = getattr(function, "__dict__", {}).get("_compiled", function)  # of a compiled module
     if isinstance(function, Compiled):
-        function = function.function
+        function, mode = function.function, function.mode
 
     def call(*args, **kwargs) -> Explanation:
-        compiled = Compiled(function, False, None, "default", "native")
+        compiled = Compiled(function, False, None, mode, "native")
         return Explanation(compiled, compiled(*args, **kwargs))
 
     return call

@@ -19,10 +19,11 @@ from mezzo.kernels.cpu import cache, capture, pool, target
 from mezzo.kernels.cpu.memory import allocate
 
 RECIPES = {
-    "all": (),
-    "keep": (passes.recompute,),
-    "apart": (passes.recompute, passes.fuse_epilogues),
-    "loops": (passes.recompute, passes.fuse_epilogues, passes.fuse_reductions),
+    "all": passes.INEXACT,
+    "keep": (*passes.INEXACT, passes.recompute),
+    "apart": (*passes.INEXACT, passes.recompute, passes.fuse_epilogues),
+    "loops": (*passes.INEXACT, passes.recompute, passes.fuse_epilogues, passes.fuse_reductions),
+    "layouts": (passes.recompute,),
 }
 SECONDS = 0.3  # spent on timing one recipe, unless one run takes longer
 
