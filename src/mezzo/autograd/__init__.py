@@ -20,8 +20,9 @@ from mezzo.autograd.modes import (
     no_grad,
     set_grad_enabled,
 )
+from mezzo.autograd.variable import Variable
 
-__all__ = ["Function", "backward", "detect_anomaly", "enable_grad", "functional", "grad", "inference_mode",
+__all__ = ["Function", "Variable", "backward", "detect_anomaly", "enable_grad", "functional", "grad", "inference_mode",
            "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled", "is_inference",
            "is_inference_mode_enabled", "no_grad", "once_differentiable", "set_detect_anomaly",
            "set_grad_enabled"]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 from mezzo.autograd import engine
@@ -9,8 +10,9 @@ from mezzo.core import late
 from mezzo.core.state import STATE
 from mezzo.core.tape import Auto, Handle, edge
 from mezzo.core.tensor import Tensor, tensor_method
-from mezzo.errors import ArgumentTypeError, GradientError
+from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
 from mezzo.ops.create import ones_like, zeros_like
+from mezzo.ops.join import stack
 
 
 def _many(value) -> tuple:
@@ -84,14 +86,42 @@ def _wanted_run(roots, seeds, inputs, keep, create, operation) -> dict:
     return {i: results[w] for i, w in enumerate(where) if w in results}
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
-         is_grads_batched=False, materialize_grads=False):  # fmt: skip
+def _batched_grads(outputs, inputs, grad_outputs, retain_graph, options) -> tuple:
+    """One backward pass for each entry of the first axis of grad_outputs, and the gradients stacked."""
+    seeds = _many(grad_outputs) if grad_outputs is not None else ()
+    counts = {s.shape[0] for s in seeds if isinstance(s, Tensor) and s.ndim}
+    if len(counts) != 1:
+        raise ArgumentValueError(
+            f"grad: is_grads_batched=True needs grad_outputs with one common size along their first axis, and got "
+            f"{sorted(counts)}. Leave it out for a single gradient."
+        )
+    (count,), rows = counts, []
+    for i in range(count):
+        keep = True if i < count - 1 else retain_graph
+        entry = [None if s is None else s[i] for s in seeds]
+        rows.append(grad(outputs, inputs, entry, keep, *options))
+    return tuple(None if column[0] is None else stack(column) for column in zip(*rows))
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True,
+         allow_unused=None, is_grads_batched=False, materialize_grads=False):  # fmt: skip
     """The gradients of the outputs (their sum, weighted by grad_outputs) with respect to the inputs, as a tuple.
 
+    is_grads_batched: grad_outputs have one more axis in front, and so have the gradients: one for each of its
+    entries. only_inputs is ignored.
     Raises: GradientError if an input does not take part and allow_unused is not set
     Source: torch.autograd.grad
     """
     outputs, inputs = _many(outputs), _many(inputs)
+    if not only_inputs:
+        warnings.warn(
+            "grad: only_inputs is deprecated and ignored. Call backward() to accumulate into every leaf.",
+            FutureWarning,
+            stacklevel=2,
+        )
+    if is_grads_batched:
+        options = (create_graph, True, allow_unused, False, materialize_grads)
+        return _batched_grads(outputs, inputs, grad_outputs, retain_graph, options)
     roots = [engine.edge_of(t, "grad") for t in outputs]
     seeds = _seeds(outputs, grad_outputs, "grad", create_graph)
     keep = create_graph if retain_graph is None else retain_graph
