@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mezzo.optim import lr_scheduler
+from mezzo.optim import lr_scheduler, swa_utils
 from mezzo.optim.adaptive import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
 from mezzo.optim.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
 from mezzo.optim.lbfgs import LBFGS
@@ -23,4 +23,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]

@@ -289,7 +289,10 @@ class SequentialLR(_Composite):
         scheduler = self._schedulers[place]
         if place > 0 and self._milestones[place - 1] == self.last_epoch:
             scheduler.last_epoch = -1
-            scheduler.step(0)
+            if type(scheduler).step is LRScheduler.step:
+                scheduler._advance(0)  # not step(0), which warns whoever calls it
+            else:
+                scheduler.step(0)
         else:
             scheduler.step()
         self._last_lr = scheduler.get_last_lr()
