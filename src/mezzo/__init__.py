@@ -24,6 +24,7 @@ from mezzo import (
     nn,
     ops,
     optim,
+    paths,
     testing,
     utils,
 )
@@ -121,6 +122,8 @@ float, int, bool = float32, int32, dtypes.bool_
 autograd.gradcheck, autograd.gradgradcheck = gradcheck, gradgradcheck
 autograd.forward_ad = sys.modules["mezzo.autograd.forward_ad"] = func.forward_ad
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
+
+paths.spell_out()
 
 globals().update(ops.namespace("mezzo"))
 globals().update(ops.MODULES["legacy"].TYPES)

@@ -25,6 +25,7 @@ from mezzo import func as func
 from mezzo import nn as nn
 from mezzo import ops as ops
 from mezzo import optim as optim
+from mezzo import paths as paths
 from mezzo import testing as testing
 from mezzo import utils as utils
 from mezzo.amp.autocast import autocast as autocast
