@@ -27,7 +27,7 @@ def holdings() -> list[Holding]:
     """The holders of the processor's memory, largest first. A storage is counted once, for the first that fits:
 
     leaves that require grad, their gradients, what a node of the tape saved for its derivative, results with
-    a history, all other tensors.
+    a history, all other tensors; and beside them the weights that inference_mode keeps packed.
     """
     tensors, nodes = [], []
     for found in gc.get_objects():
@@ -59,6 +59,10 @@ def holdings() -> list[Holding]:
             claim(f"results of {auto.node.name()}", tensor)
     for tensor in tensors:
         claim("other tensors", tensor)
+    for _, storage in list(owners.values()):
+        kept = getattr(storage, "kept", None)
+        for block in kept.blocks.values() if kept is not None else ():
+            owners[id(block)] = ("weights packed for inference", block)
     sizes, counts = Counter(), Counter()
     for what, storage in owners.values():
         sizes[what] += storage.bucket.size

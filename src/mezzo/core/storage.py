@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 
 from mezzo.kernels.cpu.memory import Block
 
@@ -10,9 +11,23 @@ INFERENCE = -1  # the version of memory made in inference_mode: it is not tracke
 
 
 class Storage(Block):
-    """Memory from the allocator. version counts in-place writes; writer says who wrote last."""
+    """Memory from the allocator. version counts in-place writes; writer says who wrote last.
 
-    __slots__ = ("version", "writer")
+    kept: what was packed of it (core/kept.py). exports: who shares it and may write without raising the version.
+    Both are unset as a rule: making a storage should cost nothing for them.
+    """
+
+    __slots__ = ("exports", "kept", "version", "writer")
+
+    def export(self, holder) -> None:
+        """Note that `holder` lets others write here for as long as it lives."""
+        self.kept = None
+        alive = [ref for ref in getattr(self, "exports", ()) if ref() is not None]
+        self.exports = [*alive, weakref.ref(holder)]
+
+    def is_exported(self) -> bool:
+        """Whether somebody may write here unseen."""
+        return any(ref() is not None for ref in getattr(self, "exports", ()))
 
 
 class ExternalStorage(Storage):

@@ -124,7 +124,15 @@ class Tensor:
 class _Window:
     """What NumPy reads memory through; its life keeps the storage alive."""
 
-    __slots__ = ("__array_interface__", "storage")
+    __slots__ = ("__array_interface__", "__weakref__", "storage")
+
+
+def exported_array(tensor: Tensor) -> np.ndarray:
+    """The tensor's array for somebody who may write to it; its storage takes note."""
+    array = tensor._array()
+    window = array.base if isinstance(array.base, _Window) else array.base.base
+    tensor.storage.export(window)
+    return array
 
 
 def array_over(storage, ptr: int, layout: Layout) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mezzo import devices
 from mezzo.core.state import STATE
-from mezzo.core.tensor import Tensor, tensor_method
+from mezzo.core.tensor import Tensor, exported_array, tensor_method
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
 from mezzo.ops.data import from_array
 from mezzo.rules import shapes
@@ -118,12 +118,12 @@ def numpy(self, *, force: bool = False):
     Raises: GradientError if the tensor requires grad; ArgumentTypeError if it is not on the CPU
     """
     if force:
-        return self.detach().cpu()._array()
+        return exported_array(self.detach().cpu())
     if self.requires_grad:
         raise GradientError(
             "numpy: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    return _readable(self, "numpy")._array()
+    return exported_array(_readable(self, "numpy"))
 
 
 @tensor_method
@@ -254,7 +254,7 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
         raise ArgumentValueError(
             "__dlpack__: Can't export tensors that require gradient, use tensor.detach()."
         )
-    return self._array().__dlpack__()
+    return exported_array(self).__dlpack__()
 
 
 @tensor_method

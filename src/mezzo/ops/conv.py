@@ -19,7 +19,8 @@ def _forward(compute, input, weight, bias, size, stride, before, dilation, group
     last = family.is_channels_last(x) or (family.is_channels_last(w) and x.ndim == 4)
     y = family.image_layout((x.shape[0], w.shape[0], *size), compute, x.device, last)
     geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
-    return y, lambda: family.forward(geometry, None if bias is None else bias.layout, compute)
+    of_bias = None if bias is None else bias.layout
+    return y, lambda keeps=False: family.forward(geometry, of_bias, compute, keeps)
 
 
 def _input_grad(
@@ -113,7 +114,7 @@ def _vjp_forward_b(g, _y, _x, _w, _b, size, stride, before, dilation, groups, co
     return g.sum((0, *range(2, g.ndim)), dtype=_b.dtype)
 
 
-@convolution(grad_name="ConvolutionBackward0", rule=_forward, where="", batch=_batch, samples=[],
+@convolution(grad_name="ConvolutionBackward0", rule=_forward, keeps=True, where="", batch=_batch, samples=[],
              vjp={"input": _vjp_forward_x, "weight": _vjp_forward_w, "bias": _vjp_forward_b})  # fmt: skip
 def convolve(
     input: Tensor,

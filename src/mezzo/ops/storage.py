@@ -79,6 +79,7 @@ class UntypedStorage:
 
     def __setitem__(self, index, value):
         self._array()[index] = value
+        self._block.kept = None  # what was packed of it is out of date, and no version says so
 
     def __repr__(self) -> str:
         return f"UntypedStorage(device={self.device}) of size {self._bytes}"

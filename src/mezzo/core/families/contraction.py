@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import array
+import functools
 
 from mezzo import devices
-from mezzo.core import tape
+from mezzo.core import kept, tape
 from mezzo.core.layout import Layout, Size, dense
 from mezzo.core.record import Primitive, registered
+from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.dtypes import BOOL
@@ -23,6 +25,8 @@ class ProductPlan:
 
     __slots__ = (
         "address",
+        "keeper",
+        "keeping",
         "launch",
         "layout",
         "offsets",
@@ -35,15 +39,28 @@ class ProductPlan:
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
+        return self._go(args, args[1].ptr)
+
+    def execute_kept(self, args: tuple) -> Tensor:
+        """The same; the second operand's panels are kept if that serves."""
+        keeping = self.keeping
+        if keeping is not None:
+            self.keeper, self.keeping = keeping(), None
+        panels = None if self.keeper is None else kept.panels(args[1], self.keeper[0])
+        if panels is None:
+            return self._go(args, args[1].ptr)
+        return self.keeper[1]._go(args, panels.ptr)
+
+    def _go(self, args: tuple, b: int) -> Tensor:
         out = empty(self.layout)
         if self.runs:
-            a, b, bias, _, _, alpha, beta = args
+            a, _, bias, _, _, alpha, beta = args
             scratch = allocate(self.workspace, Storage)
             at = 0 if bias is None else bias.ptr
             self.launch(
                 self.address,
                 a.ptr,
-                b.ptr,
+                b,
                 out.ptr,
                 at,
                 scratch.ptr,
@@ -135,7 +152,7 @@ class Contraction(Primitive):
                 ShapeError, f"bias of shape {list(bias.shape)} does not broadcast to {list(shape)}"
             )
         plan = ProductPlan()
-        plan.layout = out
+        plan.layout, plan.keeper, plan.keeping = out, None, None
         plan.runs = device is not devices.meta and out.numel > 0
         if plan.runs:
             of_bias = None if bias is None else bias.layout
@@ -186,18 +203,13 @@ class Contraction(Primitive):
             None if bias is None else bias.dtype.ir,
             epilogue,
         )
-        steps = kernel.plan(
-            m,
-            n,
-            k,
-            a=a_steps,
-            b=_matrix(w),
-            out=out_steps,
-            bias=bias_steps,
-            batch=count,
-            threads=pool.get_num_threads(),
-        )
+        threads = pool.get_num_threads()
+        of = contract.Problem(m, n, k, a_steps, _matrix(w), out_steps, bias_steps, count, threads)
+        steps = kernel.plan(m, n, k, a=of.a, b=of.b, out=of.out, bias=of.bias, batch=count,
+                            threads=threads)  # fmt: skip
         plan.tables, offsets = [], {}
+        if count == 1:
+            plan.keeping = functools.partial(_keeping, plan, kernel, of)
         if count > 1:
             operands = {"a_offsets": x, "b_offsets": w, "out_offsets": out}
             if bias is not None:
@@ -216,9 +228,25 @@ class Contraction(Primitive):
         plan.launch = entry.launch_unlocked if m * n * k * count > 1 << 18 else entry.launch
 
     def run(self, args: tuple) -> Tensor:
-        out = self.plan(args).execute(args)
+        plan = self.plan(args)
+        out = plan.execute_kept(args) if self.turned and STATE.inference else plan.execute(args)
         tape.attach(self, args, out)
         return out
+
+
+def _keeping(
+    plan: ProductPlan, kernel: contract.Contraction, of: contract.Problem
+) -> tuple[contract.Keeper, ProductPlan] | None:
+    """What packs the second operand once, and the product that reads its panels; None if that does not pay."""
+    found = kernel.plan_kept(of, contract.KEPT_B, 1)
+    if found is None:
+        return None
+    reads = ProductPlan()
+    reads.layout, reads.runs, reads.tables, reads.launch = plan.layout, True, [], plan.launch
+    reads.finish(found.product, {})
+    return contract.Keeper(
+        found.pack, contract.KEPT_B, kernel.scheme.compute, 1, found.nbytes, {}
+    ), reads
 
 
 def _text(layout: Layout) -> str:

@@ -10,15 +10,17 @@ Each is linear in both operands, so the derivatives of each are the other two.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable
 
 import numpy as np
 
 from mezzo import devices
-from mezzo.core import tape
+from mezzo.core import kept, tape
 from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import Primitive, registered
+from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, dtype
@@ -43,20 +45,33 @@ class Window:
 
 
 class ConvPlan:
-    """The launches of one convolution."""
+    """The launches of one convolution. keeping(): the plan whose weight is packed once, or None."""
 
-    __slots__ = ("launch", "layout", "plans", "workspace")
+    __slots__ = ("keeper", "keeping", "launch", "layout", "plans", "workspace")
 
     def execute(self, args: tuple) -> Tensor:
         """Run on new memory."""
+        return self._go(self.plans, args, args[1].ptr, self.workspace)
+
+    def execute_kept(self, args: tuple) -> Tensor:
+        """The same; the weight's panels are kept if that serves."""
+        keeping = self.keeping
+        if keeping is not None:
+            self.keeper, self.keeping = keeping(), None
+        plan = self.keeper
+        panels = None if plan is None else kept.panels(args[1], plan.keeper)
+        if panels is None:
+            return self.execute(args)
+        return self._go([plan], args, panels.ptr, plan.plan.workspace_bytes)
+
+    def _go(self, plans: list, args: tuple, weight: int, workspace: int) -> Tensor:
         out = empty(self.layout)
         bias = args[2].ptr if isinstance(args[2], Tensor) else 0
-        if self.plans:
-            scratch = allocate(self.workspace, Storage)
-            for plan in self.plans:
+        if plans:
+            scratch = allocate(workspace, Storage)
+            for plan in plans:
                 self.launch(
-                    plan.plan.address,
-                    *plan.slots(args[0].ptr, args[1].ptr, out.ptr, bias, scratch.ptr),
+                    plan.plan.address, *plan.slots(args[0].ptr, weight, out.ptr, bias, scratch.ptr)
                 )
         return out
 
@@ -236,11 +251,12 @@ def _planned(
     swap: bool,
     bias: Layout | None = None,
     weight_first: bool = True,
+    keeps: bool = False,
 ):
     """A plan with the contiguous axis of the output along columns. swap: left holds the columns.
 
-    weight_first: left is the record's second argument. Returns the plan and whether it takes the record's
-    operands in the other order.
+    weight_first: left is the record's second argument. keeps: it is packed once. Returns the plan and whether it
+    takes the record's operands in the other order.
     """
     storage, down, along = out
     size = storage.dtype.itemsize
@@ -250,14 +266,14 @@ def _planned(
     step = 0 if bias is None else bias.strides[0] * bias.dtype.itemsize
     made = conv.plan(a, b, spec, compute.ir, bias=None if bias is None else bias.dtype.ir,
                      bias_steps=(0, step) if swap else (step, 0), groups=tuple(zip(*columns)),
-                     threads=pool.get_num_threads())  # fmt: skip
+                     threads=pool.get_num_threads(), kept=(2 if swap else 1) * keeps)  # fmt: skip
     return made, swap != weight_first
 
 
-def forward(g: Geometry, bias: Layout | None, compute: dtype) -> list:
-    """y: outputs by pixels."""
+def forward(g: Geometry, bias: Layout | None, compute: dtype, keeps: bool = False) -> list:
+    """y: outputs by pixels. keeps: w comes as panels packed once, if the plan has a keeper."""
     if is_depthwise(g, g.x, g.y):
-        return depthwise_plan(g, bias, compute, False)
+        return [] if keeps else depthwise_plan(g, bias, compute, False)
     w = _operand(g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, g.last))
     x = _operand(g.x, g.patches(), g.taps(g.x, 1, g.channels, True, g.last), g.image)
     out = (g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
@@ -267,7 +283,7 @@ def forward(g: Geometry, bias: Layout | None, compute: dtype) -> list:
         g.step(g.y, 1, g.outs),
         g.bias_steps(bias, g.outs),
     ]
-    return [_planned(w, x, out, compute, groups, g.last, bias)]
+    return [_planned(w, x, out, compute, groups, g.last, bias, keeps=keeps)]
 
 
 def weight_grad(g: Geometry, compute: dtype) -> list:
@@ -365,24 +381,36 @@ def _tiled(g: Geometry, compute: dtype):
 class Swapped:
     """A plan whose first two buffers change places."""
 
-    __slots__ = ("inner", "plan")
+    __slots__ = ("inner", "keeper", "plan")
 
     def __init__(self, inner):
         self.inner, self.plan = inner, inner.plan
+        self.keeper = getattr(inner, "keeper", None)
 
     def slots(self, a: int, b: int, out: int, bias: int, workspace: int) -> tuple:
         """The slots of a launch."""
         return self.inner.slots(b, a, out, bias, workspace)
 
 
+def _keeping(build: Callable) -> Swapped | conv.Plan | None:
+    """The plan whose weight is packed once, if it pays."""
+    for plan, swap in build(True):
+        if plan.keeper is not None:
+            return Swapped(plan) if swap else plan
+    return None
+
+
 class Convolution(Primitive):
-    """A record of one of the three products. rule(compute, *args) -> (out layout, build), build() -> plans."""
+    """A record of one of the three products. rule(compute, *args) -> (out layout, build), build() -> plans.
+
+    keeps: in inference_mode the second operand is packed once; build(True) gives the plan for it.
+    """
 
     family = "convolution"
 
-    def __init__(self, fn, *, rule: Callable, **options):
+    def __init__(self, fn, *, rule: Callable, keeps: bool = False, **options):
         super().__init__(fn, **options)
-        self.rule = rule
+        self.rule, self.keeps = rule, keeps
 
     def key(self, args: tuple):
         return (pool.get_num_threads(), *super().key(args))
@@ -393,17 +421,20 @@ class Convolution(Primitive):
         compute = compute_dtype([t.layout for t in tensors], dict(zip(self.names, args))["compute"])
         plan = ConvPlan()
         plan.layout, build = self.rule(compute, *args)
-        plan.plans, plan.workspace = [], 0
+        plan.plans, plan.workspace, plan.keeper, plan.keeping = [], 0, None, None
         work = plan.layout.numel * max(t.layout.numel for t in tensors)
         plan.launch = entry.launch_unlocked if work > 1 << 24 else entry.launch
         if device is devices.meta or not plan.layout.numel:
             return plan
         plan.plans = [Swapped(p) if swap else p for p, swap in build()]
         plan.workspace = max((p.plan.workspace_bytes for p in plan.plans), default=0)
+        if self.keeps:
+            plan.keeping = functools.partial(_keeping, build)
         return plan
 
     def run(self, args: tuple) -> Tensor:
-        out = self.plan(args).execute(args)
+        plan = self.plan(args)
+        out = plan.execute_kept(args) if self.keeps and STATE.inference else plan.execute(args)
         tape.attach(self, args, out)
         return out
 

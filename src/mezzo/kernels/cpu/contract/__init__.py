@@ -11,7 +11,18 @@ not depend on the number of threads, bit for bit.
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.contract.api import Contraction, Plan, kernel
+from mezzo.kernels.cpu.contract.api import Contraction, Keeper, Plan, Problem, kernel
+from mezzo.kernels.cpu.contract.plan import KEPT_A, KEPT_B
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
 
-__all__ = ["Contraction", "Plan", "Scheme", "kernel", "scheme"]
+__all__ = [
+    "KEPT_A",
+    "KEPT_B",
+    "Contraction",
+    "Keeper",
+    "Plan",
+    "Problem",
+    "Scheme",
+    "kernel",
+    "scheme",
+]

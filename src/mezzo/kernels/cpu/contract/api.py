@@ -8,15 +8,19 @@ from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from mezzo.errors import DTypeError, message
-from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu import entry, jit
 from mezzo.kernels.cpu.contract import drive
 from mezzo.kernels.cpu.contract import skinny as skinny_paths
 from mezzo.kernels.cpu.contract.finish import finish
 from mezzo.kernels.cpu.contract.integers import integers
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import (
+    KEPT_A,
+    KEPT_PATH,
+    KEPT_ROWS,
     SERIAL_WORK,
     blocks,
+    kept_bytes,
     lane_count,
     reads_in_place,
     skinny,
@@ -54,6 +58,30 @@ class Plan:
         """
         return (a, b, out, bias, workspace, a_offsets, b_offsets, out_offsets, bias_offsets,
                 float(alpha), float(beta), source, self.constants)  # fmt: skip
+
+
+class Keeper(NamedTuple):
+    """The launch that packs an operand once. which: 1 or 2, the operand; groups: how many of it; nbytes: of all panels."""
+
+    plan: Plan
+    which: int
+    compute: str
+    groups: int
+    nbytes: int
+    offsets: dict[str, int]
+
+    def launch(self, operand: int, panels: int) -> None:
+        """Pack the operand that lies at one address to another."""
+        a, b = (operand, 0) if self.which == KEPT_A else (0, operand)
+        entry.launch(self.plan.address, *self.plan.slots(a, b, panels, **self.offsets))
+
+
+class Kept(NamedTuple):
+    """pack: a plan whose output is `nbytes` of panels for each product of the batch; product: it reads them."""
+
+    pack: Plan
+    product: Plan
+    nbytes: int
 
 
 class Problem(NamedTuple):
@@ -94,6 +122,7 @@ class Contraction:
         else:
             finish(program, self.scheme, self.epilogue)
             drive.packed(program, self.scheme, self.readers)
+            paths.append("keep")
         drive.entry(program, self.scheme.name, paths)
         return program.text()
 
@@ -128,14 +157,38 @@ class Contraction:
             return other().plan_as(turned, swap=1)
         return self.plan_as(problem)
 
-    def plan_as(self, of: Problem, path: int = 0, swap: int = 0) -> Plan:
-        """The plan for a path (0: packed, then those of skinny.PATHS); swap: a, b trade places."""
+    def plan_kept(self, of: Problem, kept: int, batch: int) -> Kept | None:
+        """What packs all of a (1) or b (2) once, `batch` of them, and the product that reads those panels.
+
+        None where such a product is better served by reading the operand where it lies.
+        """
+        s = self.scheme
+        if s.method == "integer" or not of.k:
+            return None
+        if not any(self.readers):
+            few, size = KEPT_ROWS[s.method == "amx"], SIZE[s.out]
+            turned = of.out[1] != size and of.out[0] == size
+            direct = kept == KEPT_A and reads_in_place(s, of.m, of.k, of.a)
+            if min(of.m, of.n) <= few or turned or direct:
+                return None
+        each = kept_bytes(s, kept, of.m, of.n, of.k)
+        pack = self.plan_as(of._replace(batch=batch), KEPT_PATH, kept=kept)
+        return Kept(pack, self.plan_as(of, kept=kept), each)
+
+    def plan_as(self, of: Problem, path: int = 0, swap: int = 0, kept: int = 0) -> Plan:
+        """The plan for a path (0: packed, then those of skinny.PATHS); swap: a, b trade places.
+
+        kept: 1 or 2 for the operand that comes as panels; then path 1 is what makes them.
+        """
         work = of.m * of.n * max(of.k, 1)
         lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
         serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
         direct = self.readers[0] is None and reads_in_place(self.scheme, of.m, of.k, of.a)
-        cut = blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads, direct)
-        if path:
+        direct = direct and kept != KEPT_A
+        cut = blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads, direct, kept)
+        if kept and path:
+            lanes, cut = 1, replace(cut, lane_bytes=0)
+        elif path:
             cut = replace(cut, lane_bytes=skinny_bytes(self.scheme, of.m, of.k))
         elif self.scheme.method == "integer":
             cut = replace(cut, lane_bytes=0)
@@ -145,13 +198,13 @@ class Contraction:
             **dict(zip(("out_m", "out_n", "bias_m", "bias_n"), of.out + of.bias)),
             **asdict(cut),
             "batch": of.batch if of.m and of.n else 0,
-            "path": max(path - 1, 0),
+            "path": path if kept else max(path - 1, 0),
             "swap": swap,
             "serial": int(serial),
             "lanes": lanes,
         }
         constants = tuple(given[name] for name in CONSTANTS)
-        return Plan(self.address(path > 0), cut.lane_bytes * lanes, constants)
+        return Plan(self.address(path > 0 and not kept), cut.lane_bytes * lanes, constants)
 
 
 @functools.cache

@@ -49,6 +49,7 @@ def packed(program: Program, scheme: Scheme, readers: Readers = (None, None)) ->
     _pack_body(program, scheme)
     _tile_body(program, scheme, scheme.reads_rows and readers[0] is None, not any(readers))
     _product(program, scheme)
+    _keep(program, scheme)
 
 
 def _panel_bytes(f: Function, panel: Panel) -> str:
@@ -133,9 +134,13 @@ def _task(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None
             lies = InPlace(f, scheme, k1) if in_place else None
             left = _side(f, scheme.panel_a, "1", pointer(f, "space"), i0, i1, k1, inside,
                          lambda *at: _pack_a(f, scheme, *at), lies)  # fmt: skip
+            left = _or_kept(f, scheme.panel_a, "1", pointer(f, "a0"),
+                            f.div(get(f, "row"), scheme.tile_rows), k1, left)  # fmt: skip
             at_b = f.at(pointer(f, "space"), get(f, "at_b"))
             right = _side(f, scheme.panel_b, "2", at_b, j0, j1, k1, inside,
                           lambda *at: _pack_b(f, scheme, *at))  # fmt: skip
+            right = _or_kept(f, scheme.panel_b, "2", pointer(f, "b0"),
+                             f.div(get(f, "column"), scheme.tile_columns), k1, right)  # fmt: skip
             with f.loop(j0, j1) as j, f.loop(i0, i1) as i:
                 near = f.add(f.mul(f.sub(j, j0), group_m), f.sub(i, i0))
                 far = f.add(f.mul(j, panels_m), i)
@@ -203,6 +208,17 @@ def _side(
     )
 
 
+def _or_kept(
+    f: Function, panel: Panel, which: str, base: str, first: str, k1: str, packed: tuple[str, str]
+) -> tuple[str, str]:
+    """`packed`, or where the slice lies in an operand that came as panels of all of k; first: the block's panel."""
+    whole = f.mul(f.ceil_div(get(f, "k"), panel.k_step), panel.nbytes(panel.k_step))
+    step = f.mul(f.div(f.add(get(f, "k0"), k1), panel.k_step), panel.nbytes(panel.k_step))
+    here = f.at(f.at(base, f.mul(first, whole)), step)
+    kept = f.compare("eq", get(f, "kept"), which)
+    return f.select(kept, here, packed[0], "ptr"), f.select(kept, whole, packed[1])
+
+
 def _tile(f: Function, scheme: Scheme, i, j, panels, tile, ends, plain: bool) -> None:
     """One slice of one tile; after the last, its way out."""
     down, along = f.mul(i, scheme.tile_rows), f.mul(j, scheme.tile_columns)
@@ -252,8 +268,12 @@ def _product(program: Program, scheme: Scheme) -> None:
             # the columns packed for the block of rows above serve again if they span all of k
             keep = f.both(single, f.compare("ne", row, 0))
             private = get(f, "private")
-            keep = f.either(keep, f.compare("eq", private, 2))
-            shared_m = f.select(f.compare("eq", private, 1), 0, panels_m)
+            kept = get(f, "kept")
+            alone = [
+                f.either(f.compare("eq", private, w), f.compare("eq", kept, w)) for w in (1, 2)
+            ]
+            keep = f.either(keep, alone[1])
+            shared_m = f.select(alone[0], 0, panels_m)
             put(f, "shared_m", shared_m)
             to_pack = f.add(shared_m, f.select(keep, 0, panels_n))
             with f.loop(0, f.max(k, 1), step_k) as k0:
@@ -264,6 +284,23 @@ def _product(program: Program, scheme: Scheme) -> None:
                 put(f, "last", f.let(f"zext i1 {ends} to i64"))
                 run(f, "pack_body", to_pack)
                 run(f, "tile_body", get(f, "chunks"))
+
+
+def _keep(program: Program, scheme: Scheme) -> None:
+    """Panels of all of the operand `kept`, one after another, into the output: for products that come."""
+    with program.function("keep", "ptr %ctx") as f:
+        depth, to = get(f, "k"), pointer(f, "out0")
+        sides = (("1", "pack_a", scheme.panel_a, "m"), ("2", "pack_b", scheme.panel_b, "n"))
+        for which, pack_side, panel, size in sides:
+            with f.when(f.compare("eq", get(f, "kept"), which)):
+                whole = f.mul(f.ceil_div(depth, panel.k_step), panel.nbytes(panel.k_step))
+                count = get(f, size)
+                with f.loop(0, f.ceil_div(count, panel.rows)) as index:
+                    row = f.mul(index, panel.rows)
+                    rows = f.min(f.sub(count, row), panel.rows)
+                    place = (f"i64 {row}", f"i64 {rows}", "i64 0", f"i64 {depth}")
+                    f.call(pack_side, "void", "ptr %ctx", *place,
+                           f"ptr {f.at(to, f.mul(index, whole))}")  # fmt: skip
 
 
 def run(f: Function, body: str, count: str) -> None:

@@ -14,11 +14,16 @@ BLOCK_COLUMNS = 2048
 BLOCK_BYTES = 32 << 20  # of one packed operand
 GROUP_BYTES = 1 << 20
 NEAR_BYTES = 512 << 10  # of what is packed of a block, and of its sums, where the output is small
-# Most rows for which b is better read where it lies, contiguous along n and along k.
-SKINNY_ROWS = (24, 64)
-SKINNY_ROWS_BF16 = (12, 12)  # where packing leads to dot products of bf16
+# Most rows for which b is better read where it lies, contiguous along n and along k; the latter sums along
+# vectors and adds up their lanes at the end, so it wants a k of so many elements per row.
+SKINNY_ROWS, SKINNY_K = (24, 48), 10
+SKINNY_ROWS_BF16, SKINNY_K_BF16 = (12, 12), 128  # where packing leads to dot products of bf16
 PRIVATE_A, PRIVATE_B = 1, 2  # values of the slot `private`
+KEPT_A, KEPT_B = 1, 2  # values of the slot `kept`
+KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, and no product
 CROWDED = 4096
+# Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.
+KEPT_ROWS = (8, 0)
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
@@ -42,6 +47,7 @@ class Blocks:
     private: int
     at_private: int
     direct: int
+    kept: int
 
 
 def up(a: int, b: int) -> int:
@@ -55,10 +61,12 @@ def parts(size: int, limit: int) -> int:
     return max(1, -(-size // count))
 
 
-def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = False) -> Blocks:
+def blocks(
+    scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = False, kept: int = 0
+) -> Blocks:
     """How a product of these sizes is cut. Of all this only slice_k matters to the result.
 
-    direct: panels of a are read where they lie, but for one that lacks rows.
+    direct: panels of a are read where they lie, but for one that lacks rows. kept: the operand that comes packed.
     """
     slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
@@ -75,10 +83,11 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = F
         private, widest = PRIVATE_B, rows * bytes_a
     else:
         widest = max(rows * bytes_a, columns * bytes_b)
+    if private == kept:  # nobody packs it
+        private = 0
     block_k = up(parts(k, max(1, BLOCK_BYTES // widest) * slice_k), slice_k)
-    shared = (rows * bytes_a if private != PRIVATE_A else 0) + (
-        columns * bytes_b if private != PRIVATE_B else 0
-    )
+    shares_a, shares_b = PRIVATE_A not in (private, kept), PRIVATE_B not in (private, kept)
+    shared = (rows * bytes_a if shares_a else 0) + (columns * bytes_b if shares_b else 0)
     small = rows * columns * scheme.tile_bytes <= NEAR_BYTES and block_m >= m and block_n >= n
     if small and shared <= NEAR_BYTES:
         # a small output and a long k: what is packed is used once, so it should not leave the second cache
@@ -87,8 +96,8 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = F
         block_m = up(max(m, 1), scheme.tile_rows)
         block_n = block_n if direct else up(max(n, 1), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
-    at_b = 0 if private == PRIVATE_A else up(rows * scheme.panel_a.nbytes(block_k), 64)
-    packed_b = 0 if private == PRIVATE_B else columns * scheme.panel_b.nbytes(block_k)
+    at_b = up(rows * scheme.panel_a.nbytes(block_k), 64) if shares_a else 0
+    packed_b = columns * scheme.panel_b.nbytes(block_k) if shares_b else 0
     at_sums = up(at_b + packed_b, 64)
     near = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
     far = up(rows * columns * scheme.tile_bytes, 64) if block_k < k else 0
@@ -96,7 +105,14 @@ def blocks(scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = F
     scratch = up(near + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + chunks * scratch, 64)
     return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
-                  at_b, at_sums, at_sums + far, private, near, int(direct))  # fmt: skip
+                  at_b, at_sums, at_sums + far, private, near, int(direct), kept)  # fmt: skip
+
+
+def kept_bytes(scheme: Scheme, kept: int, m: int, n: int, k: int) -> int:
+    """Bytes of the panels of all of a or of b, one product's."""
+    if kept == KEPT_A:
+        return -(-m // scheme.tile_rows) * scheme.panel_a.nbytes(k)
+    return -(-n // scheme.tile_columns) * scheme.panel_b.nbytes(k)
 
 
 def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> bool:
@@ -121,7 +137,9 @@ def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> 
         return 0
     along_k, along_n = strides
     size = SIZE[scheme.b]
-    most_n, most_k = SKINNY_ROWS if scheme.method == "fma" else SKINNY_ROWS_BF16
+    plain = scheme.method == "fma"
+    most_n, most_k = SKINNY_ROWS if plain else SKINNY_ROWS_BF16
+    most_k = max(2, min(most_k, k // (SKINNY_K if plain else SKINNY_K_BF16)))
     if m <= most_n and along_n == size:
         return 1
     if m <= most_k and (along_k == size or k == 1):
