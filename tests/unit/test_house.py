@@ -124,6 +124,16 @@ def test_imports_point_only_downwards():
     assert not wrong, "imports that point upwards:\n" + "\n".join(wrong)
 
 
+def test_private_names_stay_in_their_module():
+    wrong = []
+    for name, path in MODULES.items():
+        for node, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and targets(node, name):
+                private = [a.name for a in node.names if re.fullmatch("_[^_].*", a.name)]
+                wrong += [f"{name} line {node.lineno} imports {n}" for n in private]
+    assert not wrong, "names with an underscore are their module's own:\n" + "\n".join(wrong)
+
+
 def test_folders_of_one_floor_do_not_import_each_other_in_a_circle():
     """On one floor a folder may stand on another, but not both on each other."""
     pairs = {

@@ -118,7 +118,7 @@ class NoDerivativeError(GradientError, ValueError):
     """An integer was to be differentiated (PyTorch raises RuntimeError or ValueError)."""
 
 
-def _pick(argnums, count: int, operation: str) -> tuple[int, ...]:
+def picked_arguments(argnums, count: int, operation: str) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     if not numbers or not all(isinstance(n, int) for n in numbers):
         raise GradientError(
@@ -174,7 +174,7 @@ def grad_and_value(func: Callable, argnums=0, has_aux: bool = False) -> Callable
     @functools.wraps(func)
     def differentiated(*args, **kwargs):
         level = Differentiate()
-        chosen = _pick(argnums, len(args), "grad")
+        chosen = picked_arguments(argnums, len(args), "grad")
         with level:
             inside, variables = _variables(level, args, chosen, "grad")
             output = func(*inside, **kwargs)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mezzo.core.tensor import Tensor
 from mezzo.func import trees
-from mezzo.func.derivatives import Linearized, _pick
+from mezzo.func.derivatives import Linearized, picked_arguments
 from mezzo.func.vmap import vmap
 from mezzo.ops.create import eye
 
@@ -53,7 +53,7 @@ def jacrev(
 
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
-        chosen = _pick(argnums, len(args), "jacrev")
+        chosen = picked_arguments(argnums, len(args), "jacrev")
         point = Linearized(
             _partial(func, args, chosen, kwargs), tuple(args[n] for n in chosen), has_aux, "jacrev"
         )
@@ -91,7 +91,7 @@ def jacfwd(
 
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
-        chosen = _pick(argnums, len(args), "jacfwd")
+        chosen = picked_arguments(argnums, len(args), "jacfwd")
         primals = tuple(args[n] for n in chosen)
         point = Linearized(_partial(func, args, chosen, kwargs), primals, has_aux, "jacfwd")
         inputs = trees.leaves(primals)

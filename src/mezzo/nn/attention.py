@@ -226,7 +226,7 @@ class TransformerEncoderLayer(Module):
         self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **made)
         self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **made)
         self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        self.activation = _activation(activation)
+        self.activation = activation_named(activation)
 
     def forward(
         self,
@@ -295,7 +295,7 @@ class TransformerEncoder(Module):
         return src if self.norm is None else self.norm(src)
 
 
-def _activation(given: str | Callable) -> Callable:
+def activation_named(given: str | Callable) -> Callable:
     """The function of a name, or what was given."""
     if not isinstance(given, str):
         return given

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from mezzo.core import changes
 from mezzo.core.tensor import Tensor
-from mezzo.nn.module import Module, _indent
+from mezzo.nn.module import Module, indent
 from mezzo.nn.parameter import Parameter
 
 
@@ -136,7 +136,7 @@ class ModuleList(_Row):
         for text, group in itertools.groupby(map(repr, self)):  # equal neighbours on one line
             count = len(list(group))
             place = f"({start})" if count == 1 else f"({start}-{start + count - 1})"
-            lines.append(f"  {place}: {'' if count == 1 else f'{count} x '}{_indent(text)}\n")
+            lines.append(f"  {place}: {'' if count == 1 else f'{count} x '}{indent(text)}\n")
             start += count
         return f"{self._get_name()}(\n{''.join(lines)})"
 

@@ -442,13 +442,13 @@ class Module(Tree, Stateful):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        children = [f"({n}): {_indent(repr(m))}" for n, m in self._modules.items()]
+        children = [f"({n}): {indent(repr(m))}" for n, m in self._modules.items()]
         if len(lines) <= 1 and not children:
             return f"{self._get_name()}({extra})"
         body = "".join(f"  {line}\n" for line in lines + children)
         return f"{self._get_name()}(\n{body})"
 
 
-def _indent(text: str) -> str:
+def indent(text: str) -> str:
     """All lines but the first moved right."""
     return text.replace("\n", "\n  ")

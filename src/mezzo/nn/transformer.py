@@ -12,7 +12,7 @@ from mezzo.nn.attention import (
     MultiheadAttention,
     TransformerEncoder,
     TransformerEncoderLayer,
-    _activation,
+    activation_named,
 )
 from mezzo.nn.containers import ModuleList
 from mezzo.nn.dropout import Dropout
@@ -55,7 +55,7 @@ class TransformerDecoderLayer(Module):
             Dropout(dropout),
             Dropout(dropout),
         )
-        self.activation = _activation(activation)
+        self.activation = activation_named(activation)
 
     def forward(
         self,

@@ -11,7 +11,7 @@ from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError, Unsup
 from mezzo.ops.activation import leaky_relu
 from mezzo.ops.create import arange
 from mezzo.ops.edits import index_reduce
-from mezzo.ops.gather import _renormalise, rows_of
+from mezzo.ops.gather import renormalise, rows_of
 from mezzo.ops.random import rand_like
 from mezzo.ops.scatter import index_add
 from mezzo.ops.select import where
@@ -77,7 +77,7 @@ def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, 
             raise Fact(ShapeError, f"padding_idx must be within the number of embeddings ({rows_count}), and is {padding_idx}")  # fmt: skip
         padding_idx %= rows_count
     if max_norm is not None:
-        _renormalise(weight, flat, max_norm, norm_type)
+        renormalise(weight, flat, max_norm, norm_type)
     rows = rows_of(weight, flat, padding_idx, scale_grad_by_freq)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.reshape(-1).unsqueeze(-1)

@@ -31,7 +31,7 @@ def _parts(x):
     return (x.real, x.imag) if isinstance(x, complex) else (x, None)
 
 
-def _made(re, im) -> Tensor:
+def complex_of(re, im) -> Tensor:
     """A complex tensor from parts, of which one may be a number or None."""
     known = re if isinstance(re, Tensor) else im
     re, im = (known.new_full((), 0.0 if p is None else p) if not isinstance(p, Tensor) else p for p in (re, im))  # fmt: skip
@@ -60,21 +60,21 @@ def _times(a, b):
 def _add(input, other, alpha=1):
     """Sums of parts."""
     (a, b), (c, d) = _parts(input), _parts(other if alpha == 1 else other * alpha)
-    return _made(_plus(a, c), _plus(b, d))
+    return complex_of(_plus(a, c), _plus(b, d))
 
 
 @complex_form(arithmetic.sub)
 def _sub(input, other, alpha=1):
     """Differences of parts."""
     (a, b), (c, d) = _parts(input), _parts(other if alpha == 1 else other * alpha)
-    return _made(_minus(a, c), _minus(b, d))
+    return complex_of(_minus(a, c), _minus(b, d))
 
 
 @complex_form(arithmetic.mul)
 def _mul(input, other):
     """(a + ib)(c + id) = ac - bd + i(ad + bc)."""
     (a, b), (c, d) = _parts(input), _parts(other)
-    return _made(_minus(_times(a, c), _times(b, d)), _plus(_times(a, d), _times(b, c)))
+    return complex_of(_minus(_times(a, c), _times(b, d)), _plus(_times(a, d), _times(b, c)))
 
 
 @complex_form(division.div)
@@ -86,12 +86,12 @@ def _div(input, other, rounding_mode=None):
         )
     (a, b), (c, d) = _parts(input), _parts(other)
     if d is None:
-        return _made(a / c, None if b is None else b / c)
+        return complex_of(a / c, None if b is None else b / c)
     size = _largest(c, d)
     c, d = c / size, d / size
     square = c * c + d * d
     re, im = _plus(_times(a, c), _times(b, d)), _minus(_times(b, c), _times(a, d))
-    return _made(re / square / size, im / square / size)
+    return complex_of(re / square / size, im / square / size)
 
 
 def _largest(c, d):
@@ -105,7 +105,7 @@ def _largest(c, d):
 def _neg(input):
     """Both parts negated."""
     a, b = _parts(input)
-    return _made(-a, -b)
+    return complex_of(-a, -b)
 
 
 @complex_form(arithmetic.abs)
@@ -131,20 +131,20 @@ def _exp(input):
     """e^x (cos y + i sin y)."""
     a, b = _parts(input)
     size = a.exp()
-    return _made(size * b.cos(), size * b.sin())
+    return complex_of(size * b.cos(), size * b.sin())
 
 
 @complex_form(exponential.log)
 def _log(input):
     """ln|z| + i arg z."""
-    return _made(input.abs().log(), angle(input))
+    return complex_of(input.abs().log(), angle(input))
 
 
 @complex_form(power.sqrt)
 def _sqrt(input):
     """The root in the right half plane."""
     size, half = input.abs().sqrt(), angle(input) / 2
-    return _made(size * half.cos(), size * half.sin())
+    return complex_of(size * half.cos(), size * half.sin())
 
 
 @complex_form(power.pow)
@@ -163,28 +163,28 @@ def _pow(input, exponent):
 def _sin(input):
     """sin x cosh y + i cos x sinh y."""
     a, b = _parts(input)
-    return _made(a.sin() * b.cosh(), a.cos() * b.sinh())
+    return complex_of(a.sin() * b.cosh(), a.cos() * b.sinh())
 
 
 @complex_form(trigonometric.cos)
 def _cos(input):
     """cos x cosh y - i sin x sinh y."""
     a, b = _parts(input)
-    return _made(a.cos() * b.cosh(), -(a.sin() * b.sinh()))
+    return complex_of(a.cos() * b.cosh(), -(a.sin() * b.sinh()))
 
 
 @complex_form(trigonometric.sinh)
 def _sinh(input):
     """sinh x cos y + i cosh x sin y."""
     a, b = _parts(input)
-    return _made(a.sinh() * b.cos(), a.cosh() * b.sin())
+    return complex_of(a.sinh() * b.cos(), a.cosh() * b.sin())
 
 
 @complex_form(trigonometric.cosh)
 def _cosh(input):
     """cosh x cos y + i sinh x sin y."""
     a, b = _parts(input)
-    return _made(a.cosh() * b.cos(), a.sinh() * b.sin())
+    return complex_of(a.cosh() * b.cos(), a.sinh() * b.sin())
 
 
 @complex_form(trigonometric.tanh)
@@ -193,7 +193,7 @@ def _tanh(input):
     a, b = _parts(input)
     t, s, c = a.tanh(), b.sin(), b.cos()
     below = c * c + (t * s) * (t * s)
-    return _made(t / below, (1 - t * t) * s * c / below)
+    return complex_of(t / below, (1 - t * t) * s * c / below)
 
 
 @complex_form(sigmoid)
@@ -246,7 +246,7 @@ def _product(input, other, bias=None, compute=None, dtype=None, alpha=1.0, beta=
     def real_product(x, y):
         return None if x is None or y is None else product(x, y, None, None, None, alpha)
 
-    y = _made(
+    y = complex_of(
         _minus(real_product(a, c), real_product(b, d)),
         _plus(real_product(a, d), real_product(b, c)),
     )
@@ -257,7 +257,7 @@ def _product(input, other, bias=None, compute=None, dtype=None, alpha=1.0, beta=
 def _where(condition, input, other):
     """Of both parts."""
     (a, b), (c, d) = _parts(input), _parts(other)
-    return _made(
+    return complex_of(
         where(condition, a, c), where(condition, 0.0 if b is None else b, 0.0 if d is None else d)
     )
 

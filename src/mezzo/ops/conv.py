@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from mezzo import dtypes
 from mezzo.core.families import convolution as family
 from mezzo.core.families.contraction import absorbing
@@ -305,29 +307,10 @@ def _transposed(
     return squeeze_dims(y, (0,)) if input.ndim == axes + 1 else y
 
 
-def _conv1d(*args, compute=None):
-    return _convolution(1, *args, compute)
-
-
-def _conv2d(*args, compute=None):
-    return _convolution(2, *args, compute)
-
-
-def _conv3d(*args, compute=None):
-    return _convolution(3, *args, compute)
-
-
-def _conv_transpose1d(*args, compute=None):
-    return _transposed(1, *args, compute)
-
-
-def _conv_transpose2d(*args, compute=None):
-    return _transposed(2, *args, compute)
-
-
-def _conv_transpose3d(*args, compute=None):
-    return _transposed(3, *args, compute)
-
+_conv1d, _conv2d, _conv3d = (functools.partial(_convolution, axes) for axes in (1, 2, 3))
+_conv_transpose1d, _conv_transpose2d, _conv_transpose3d = (
+    functools.partial(_transposed, axes) for axes in (1, 2, 3)
+)
 
 FLOATS = (dtypes.float32, dtypes.float64, dtypes.bfloat16, dtypes.float16)
 _TOO_MANY = (S(T(1, 3, 5, 5), T(4, 2, 3, 3)), RuntimeError, "channels")

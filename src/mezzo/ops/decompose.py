@@ -18,6 +18,8 @@ from mezzo.rules.samples import S, T
 
 FP32 = Cast(cpu="fp32")
 REAL = ("float32", "float64")
+SQUARES = [S(T(3, 3), only=REAL), S(T(2, 3, 3), only=REAL)]
+MATRICES = [S(T(3, 3), only=REAL), S(T(4, 3), only=REAL), S(T(2, 2, 3), only=REAL)]
 _SQUARE = [S(T(3, 3), only=REAL), S(T(2, 3, 3), only=REAL)]
 
 
@@ -28,7 +30,7 @@ class SignAndLog(NamedTuple):
     logabsdet: Tensor
 
 
-def _matrices(x, name: str = "A", square: bool = True) -> None:
+def need_matrices(x, name: str = "A", square: bool = True) -> None:
     if x.ndim < 2:
         raise Fact(
             ShapeError, f"the input tensor {name} must have at least 2 dimensions, and has {x.ndim}"
@@ -43,7 +45,7 @@ def _matrices(x, name: str = "A", square: bool = True) -> None:
                    "Convert with x.float().")  # fmt: skip
 
 
-def _run(function, *arrays, **options):
+def run_linalg(function, *arrays, **options):
     """A function of NumPy's linalg; what it cannot solve is told in mezzo's terms."""
     try:
         return function(*arrays, **options)
@@ -52,11 +54,11 @@ def _run(function, *arrays, **options):
                                 "of eye() to it.") from None  # fmt: skip
 
 
-def _front(record, size, args, batched):
+def batched_in_front(record, size, args, batched):
     return record.apply(tuple(batching.every(args, batched, size, record.operands)))
 
 
-def _t(x: Tensor) -> Tensor:
+def transposed(x: Tensor) -> Tensor:
     return x.transpose(-2, -1)
 
 
@@ -70,7 +72,7 @@ def _fill(*functions):
     return fill
 
 
-def _same(x):
+def same_as(x):
     return tuple(x.shape), x.dtype
 
 
@@ -78,8 +80,8 @@ def _scalars(x):
     return tuple(x.shape[:-2]), x.dtype
 
 
-@host(grad_name="LinalgInvExBackward0", where="", results=_same, fill=_fill(lambda a: _run(np.linalg.inv, a)), batch=_front, samples=[],
-      vjp={"A": lambda g, y, _A: -matmul(matmul(_t(y), g), _t(y))})  # fmt: skip
+@host(grad_name="LinalgInvExBackward0", where="", results=same_as, fill=_fill(lambda a: run_linalg(np.linalg.inv, a)), batch=batched_in_front, samples=[],
+      vjp={"A": lambda g, y, _A: -matmul(matmul(transposed(y), g), transposed(y))})  # fmt: skip
 def inverse_of(A: Tensor) -> Tensor:
     """Inverses of square matrices."""
 
@@ -93,7 +95,7 @@ def inv(A: Tensor) -> Tensor:
     Shapes: (..., n, n) -> (..., n, n)
     Source: torch.linalg.inv
     """
-    _matrices(A)
+    need_matrices(A)
     return inverse_of(A)
 
 
@@ -104,12 +106,12 @@ def inverse(input: Tensor) -> Tensor:
     Shapes: (..., n, n) -> (..., n, n)
     Source: torch.inverse
     """
-    _matrices(input, "input")
+    need_matrices(input, "input")
     return inverse_of(input)
 
 
-@host(grad_name="LinalgSolveExBackward0", where="", results=lambda A, B: (tuple(B.shape), B.dtype), fill=_fill(lambda a, b: _run(np.linalg.solve, a, b)), batch=_front,
-      samples=[], vjp={"A": lambda g, y, A, _B: -matmul(solve_of(_t(A), g), _t(y)), "B": lambda g, _y, A, _B: solve_of(_t(A), g)})  # fmt: skip
+@host(grad_name="LinalgSolveExBackward0", where="", results=lambda A, B: (tuple(B.shape), B.dtype), fill=_fill(lambda a, b: run_linalg(np.linalg.solve, a, b)), batch=batched_in_front,
+      samples=[], vjp={"A": lambda g, y, A, _B: -matmul(solve_of(transposed(A), g), transposed(y)), "B": lambda g, _y, A, _B: solve_of(transposed(A), g)})  # fmt: skip
 def solve_of(A: Tensor, B: Tensor) -> Tensor:
     """X with A X = B; both have the same batch axes."""
 
@@ -123,7 +125,7 @@ def solve(A: Tensor, B: Tensor, *, left=True) -> Tensor:
     Shapes: (..., n, n), (..., n) or (..., n, k) -> as B
     Source: torch.linalg.solve
     """
-    _matrices(A)
+    need_matrices(A)
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
     if A.dtype is not B.dtype:
         raise Fact(
@@ -131,17 +133,17 @@ def solve(A: Tensor, B: Tensor, *, left=True) -> Tensor:
             f"expected A and B to have the same dtype, but found {A.dtype.name} and {B.dtype.name}",
         )
     b = B.unsqueeze(-1) if vector else B
-    a, b = (A, b) if left else (_t(A), _t(b))
+    a, b = (A, b) if left else (transposed(A), transposed(b))
     if a.shape[-1] != b.shape[-2]:
         raise Fact(ShapeError, f"incompatible shapes of A {list(A.shape)} and B {list(B.shape)}")
     batch = shapes.broadcast([tuple(a.shape[:-2]), tuple(b.shape[:-2])])
     y = solve_of(expand(a, (*batch, *a.shape[-2:])), expand(b, (*batch, *b.shape[-2:])))
-    y = y if left else _t(y)
+    y = y if left else transposed(y)
     return y.squeeze(-1) if vector else y
 
 
-@host(grad_name="LinalgDetBackward0", where="", results=_scalars, fill=_fill(lambda a: np.linalg.det(a)), batch=_front, samples=[],
-      vjp={"A": lambda g, y, A: (g * y)[..., None, None] * _t(inverse_of(A))})  # fmt: skip
+@host(grad_name="LinalgDetBackward0", where="", results=_scalars, fill=_fill(lambda a: np.linalg.det(a)), batch=batched_in_front, samples=[],
+      vjp={"A": lambda g, y, A: (g * y)[..., None, None] * transposed(inverse_of(A))})  # fmt: skip
 def determinant_of(A: Tensor) -> Tensor:
     """Determinants; the gradient needs a regular matrix."""
 
@@ -157,17 +159,17 @@ def det(A: Tensor) -> Tensor:
     Shapes: (..., n, n) -> (...)
     Source: torch.linalg.det
     """
-    _matrices(A)
+    need_matrices(A)
     return determinant_of(A)
 
 
-@host(where="", results=_scalars, fill=_fill(lambda a: np.linalg.slogdet(a)[1]), batch=_front, samples=[],
-      vjp={"A": lambda g, _y, A: g[..., None, None] * _t(inverse_of(A))})  # fmt: skip
+@host(where="", results=_scalars, fill=_fill(lambda a: np.linalg.slogdet(a)[1]), batch=batched_in_front, samples=[],
+      vjp={"A": lambda g, _y, A: g[..., None, None] * transposed(inverse_of(A))})  # fmt: skip
 def log_determinant_of(A: Tensor) -> Tensor:
     """Logarithms of the absolute determinants."""
 
 
-@host(where="", results=_scalars, fill=_fill(lambda a: np.linalg.slogdet(a)[0]), batch=_front, samples=[],
+@host(where="", results=_scalars, fill=_fill(lambda a: np.linalg.slogdet(a)[0]), batch=batched_in_front, samples=[],
       vjp={"A": lambda g, _y, A: zero(A)})  # fmt: skip
 def determinant_sign_of(A: Tensor) -> Tensor:
     """Signs of the determinants."""
@@ -180,7 +182,7 @@ def slogdet(A: Tensor) -> SignAndLog:
     Shapes: (..., n, n) -> (...), (...)
     Source: torch.linalg.slogdet
     """
-    _matrices(A)
+    need_matrices(A)
     return SignAndLog(determinant_sign_of(A), log_determinant_of(A))
 
 
@@ -191,31 +193,31 @@ def logdet(input: Tensor) -> Tensor:
     Shapes: (..., n, n) -> (...)
     Source: torch.logdet
     """
-    _matrices(input, "input")
+    need_matrices(input, "input")
     return log_determinant_of(input) + determinant_sign_of(input).log()
 
 
 def _cholesky_vjp(g, y, _A):
-    part = matmul(_t(y), g).tril()
+    part = matmul(transposed(y), g).tril()
     part = part - part.diagonal(0, -2, -1).diag_embed() * 0.5
-    inner = solve_of(_t(y), part)
-    full = _t(solve_of(_t(y), _t(inner)))
-    return (full + _t(full)) * 0.5
+    inner = solve_of(transposed(y), part)
+    full = transposed(solve_of(transposed(y), transposed(inner)))
+    return (full + transposed(full)) * 0.5
 
 
 def _lower(a):
     both = np.tril(a) + np.swapaxes(
         np.tril(a, -1), -2, -1
     )  # LAPACK is asked for the lower triangle alone
-    return _run(np.linalg.cholesky, both)
+    return run_linalg(np.linalg.cholesky, both)
 
 
 @host(
     grad_name="LinalgCholeskyExBackward0",
     where="",
-    results=_same,
+    results=same_as,
     fill=_fill(_lower),
-    batch=_front,
+    batch=batched_in_front,
     samples=[],
     vjp={"A": _cholesky_vjp},
 )
@@ -231,6 +233,6 @@ def cholesky(A: Tensor, upper=False) -> Tensor:
     Shapes: (..., n, n) -> (..., n, n)
     Source: torch.linalg.cholesky
     """
-    _matrices(A)
-    y = cholesky_of(_t(A) if upper else A)
-    return _t(y) if upper else y
+    need_matrices(A)
+    y = cholesky_of(transposed(A) if upper else A)
+    return transposed(y) if upper else y

@@ -11,7 +11,16 @@ from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, Fact, GradientError, ShapeError
 from mezzo.ops.create import ones_like, zeros
-from mezzo.ops.decompose import FP32, REAL, _front, _matrices, _run, _t, solve_of
+from mezzo.ops.decompose import (
+    FP32,
+    MATRICES,
+    REAL,
+    batched_in_front,
+    need_matrices,
+    run_linalg,
+    solve_of,
+    transposed,
+)
 from mezzo.ops.join import cat
 from mezzo.ops.linalg import matmul
 from mezzo.rules.samples import S, T
@@ -77,9 +86,9 @@ def _qr_fill(outs, A, mode):
 
 
 def _tall_qr_vjp(g_q, g_r, q, r) -> Tensor:
-    inner = matmul(r, _t(g_r)) - matmul(_t(g_q), q)
-    sym = inner.tril() + _t(inner.tril(-1))
-    return _t(solve_of(r, _t(g_q + matmul(q, sym))))
+    inner = matmul(r, transposed(g_r)) - matmul(transposed(g_q), q)
+    sym = inner.tril() + transposed(inner.tril(-1))
+    return transposed(solve_of(r, transposed(g_q + matmul(q, sym))))
 
 
 def _qr_vjp(g, y, A, mode):
@@ -95,7 +104,7 @@ def _qr_vjp(g, y, A, mode):
         return _tall_qr_vjp(g_q, g_r, q, r)
     left, right = g_r.narrow(-1, 0, m), g_r.narrow(-1, m, n - m)
     rest = A.narrow(-1, m, n - m)
-    square = _tall_qr_vjp(g_q + matmul(rest, _t(right)), left, q, r.narrow(-1, 0, m))
+    square = _tall_qr_vjp(g_q + matmul(rest, transposed(right)), left, q, r.narrow(-1, 0, m))
     return cat((square, matmul(q, right)), -1)
 
 
@@ -104,7 +113,7 @@ def _qr_vjp(g, y, A, mode):
     where="",
     results=_qr_results,
     fill=_qr_fill,
-    batch=_front,
+    batch=batched_in_front,
     samples=[],
     vjp={"A": _qr_vjp},
 )
@@ -112,18 +121,15 @@ def qr_of(A: Tensor, mode) -> tuple[Tensor, Tensor]:
     """Orthogonal and upper triangular factors."""
 
 
-_MATRICES = [S(T(3, 3), only=REAL), S(T(4, 3), only=REAL), S(T(2, 2, 3), only=REAL)]
-
-
 @composite(where="", aliases="linalg.qr", reference="torch.linalg.qr", cast=FP32, samples=[
-    *_MATRICES, S(T(3, 4), mode="complete", only=REAL), S(T(0, 3), only=REAL), S(T(4, 3), mode="r", grad=False, only=REAL)])  # fmt: skip
+    *MATRICES, S(T(3, 4), mode="complete", only=REAL), S(T(0, 3), only=REAL), S(T(4, 3), mode="r", grad=False, only=REAL)])  # fmt: skip
 def linalg_qr(A: Tensor, mode="reduced") -> QR:
     """(Q, R) with A = Q R, Q orthogonal, R upper triangular.
 
     Shapes: (..., m, n) -> (..., m, k), (..., k, n), k = min(m, n), or m with mode "complete"; Q is empty with "r"
     Source: torch.linalg.qr
     """
-    _matrices(A, square=False)
+    need_matrices(A, square=False)
     if mode not in _MODES:
         raise Fact(ShapeError, f"mode is {mode!r}; it must be one of {', '.join(map(repr, _MODES))}")  # fmt: skip
     if mode == "r":
@@ -161,14 +167,14 @@ def _signs(columns: np.ndarray) -> np.ndarray:
 
 
 def _svd_fill(outs, A, full):
-    u, s, vh = _run(np.linalg.svd, A, full_matrices=full)
+    u, s, vh = run_linalg(np.linalg.svd, A, full_matrices=full)
     signs, k = _signs(u), s.shape[-1]
     outs[0][...], outs[1][...], outs[2][...] = u * signs, s, vh
     outs[2][..., :k, :] *= np.swapaxes(signs, -2, -1)[..., :k, :]
 
 
 def _skew(x: Tensor) -> Tensor:
-    return x - _t(x)
+    return x - transposed(x)
 
 
 def _gaps(x: Tensor) -> Tensor:
@@ -185,18 +191,18 @@ def _svd_vjp(g, y, _A, full):
     gaps, extra = _gaps(s * s) if g[0] is not None or g[2] is not None else None, None
     if g[0] is not None:
         g_u = g[0].narrow(-1, 0, k)
-        term = _skew(matmul(_t(u), g_u)) / gaps * s.unsqueeze(-2)
+        term = _skew(matmul(transposed(u), g_u)) / gaps * s.unsqueeze(-2)
         inner = term if inner is None else inner + term
         if u.shape[-2] > k:
             part = g_u / s.unsqueeze(-2)
-            extra = matmul(part - matmul(u, matmul(_t(u), part)), vh)
+            extra = matmul(part - matmul(u, matmul(transposed(u), part)), vh)
     if g[2] is not None:
         g_vh = g[2].narrow(-2, 0, k)
-        term = s.unsqueeze(-1) * (_skew(matmul(vh, _t(g_vh))) / gaps)
+        term = s.unsqueeze(-1) * (_skew(matmul(vh, transposed(g_vh))) / gaps)
         inner = term if inner is None else inner + term
         if vh.shape[-1] > k:
             part = g_vh / s.unsqueeze(-1)
-            side = matmul(u, part - matmul(matmul(part, _t(vh)), vh))
+            side = matmul(u, part - matmul(matmul(part, transposed(vh)), vh))
             extra = side if extra is None else extra + side
     found = matmul(matmul(u, inner), vh)
     return found if extra is None else found + extra
@@ -207,7 +213,7 @@ def _svd_vjp(g, y, _A, full):
     where="",
     results=_svd_results,
     fill=_svd_fill,
-    batch=_front,
+    batch=batched_in_front,
     samples=[],
     vjp={"A": _svd_vjp},
 )
@@ -224,13 +230,13 @@ def linalg_svd(A: Tensor, full_matrices=True, *, driver=None) -> SVD:
             (..., k, n)
     Source: torch.linalg.svd
     """
-    _matrices(A, square=False)
+    need_matrices(A, square=False)
     if driver is not None:
         raise Fact(ShapeError, "keyword argument `driver=` is only supported on CUDA inputs")
     return SVD(*svd_of(A, bool(full_matrices)))
 
 
-@composite(where="linalg", cast=FP32, samples=[*_MATRICES, S(T(0, 3), only=REAL)])
+@composite(where="linalg", cast=FP32, samples=[*MATRICES, S(T(0, 3), only=REAL)])
 def svdvals(A: Tensor, *, driver=None) -> Tensor:
     """The singular values in descending order.
 
@@ -251,10 +257,10 @@ def svd(input: Tensor, some=True, compute_uv=True) -> OldSVD:
     Shapes: (..., m, n) -> (..., m, k), (..., k), (..., n, k), k = min(m, n); some=False: U and V are square
     Source: torch.svd
     """
-    _matrices(input, "input", square=False)
+    need_matrices(input, "input", square=False)
     if compute_uv:
         u, values, vh = svd_of(input, not some)
-        return OldSVD(u, values, _t(vh))
+        return OldSVD(u, values, transposed(vh))
     *batch, m, n = input.shape
     values = svd_of(input, False)[1]
     return OldSVD(input.new_zeros((*batch, m, m)), values, input.new_zeros((*batch, n, n)))
@@ -268,7 +274,7 @@ def _eigen_results(A, lower):
 
 
 def _eigen_fill(outs, A, lower):
-    outs[0][...], vectors = _run(np.linalg.eigh, A, UPLO="L" if lower else "U")
+    outs[0][...], vectors = run_linalg(np.linalg.eigh, A, UPLO="L" if lower else "U")
     outs[1][...] = vectors * _signs(vectors)
 
 
@@ -276,10 +282,10 @@ def _eigen_vjp(g, y, _A, lower):
     w, v = y
     inner = None
     if g[1] is not None:
-        inner = _skew(matmul(_t(v), g[1])) * 0.5 / _gaps(w)
+        inner = _skew(matmul(transposed(v), g[1])) * 0.5 / _gaps(w)
     if g[0] is not None:
         inner = _diagonal(g[0]) if inner is None else inner + _diagonal(g[0])
-    return matmul(matmul(v, inner), _t(v))
+    return matmul(matmul(v, inner), transposed(v))
 
 
 @host(
@@ -287,7 +293,7 @@ def _eigen_vjp(g, y, _A, lower):
     where="",
     results=_eigen_results,
     fill=_eigen_fill,
-    batch=_front,
+    batch=batched_in_front,
     samples=[],
     vjp={"A": _eigen_vjp},
 )
@@ -309,7 +315,7 @@ def eigh(A: Tensor, UPLO="L") -> Eigen:
     Shapes: (..., n, n) -> (..., n), (..., n, n)
     Source: torch.linalg.eigh
     """
-    _matrices(A)
+    need_matrices(A)
     return Eigen(*eigen_of(A, _lower(UPLO)))
 
 

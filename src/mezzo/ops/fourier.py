@@ -15,7 +15,7 @@ from mezzo.core.families.host import host
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
-from mezzo.ops.complex_arithmetic import _made
+from mezzo.ops.complex_arithmetic import complex_of
 from mezzo.ops.complexes import conj
 from mezzo.ops.create import arange
 from mezzo.ops.data import tensor
@@ -147,7 +147,7 @@ def _floating(x: Tensor) -> Tensor:
 
 def _as_complex(x: Tensor) -> Tensor:
     x = _floating(x)
-    return x if x.dtype.is_complex else _made(x, 0.0)
+    return x if x.dtype.is_complex else complex_of(x, 0.0)
 
 
 def _axes(x: Tensor, s, dim) -> tuple[tuple[int, ...], tuple[int, ...]]:

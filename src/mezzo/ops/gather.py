@@ -146,11 +146,11 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None, max_norm=None, no
             )
         padding_idx %= rows
     if max_norm is not None:
-        _renormalise(weight, input, max_norm, norm_type)
+        renormalise(weight, input, max_norm, norm_type)
     return rows_of(weight, input, padding_idx, scale_grad_by_freq)
 
 
-def _renormalise(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+def renormalise(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
     """Rows that are looked up are scaled down to max_norm, in the table itself."""
     table, used = weight.detach()._array(), np.unique(input._array())
     rows = table[used].astype(np.float64)

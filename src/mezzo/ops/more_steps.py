@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mezzo.core.families.multi import multi
 from mezzo.kernels import ir as k
-from mezzo.ops.steps import _moments, _signed
+from mezzo.ops.steps import moments, signed
 
 
 def _adadelta(p, g, square, delta, lr, rho, eps, weight_decay, maximize):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     square = k.fma(square, rho, (1.0 - rho) * g * g)
     step = k.sqrt(delta + eps) / k.sqrt(square + eps) * g
     return k.fma(-lr, step, p), square, k.fma(delta, rho, (1.0 - rho) * step * step)
@@ -21,7 +21,7 @@ def adadelta_step(params, grads, square_avgs, acc_deltas, lr, rho, eps, weight_d
 
 
 def _adamax(p, g, m, top, rate, beta1, beta2, eps, weight_decay, maximize):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     m = k.fma(g - m, 1.0 - beta1, m)
     top = k.maximum(top * beta2, k.abs(g) + eps)
     return p - rate * (m / top), m, top
@@ -34,12 +34,12 @@ def adamax_step(params, grads, exp_avgs, exp_infs, rate, beta1, beta2, eps, weig
 
 
 def _nadam(p, g, m, v, now, ahead, beta1, beta2, eps, weight_decay, shrink, root2, decoupled, maximize):  # fmt: skip
-    g = _signed(g, maximize)
+    g = signed(g, maximize)
     if decoupled:
         p = p * shrink
     else:
         g = k.fma(p, weight_decay, g)
-    m, v = _moments(p, g, m, v, beta1, beta2)
+    m, v = moments(p, g, m, v, beta1, beta2)
     return p - (now * g + ahead * m) / (k.sqrt(v) / root2 + eps), m, v
 
 
@@ -51,12 +51,12 @@ def nadam_step(params, grads, exp_avgs, exp_avg_sqs, now, ahead, beta1, beta2, e
 
 
 def _radam(p, g, m, v, rate, beta1, beta2, eps, weight_decay, shrink, adapted, plain, decoupled, maximize):  # fmt: skip
-    g = _signed(g, maximize)
+    g = signed(g, maximize)
     if decoupled:
         p = p * shrink
     else:
         g = k.fma(p, weight_decay, g)
-    m, v = _moments(p, g, m, v, beta1, beta2)
+    m, v = moments(p, g, m, v, beta1, beta2)
     return p - rate * m * (adapted / (k.sqrt(v) + eps) + plain), m, v
 
 
@@ -68,7 +68,7 @@ def radam_step(params, grads, exp_avgs, exp_avg_sqs, rate, beta1, beta2, eps, we
 
 
 def _asgd(p, g, average, keep, eta, mu, weight_decay, maximize):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     p = k.fma(-eta, g, p * keep)
     return p, k.fma(p - average, mu, average)
 
@@ -80,7 +80,7 @@ def asgd_step(params, grads, averages, keep, eta, mu, weight_decay, maximize):
 
 
 def _rprop(p, g, before, size, shrink, grow, least, most, maximize):
-    g = _signed(g, maximize)
+    g = signed(g, maximize)
     agree = g * before
     zero = k.const(0, g.type)
     factor = k.where(agree > 0.0, zero + grow, k.where(agree < 0.0, zero + shrink, zero + 1.0))

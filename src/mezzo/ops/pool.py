@@ -80,7 +80,7 @@ def _images(input: Tensor, axes: int):
     return input, gone
 
 
-def _need(input: Tensor, integers: tuple = ()) -> None:
+def need_floats(input: Tensor, integers: tuple = ()) -> None:
     if input.dtype.category != dtypes.FLOAT and input.dtype not in integers:
         raise Fact(
             UnsupportedDTypeError,
@@ -107,7 +107,7 @@ def _largest(input: Tensor, axes: int, found, return_indices: bool):
 
 
 def _max_pool(input, axes, kernel, stride, padding, dilation, ceil, return_indices):
-    _need(input, () if axes == 1 and not return_indices else _INTEGERS)
+    need_floats(input, () if axes == 1 and not return_indices else _INTEGERS)
     _images(input, axes)
     return _largest(
         input, axes, _slide(input, axes, kernel, stride, padding, dilation, ceil), return_indices
@@ -118,12 +118,12 @@ _INTEGERS = (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8
 _FLOATS = (dtypes.float32, dtypes.float64, dtypes.bfloat16, dtypes.float16)
 
 
-def _distinct(*shape):
+def distinct(*shape):
     return T(*shape, distinct=True)
 
 
 @composite(where="mezzo nn.functional", reference="nn.functional.max_pool1d", samples=[
-    S(_distinct(2, 3, 9), 2), S(_distinct(3, 9), 3, 2, 1), S(_distinct(2, 2, 10), 3, 2, 1, 2, True, return_indices=True)],
+    S(distinct(2, 3, 9), 2), S(distinct(3, 9), 3, 2, 1), S(distinct(2, 2, 10), 3, 2, 1, 2, True, return_indices=True)],
     errors=[(S(T(2, 3, 9), 2, padding=2), RuntimeError, "pad should be at most half")])  # fmt: skip
 def max_pool1d(
     input: Tensor,
@@ -143,8 +143,8 @@ def max_pool1d(
 
 
 @composite(where="mezzo nn.functional", reference="nn.functional.max_pool2d", samples=[
-    S(_distinct(2, 3, 6, 8), 2), S(_distinct(3, 7, 7), 3, 2, 1), S(_distinct(2, 2, 7, 9), (2, 3), (2, 1), (1, 1), 1, True),
-    S(_distinct(1, 2, 9, 9), 3, 2, 1, 2, return_indices=True), S(_distinct(2, 3, 8, 8), 3, 1, 1), S(T(0, 3, 8, 8), 2, only=_FLOATS)],
+    S(distinct(2, 3, 6, 8), 2), S(distinct(3, 7, 7), 3, 2, 1), S(distinct(2, 2, 7, 9), (2, 3), (2, 1), (1, 1), 1, True),
+    S(distinct(1, 2, 9, 9), 3, 2, 1, 2, return_indices=True), S(distinct(2, 3, 8, 8), 3, 1, 1), S(T(0, 3, 8, 8), 2, only=_FLOATS)],
     errors=[(S(T(2, 3, 9, 9), 2, padding=2), RuntimeError, "pad should be at most half"),
             (S(T(2, 3, 2, 2), 3), RuntimeError, "too small")])  # fmt: skip
 def max_pool2d(
@@ -165,7 +165,7 @@ def max_pool2d(
 
 
 def _avg_pool(input, axes, kernel, stride, padding, ceil, include, divisor):
-    _need(input, (dtypes.int64,))
+    need_floats(input, (dtypes.int64,))
     x, gone = _images(input, axes)
     found = _slide(input, axes, kernel, stride, padding, 1, ceil)
     if divisor is not None and divisor == 0:
@@ -220,7 +220,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size) -> Tensor:
     Shapes: (n, c, l) or (c, l) -> (n, c, output_size)
     Source: torch.nn.functional.adaptive_avg_pool1d
     """
-    _need(input)
+    need_floats(input)
     x, gone = _images(input, 1)
     return _plain(avg_pool(x, _adaptive(input, 1, output_size)), gone)
 
@@ -240,26 +240,26 @@ def adaptive_avg_pool2d(input: Tensor, output_size) -> Tensor:
     Shapes: (n, c, h, w) or (c, h, w) -> (n, c, *output_size)
     Source: torch.nn.functional.adaptive_avg_pool2d
     """
-    _need(input)
+    need_floats(input)
     x, gone = _images(input, 2)
     return _plain(avg_pool(x, _adaptive(input, 2, output_size)), gone)
 
 
-@composite(where="nn.functional", samples=[S(_distinct(2, 3, 9), 4), S(_distinct(3, 9), 2, True)])
+@composite(where="nn.functional", samples=[S(distinct(2, 3, 9), 4), S(distinct(3, 9), 2, True)])
 def adaptive_max_pool1d(input: Tensor, output_size, return_indices=False):
     """The largest values of as many windows of a signal as asked for.
 
     Shapes: (n, c, l) or (c, l) -> (n, c, output_size); with return_indices also where they stand (int64)
     Source: torch.nn.functional.adaptive_max_pool1d
     """
-    _need(input)
+    need_floats(input)
     _images(input, 1)
     return _largest(input, 1, _adaptive(input, 1, output_size), return_indices)
 
 
 @composite(
     where="nn.functional",
-    samples=[S(_distinct(2, 3, 9, 8), 4), S(_distinct(3, 9, 8), (2, None), True)],
+    samples=[S(distinct(2, 3, 9, 8), 4), S(distinct(3, 9, 8), (2, None), True)],
 )
 def adaptive_max_pool2d(input: Tensor, output_size, return_indices=False):
     """The largest values of as many windows of an image as asked for; None keeps an axis.
@@ -267,6 +267,6 @@ def adaptive_max_pool2d(input: Tensor, output_size, return_indices=False):
     Shapes: (n, c, h, w) or (c, h, w) -> (n, c, *output_size); with return_indices also where they stand (int64)
     Source: torch.nn.functional.adaptive_max_pool2d
     """
-    _need(input)
+    need_floats(input)
     _images(input, 2)
     return _largest(input, 2, _adaptive(input, 2, output_size), return_indices)

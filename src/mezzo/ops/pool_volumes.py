@@ -11,7 +11,7 @@ from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.create import arange
 from mezzo.ops.indirect import gather, scatter_set
 from mezzo.ops.join import cat
-from mezzo.ops.pool import _distinct, _need, avg_pool, avg_pool1d, avg_pool2d, max_pool
+from mezzo.ops.pool import avg_pool, avg_pool1d, avg_pool2d, distinct, max_pool, need_floats
 from mezzo.ops.random import rand
 from mezzo.ops.shape import expand, reshape
 from mezzo.rules import windows
@@ -66,8 +66,8 @@ def _largest(input: Tensor, axes, return_indices: bool):
 
 
 @composite(where="mezzo nn.functional", reference="nn.functional.max_pool3d", cast=FP32, samples=[
-    S(_distinct(2, 3, 4, 6, 5), 2), S(_distinct(3, 5, 4, 6), 3, 2, 1), S(_distinct(1, 2, 5, 7, 6), (2, 3, 2), (2, 1, 2), (1, 1, 0), 1, True),
-    S(_distinct(1, 2, 7, 7, 7), 2, 2, 1, 2, return_indices=True)],
+    S(distinct(2, 3, 4, 6, 5), 2), S(distinct(3, 5, 4, 6), 3, 2, 1), S(distinct(1, 2, 5, 7, 6), (2, 3, 2), (2, 1, 2), (1, 1, 0), 1, True),
+    S(distinct(1, 2, 7, 7, 7), 2, 2, 1, 2, return_indices=True)],
     errors=[(S(T(2, 3, 4, 4, 4), 2, padding=2), RuntimeError, "pad should be at most half")])  # fmt: skip
 def max_pool3d(input: Tensor, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):  # fmt: skip
     """The largest value in each window of a volume.
@@ -75,7 +75,7 @@ def max_pool3d(input: Tensor, kernel_size, stride=None, padding=0, dilation=1, c
     Shapes: (n, c, d, h, w) or (c, d, h, w) -> (n, c, windows...); with return_indices also where they stand (int64)
     Source: torch.nn.functional.max_pool3d
     """
-    _need(input, (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8))
+    need_floats(input, (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8))
     _volume(input)
     axes = windows.pool_axes(input.shape[-3:], kernel_size, stride, padding, dilation, ceil_mode)
     return _largest(input, axes, return_indices)
@@ -91,7 +91,7 @@ def avg_pool3d(input: Tensor, kernel_size, stride=None, padding=0, ceil_mode=Fal
     Shapes: (n, c, d, h, w) or (c, d, h, w) -> (n, c, windows...)
     Source: torch.nn.functional.avg_pool3d
     """
-    _need(input)
+    need_floats(input)
     _volume(input)
     axes = windows.pool_axes(input.shape[-3:], kernel_size, stride, padding, 1, ceil_mode)
     if divisor_override == 0:
@@ -107,20 +107,20 @@ def adaptive_avg_pool3d(input: Tensor, output_size) -> Tensor:
     Shapes: (n, c, d, h, w) or (c, d, h, w) -> (n, c, *output_size)
     Source: torch.nn.functional.adaptive_avg_pool3d
     """
-    _need(input)
+    need_floats(input)
     _volume(input)
     return _averaged(input, windows.adaptive_axes(input.shape[-3:], output_size))
 
 
 @composite(where="nn.functional", cast=FP32, samples=[
-    S(_distinct(2, 3, 5, 6, 4), 3), S(_distinct(2, 3, 4, 5), (2, None, 1), True)])  # fmt: skip
+    S(distinct(2, 3, 5, 6, 4), 3), S(distinct(2, 3, 4, 5), (2, None, 1), True)])  # fmt: skip
 def adaptive_max_pool3d(input: Tensor, output_size, return_indices=False):
     """The largest values of as many windows of a volume as asked for; None keeps an axis.
 
     Shapes: (n, c, d, h, w) or (c, d, h, w) -> (n, c, *output_size); with return_indices also where they stand (int64)
     Source: torch.nn.functional.adaptive_max_pool3d
     """
-    _need(input)
+    need_floats(input)
     _volume(input)
     return _largest(input, windows.adaptive_axes(input.shape[-3:], output_size), return_indices)
 
@@ -292,7 +292,7 @@ def _fixed(*shape):
 
 
 @composite(where="nn.functional", cast=FP32, reference="nn.functional.fractional_max_pool2d", samples=[
-    S(_distinct(2, 3, 7, 8), 2, (3, 4), None, True, _fixed(2, 3, 2), only=_P), S(_distinct(1, 3, 7, 8), (2, 3), None, (0.5, 0.5), False, _fixed(1, 3, 2), only=_P)],
+    S(distinct(2, 3, 7, 8), 2, (3, 4), None, True, _fixed(2, 3, 2), only=_P), S(distinct(1, 3, 7, 8), (2, 3), None, (0.5, 0.5), False, _fixed(1, 3, 2), only=_P)],
     errors=[(S(T(1, 2, 6, 6), 2), ValueError, "either")])  # fmt: skip
 def fractional_max_pool2d(input: Tensor, kernel_size, output_size=None, output_ratio=None, return_indices=False,
                           _random_samples: Tensor | None = None):  # fmt: skip
@@ -305,7 +305,7 @@ def fractional_max_pool2d(input: Tensor, kernel_size, output_size=None, output_r
 
 
 @composite(where="nn.functional", cast=FP32, reference="nn.functional.fractional_max_pool3d", samples=[
-    S(_distinct(1, 2, 5, 6, 7), 2, (2, 3, 4), None, True, _fixed(1, 2, 3), only=_P)])  # fmt: skip
+    S(distinct(1, 2, 5, 6, 7), 2, (2, 3, 4), None, True, _fixed(1, 2, 3), only=_P)])  # fmt: skip
 def fractional_max_pool3d(input: Tensor, kernel_size, output_size=None, output_ratio=None, return_indices=False,
                           _random_samples: Tensor | None = None):  # fmt: skip
     """The largest values in windows of a volume at random, roughly even places.

@@ -19,11 +19,13 @@ from mezzo.errors import (
 )
 from mezzo.ops.decompose import (
     FP32,
+    MATRICES,
     REAL,
-    _front,
-    _matrices,
-    _same,
-    _t,
+    SQUARES,
+    batched_in_front,
+    need_matrices,
+    same_as,
+    transposed,
 )
 from mezzo.ops.factor import svdvals
 from mezzo.ops.join import cat
@@ -33,9 +35,6 @@ from mezzo.ops.select import where
 from mezzo.ops.solvers import inverse_info
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
-
-_SQUARES = [S(T(3, 3), only=REAL), S(T(2, 3, 3), only=REAL)]
-_MATRICES = [S(T(3, 3), only=REAL), S(T(4, 3), only=REAL), S(T(2, 2, 3), only=REAL)]
 
 
 class LeastSquares(NamedTuple):
@@ -69,14 +68,14 @@ def _rank_fill(outs, A, atol, rtol, hermitian):
 
 
 @host(where="", results=lambda A, atol, rtol, hermitian: (tuple(A.shape[:-2]), dtypes.int64), fill=_rank_fill,
-      batch=_front, samples=[], vjp=none("a count has no derivative"))  # fmt: skip
+      batch=batched_in_front, samples=[], vjp=none("a count has no derivative"))  # fmt: skip
 def rank_of(
     A: Tensor, atol: Tensor | Number | None, rtol: Tensor | Number | None, hermitian
 ) -> Tensor:
     """How many singular values are larger than the cut."""
 
 
-@composite(where="linalg", cast=FP32, samples=[*_MATRICES, S(T(2, 3, 3), atol=0.5, rtol=0.1, only=REAL), S(T(3, 3), 1.0, only=REAL)])  # fmt: skip
+@composite(where="linalg", cast=FP32, samples=[*MATRICES, S(T(2, 3, 3), atol=0.5, rtol=0.1, only=REAL), S(T(3, 3), 1.0, only=REAL)])  # fmt: skip
 def matrix_rank(A: Tensor, tol: Tensor | Number | None = None, hermitian=False, *, atol: Tensor | Number | None = None,
                 rtol: Tensor | Number | None = None) -> Tensor:  # fmt: skip
     """The number of singular values above max(atol, rtol * the largest); of |eigenvalues| if hermitian.
@@ -85,7 +84,7 @@ def matrix_rank(A: Tensor, tol: Tensor | Number | None = None, hermitian=False, 
     Dtypes: int64
     Source: torch.linalg.matrix_rank
     """
-    _matrices(A, square=hermitian)
+    need_matrices(A, square=hermitian)
     return rank_of(A, tol if atol is None else atol, 0.0 if tol is not None else rtol, bool(hermitian))  # fmt: skip
 
 
@@ -102,7 +101,7 @@ def _pinv_fill(outs, A, atol, rtol, hermitian):
 
 
 def _pinv_vjp(g, y, A, atol, rtol, hermitian):
-    yt, gt = _t(y), _t(g)
+    yt, gt = transposed(y), transposed(g)
     found = -matmul(matmul(yt, g), yt)
     left, right = matmul(gt, matmul(y, yt)), matmul(matmul(yt, y), gt)
     return found + (left - matmul(A, matmul(y, left))) + (right - matmul(matmul(right, y), A))
@@ -112,14 +111,14 @@ def _pinv_results(A, atol, rtol, hermitian):
     return (*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype
 
 
-@host(grad_name="LinalgPinvBackward0", where="", results=_pinv_results, fill=_pinv_fill, batch=_front, samples=[], vjp={"A": _pinv_vjp})  # fmt: skip
+@host(grad_name="LinalgPinvBackward0", where="", results=_pinv_results, fill=_pinv_fill, batch=batched_in_front, samples=[], vjp={"A": _pinv_vjp})  # fmt: skip
 def pinv_of(
     A: Tensor, atol: Tensor | Number | None, rtol: Tensor | Number | None, hermitian
 ) -> Tensor:
     """Pseudo-inverses."""
 
 
-@composite(where="linalg", cast=FP32, samples=[*_MATRICES, S(T(2, 3, 3), rtol=0.01, atol=0.01, only=REAL),
+@composite(where="linalg", cast=FP32, samples=[*MATRICES, S(T(2, 3, 3), rtol=0.01, atol=0.01, only=REAL),
            S(T(1, 1), hermitian=True, only=REAL), S(T(0, 3), only=REAL)])  # fmt: skip
 def pinv(A: Tensor, rcond: Tensor | Number | None = None, hermitian=False, *, atol: Tensor | Number | None = None,
          rtol: Tensor | Number | None = None) -> Tensor:  # fmt: skip
@@ -128,11 +127,11 @@ def pinv(A: Tensor, rcond: Tensor | Number | None = None, hermitian=False, *, at
     Shapes: (..., m, n) -> (..., n, m)
     Source: torch.linalg.pinv
     """
-    _matrices(A, square=hermitian)
+    need_matrices(A, square=hermitian)
     return pinv_of(A, 0.0 if rcond is not None else atol, rcond if rcond is not None else rtol, bool(hermitian))  # fmt: skip
 
 
-@composite(where="mezzo Tensor", cast=FP32, samples=_MATRICES)
+@composite(where="mezzo Tensor", cast=FP32, samples=MATRICES)
 def pinverse(input: Tensor, rcond=1e-15) -> Tensor:
     """The pseudo-inverse of a matrix.
 
@@ -155,7 +154,7 @@ def lstsq(input: Tensor, b: Tensor, rcond=None, *, driver=None) -> LeastSquares:
     Shapes: (..., m, n), (..., m, k) -> (..., n, k), (..., k) or (0,), (...), (..., min(m, n)) or (0,)
     Source: torch.linalg.lstsq
     """
-    _matrices(input, "input", square=False)
+    need_matrices(input, "input", square=False)
     if driver not in (None, *_DRIVERS):
         raise Fact(ShapeError, f"parameter driver should be one of ({', '.join(_DRIVERS)}), and is {driver!r}")  # fmt: skip
     vector = input.ndim - 1 == b.ndim and tuple(b.shape) == tuple(input.shape[:-1])
@@ -200,7 +199,7 @@ def _exp_fill(outs, A):
 
 def _exp_vjp(g, _y, A):
     n = A.shape[-1]
-    at = _t(A)
+    at = transposed(A)
     top, bottom = cat((at, g), -1), cat((at * 0, at), -1)
     return exponential_of(cat((top, bottom), -2)).narrow(-2, 0, n).narrow(-1, n, n)
 
@@ -208,9 +207,9 @@ def _exp_vjp(g, _y, A):
 @host(
     grad_name="LinalgMatrixExpBackward0",
     where="",
-    results=_same,
+    results=same_as,
     fill=_exp_fill,
-    batch=_front,
+    batch=batched_in_front,
     samples=[],
     vjp={"A": _exp_vjp},
 )
@@ -218,7 +217,7 @@ def exponential_of(A: Tensor) -> Tensor:
     """Exponentials of square matrices."""
 
 
-@composite(where="mezzo Tensor linalg", samples=_SQUARES + [S(T(2, 2, low=-20, high=1), only=REAL)],
+@composite(where="mezzo Tensor linalg", samples=SQUARES + [S(T(2, 2, low=-20, high=1), only=REAL)],
            errors=[(S(T(2, 3)), RuntimeError, "square")])  # fmt: skip
 def matrix_exp(A: Tensor) -> Tensor:
     """The sum of A^k / k! over all k.
@@ -226,7 +225,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     Shapes: (..., n, n) -> (..., n, n)
     Source: torch.linalg.matrix_exp
     """
-    _matrices(A)
+    need_matrices(A)
     return exponential_of(A)
 
 
@@ -307,7 +306,7 @@ def cond(A: Tensor, p=None) -> Tensor:
     Shapes: (..., m, n) -> (...)
     Source: torch.linalg.cond
     """
-    _matrices(A, square=p not in (None, 2, -2))
+    need_matrices(A, square=p not in (None, 2, -2))
     if p in (None, 2, -2):
         values = svdvals(A)
         first, last = values.select(-1, 0), values.select(-1, -1)

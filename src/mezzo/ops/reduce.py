@@ -17,7 +17,7 @@ AXES = [S(T(3, 4)), S(T(3, 4), 1), S(T(2, 3, 4), -2), S(T(2, 3, 4), 0, True), S(
 MANY_AXES = [*AXES, S(T(2, 3, 4), (0, 2), True), S(T(2, 3, 4), (0, 1))]
 
 
-def _sum_dtype(have, wanted):
+def sum_dtype(have, wanted):
     to = wanted or (have if have.category >= dtypes.FLOAT else dtypes.int64)
     return to, (to,)
 
@@ -56,7 +56,7 @@ def _named(kind: str):
     return lambda args: f"{kind}Backward{0 if args[1] is None else 1}"
 
 
-@reduction(grad_name=_named("Sum"), fold=folds.total, dtype=_sum_dtype, cast=Cast(cuda="set_dtype"),
+@reduction(grad_name=_named("Sum"), fold=folds.total, dtype=sum_dtype, cast=Cast(cuda="set_dtype"),
            vjp={"input": lambda g, _y, _x, dim, keepdim, dtype: spread(g, _x.shape, dim, keepdim)},
            samples=MANY_AXES)  # fmt: skip
 def sum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
@@ -104,7 +104,7 @@ def _others(x: Tensor, dim: int, dtype) -> Tensor:
     return left * right
 
 
-@reduction(fold=folds.product, dtype=_sum_dtype, cast=Cast(cpu="fp32", cuda="set_dtype"),
+@reduction(fold=folds.product, dtype=sum_dtype, cast=Cast(cpu="fp32", cuda="set_dtype"),
            vjp={"input": _prod_vjp}, samples=[S(T(3, 4)), *AXES[1:]])  # fmt: skip
 def prod(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The product over one axis, or over all.
@@ -154,7 +154,7 @@ def _nansum_vjp(g, _y, x, dim, keepdim, dtype):
 
 
 @reduction(
-    fold=folds.total_of_numbers, dtype=_sum_dtype, vjp={"input": _nansum_vjp}, samples=MANY_AXES
+    fold=folds.total_of_numbers, dtype=sum_dtype, vjp={"input": _nansum_vjp}, samples=MANY_AXES
 )
 def nansum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The sum, with NaN counted as zero.

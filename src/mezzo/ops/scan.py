@@ -10,7 +10,7 @@ from mezzo.errors import DTypeError, Fact
 from mezzo.ops.extremes import ValuesIndices
 from mezzo.ops.indirect import scatter_add
 from mezzo.ops.join import cat
-from mezzo.ops.reduce import _sum_dtype
+from mezzo.ops.reduce import sum_dtype
 from mezzo.ops.shape import reshape, slice_dim, zeros_of
 from mezzo.rules import batching, folds, shapes
 from mezzo.rules.samples import S, T
@@ -60,7 +60,7 @@ def _shifted(x: Tensor, dim: int, back: bool, fill: int) -> Tensor:
     return cat((edge, slice_dim(x, axis, 0, n - 1, 1)), axis)
 
 
-@scan(grad_name="CumsumBackward0", where="", fold=folds.running_sum, dtype=_sum_dtype, batch=batching.line, samples=[],
+@scan(grad_name="CumsumBackward0", where="", fold=folds.running_sum, dtype=sum_dtype, batch=batching.line, samples=[],
       vjp={"input": lambda g, _y, _x, dim, dtype, reverse: scan_sum(g, dim, None, not reverse)})  # fmt: skip
 def scan_sum(input: Tensor, dim, dtype, reverse) -> Tensor:
     """The sum of all up to each element, from either end."""
@@ -90,7 +90,7 @@ def _product_vjp(g, y, x, dim, dtype):
     grad_name="CumprodBackward0",
     where="",
     fold=folds.running_product,
-    dtype=_sum_dtype,
+    dtype=sum_dtype,
     batch=batching.line,
     samples=[],
     vjp={"input": _product_vjp},

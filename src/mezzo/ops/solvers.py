@@ -20,22 +20,20 @@ from mezzo.ops.create import ones_like
 from mezzo.ops.decompose import (
     FP32,
     REAL,
-    _front,
-    _matrices,
-    _same,
-    _t,
+    SQUARES,
+    batched_in_front,
     cholesky_of,
     inverse_of,
+    need_matrices,
+    same_as,
     solve_of,
+    transposed,
 )
 from mezzo.ops.join import cat
 from mezzo.ops.linalg import matmul
 from mezzo.ops.shape import expand
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
-
-_SQUARES = [S(T(3, 3), only=REAL), S(T(2, 3, 3), only=REAL)]
-_MATRICES = [S(T(3, 3), only=REAL), S(T(4, 3), only=REAL), S(T(2, 2, 3), only=REAL)]
 
 
 class Triangular(NamedTuple):
@@ -104,12 +102,12 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper, left=True, unitriangular=Fa
     Shapes: (..., n, n), (..., n, k) -> (..., n, k); batch axes broadcast
     Source: torch.linalg.solve_triangular
     """
-    _matrices(A)
-    _matrices(B, "B", square=False)
+    need_matrices(A)
+    need_matrices(B, "B", square=False)
     if A.shape[-1] != B.shape[-2 if left else -1]:
         raise Fact(ShapeError, f"incompatible shapes of A {list(A.shape)} and B {list(B.shape)}")
     full = _triangle(A, upper, unitriangular)
-    return _solved(full, B) if left else _t(_solved(_t(full), _t(B)))
+    return _solved(full, B) if left else transposed(_solved(transposed(full), transposed(B)))
 
 
 @composite(where="mezzo Tensor", cast=FP32, samples=[
@@ -122,9 +120,9 @@ def triangular_solve(
     Shapes: (..., n, k), (..., n, n) -> (..., n, k), (..., n, n)
     Source: torch.triangular_solve
     """
-    _matrices(A)
+    need_matrices(A)
     full = _triangle(A, upper, unitriangular)
-    return Triangular(_solved(_t(full) if transpose else full, input), A.clone())
+    return Triangular(_solved(transposed(full) if transpose else full, input), A.clone())
 
 
 def _half(x, upper):
@@ -142,9 +140,9 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper=False) -> Tensor:
     Shapes: (..., n, k), (..., n, n) -> (..., n, k)
     Source: torch.cholesky_solve
     """
-    _matrices(input2, "input2")
-    low = _t(_triangle(input2, True, False)) if upper else _triangle(input2, False, False)
-    return _solved(_t(low), _solved(low, input))
+    need_matrices(input2, "input2")
+    low = transposed(_triangle(input2, True, False)) if upper else _triangle(input2, False, False)
+    return _solved(transposed(low), _solved(low, input))
 
 
 @composite(where="mezzo Tensor", cast=FP32, samples=[S(T(3, 3), only=REAL), S(T(2, 3, 3), True, only=REAL)],
@@ -155,10 +153,10 @@ def cholesky_inverse(input: Tensor, upper=False) -> Tensor:
     Shapes: (..., n, n) -> (..., n, n)
     Source: torch.cholesky_inverse
     """
-    _matrices(input, "input")
-    low = _t(_triangle(input, True, False)) if upper else _triangle(input, False, False)
+    need_matrices(input, "input")
+    low = transposed(_triangle(input, True, False)) if upper else _triangle(input, False, False)
     turned = inverse_of(low)
-    return matmul(_t(turned), turned)
+    return matmul(transposed(turned), turned)
 
 
 # ---- with information instead of errors
@@ -213,27 +211,27 @@ def _solve_or(a, b):
 
 
 def _informed(A, *_):
-    return _same(_[0] if _ else A), (tuple(A.shape[:-2]), dtypes.int32)
+    return same_as(_[0] if _ else A), (tuple(A.shape[:-2]), dtypes.int32)
 
 
 def _solve_info_vjp(g, y, A, B):
-    x = solve_of(_t(A), g[0])
-    return -matmul(x, _t(y[0])), x
+    x = solve_of(transposed(A), g[0])
+    return -matmul(x, transposed(y[0])), x
 
 
-@host(where="", results=_informed, fill=lambda outs, a: _each(_cholesky_or, outs, a), batch=_front, samples=[],
+@host(where="", results=_informed, fill=lambda outs, a: _each(_cholesky_or, outs, a), batch=batched_in_front, samples=[],
       no_gradient_outputs=(1,), vjp={"A": lambda g, y, A: cholesky_of.vjps[0](g[0], y[0], A)})  # fmt: skip
 def cholesky_info(A: Tensor) -> tuple[Tensor, Tensor]:
     """Lower factors (NaN where there is none) and the order of the first minor that is not positive."""
 
 
-@host(where="", results=_informed, fill=lambda outs, a: _each(_inverse_or, outs, a), batch=_front, samples=[],
-      no_gradient_outputs=(1,), vjp={"A": lambda g, y, A: -matmul(matmul(_t(y[0]), g[0]), _t(y[0]))})  # fmt: skip
+@host(where="", results=_informed, fill=lambda outs, a: _each(_inverse_or, outs, a), batch=batched_in_front, samples=[],
+      no_gradient_outputs=(1,), vjp={"A": lambda g, y, A: -matmul(matmul(transposed(y[0]), g[0]), transposed(y[0]))})  # fmt: skip
 def inverse_info(A: Tensor) -> tuple[Tensor, Tensor]:
     """Inverses (NaN where there is none) and the first zero pivot."""
 
 
-@host(where="", results=_informed, fill=lambda outs, a, b: _each(_solve_or, outs, a, b), batch=_front, samples=[],
+@host(where="", results=_informed, fill=lambda outs, a, b: _each(_solve_or, outs, a, b), batch=batched_in_front, samples=[],
       no_gradient_outputs=(1,), vjp=_solve_info_vjp)  # fmt: skip
 def solve_info(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
     """Solutions (NaN where there is none) and the first zero pivot."""
@@ -254,20 +252,20 @@ def cholesky_ex(A: Tensor, *, upper=False, check_errors=False) -> CholeskyInfo:
     Shapes: (..., n, n) -> (..., n, n), (...)
     Source: torch.linalg.cholesky_ex
     """
-    _matrices(A)
-    y, info = cholesky_info(_t(A) if upper else A)
+    need_matrices(A)
+    y, info = cholesky_info(transposed(A) if upper else A)
     _checked(info, check_errors, "the factorization")
-    return CholeskyInfo(_t(y) if upper else y, info)
+    return CholeskyInfo(transposed(y) if upper else y, info)
 
 
-@composite(where="linalg", cast=FP32, samples=_SQUARES)
+@composite(where="linalg", cast=FP32, samples=SQUARES)
 def inv_ex(A: Tensor, *, check_errors=False) -> InverseInfo:
     """(inverse, info): info is 0, or the first zero pivot; then the inverse is NaN.
 
     Shapes: (..., n, n) -> (..., n, n), (...)
     Source: torch.linalg.inv_ex
     """
-    _matrices(A)
+    need_matrices(A)
     found = InverseInfo(*inverse_info(A))
     _checked(found.info, check_errors, "the inversion")
     return found
@@ -280,14 +278,14 @@ def solve_ex(A: Tensor, B: Tensor, *, left=True, check_errors=False) -> SolveInf
     Shapes: (..., n, n), (..., n, k) -> (..., n, k), (...)
     Source: torch.linalg.solve_ex
     """
-    _matrices(A)
+    need_matrices(A)
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
     b = B.unsqueeze(-1) if vector else B
-    a, b = (A, b) if left else (_t(A), _t(b))
+    a, b = (A, b) if left else (transposed(A), transposed(b))
     batch = shapes.broadcast([tuple(a.shape[:-2]), tuple(b.shape[:-2])])
     y, info = solve_info(expand(a, (*batch, *a.shape[-2:])), expand(b, (*batch, *b.shape[-2:])))
     _checked(info, check_errors, "the solver")
-    y = y if left else _t(y)
+    y = y if left else transposed(y)
     return SolveInfo(y.squeeze(-1) if vector else y, info)
 
 
@@ -317,7 +315,7 @@ def _lu_fill(outs, A):
 
 
 def _lu_results(A):
-    return _same(A), ((*A.shape[:-2], min(A.shape[-2:])), dtypes.int32)
+    return same_as(A), ((*A.shape[:-2], min(A.shape[-2:])), dtypes.int32)
 
 
 def _lu_vjp(g, y, A):
@@ -329,13 +327,13 @@ def _lu_vjp(g, y, A):
     low, up = _triangle(block, False, True), block.triu()
     at_low, at_up, rest = at_block.tril(-1), at_block.triu(), None
     if m > n:
-        rest = _t(solve_of(up, _t(g.narrow(-2, k, m - k))))
-        at_up = (at_up - matmul(_t(packed.narrow(-2, k, m - k)), rest)).triu()
+        rest = transposed(solve_of(up, transposed(g.narrow(-2, k, m - k))))
+        at_up = (at_up - matmul(transposed(packed.narrow(-2, k, m - k)), rest)).triu()
     elif n > m:
-        rest = solve_of(_t(low), g.narrow(-1, k, n - k))
-        at_low = (at_low - matmul(rest, _t(packed.narrow(-1, k, n - k)))).tril(-1)
-    inner = matmul(_t(low), at_low).tril(-1) + matmul(at_up, _t(up)).triu()
-    turned = _t(solve_of(up, _t(solve_of(_t(low), inner))))
+        rest = solve_of(transposed(low), g.narrow(-1, k, n - k))
+        at_low = (at_low - matmul(rest, transposed(packed.narrow(-1, k, n - k)))).tril(-1)
+    inner = matmul(transposed(low), at_low).tril(-1) + matmul(at_up, transposed(up)).triu()
+    turned = transposed(solve_of(up, transposed(solve_of(transposed(low), inner))))
     if rest is not None:
         turned = cat((turned, rest), -2 if m > n else -1)
     return matmul(permutation_of(pivots, m).to(turned.dtype), turned)
@@ -345,7 +343,7 @@ def _lu_vjp(g, y, A):
     where="",
     results=_lu_results,
     fill=_lu_fill,
-    batch=_front,
+    batch=batched_in_front,
     samples=[],
     no_gradient_outputs=(1,),
     vjp={"A": _lu_vjp},
@@ -366,19 +364,19 @@ def _permutation_fill(outs, pivots, size):
 
 
 @host(where="", results=lambda pivots, size: ((*pivots.shape[:-1], size, size), dtypes.float64), fill=_permutation_fill,
-      batch=_front, samples=[], vjp=none("integers have no derivative"))  # fmt: skip
+      batch=batched_in_front, samples=[], vjp=none("integers have no derivative"))  # fmt: skip
 def permutation_of(pivots: Tensor, size) -> Tensor:
     """The matrix P of exchanges of rows: A = P L U."""
 
 
-@composite(where="linalg", cast=FP32, samples=_SQUARES + [S(T(4, 3), only=REAL)])
+@composite(where="linalg", cast=FP32, samples=SQUARES + [S(T(4, 3), only=REAL)])
 def lu_factor(A: Tensor, *, pivot=True) -> LUFactor:
     """(L and U in one matrix, pivots): row i was exchanged with row pivots[i] - 1.
 
     Shapes: (..., m, n) -> (..., m, n), (..., min(m, n))
     Source: torch.linalg.lu_factor
     """
-    _matrices(A, square=False)
+    need_matrices(A, square=False)
     if not pivot:
         raise Fact(ShapeError, "LU without pivoting is not implemented on the CPU")
     return LUFactor(*packed_lu_of(A))
@@ -399,7 +397,7 @@ def _triangle_tall(x: Tensor) -> Tensor:
     return x.tril(-1) + square
 
 
-@composite(where="linalg", cast=FP32, samples=_SQUARES + [S(T(4, 3), only=REAL), S(T(2, 4), only=REAL)])  # fmt: skip
+@composite(where="linalg", cast=FP32, samples=SQUARES + [S(T(4, 3), only=REAL), S(T(2, 4), only=REAL)])  # fmt: skip
 def lu(A: Tensor, *, pivot=True) -> LU:
     """(P, L, U) with A = P L U.
 
@@ -422,12 +420,12 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data=True, unpack_pivot
 
 
 def _lu_solved(packed: Tensor, pivots: Tensor, B: Tensor, adjoint=False) -> Tensor:
-    _matrices(packed, "LU")
+    need_matrices(packed, "LU")
     low, up = _triangle(packed, False, True), packed.triu()
     p = permutation_of(pivots, packed.shape[-1]).to(packed.dtype)
     if adjoint:
-        return matmul(p, _solved(_t(low), _solved(_t(up), B)))
-    return _solved(up, _solved(low, matmul(_t(p), B)))
+        return matmul(p, _solved(transposed(low), _solved(transposed(up), B)))
+    return _solved(up, _solved(low, matmul(transposed(p), B)))
 
 
 _PIVOTS = T(3, low=3, high=3, kind="int", dtype=dtypes.int32)
@@ -442,7 +440,7 @@ def linalg_lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left=True, adjoint
     Shapes: (..., n, n), (..., n), (..., n, k) -> (..., n, k)
     Source: torch.linalg.lu_solve
     """
-    return _lu_solved(LU, pivots, B, adjoint) if left else _t(_lu_solved(LU, pivots, _t(B), not adjoint))  # fmt: skip
+    return _lu_solved(LU, pivots, B, adjoint) if left else transposed(_lu_solved(LU, pivots, transposed(B), not adjoint))  # fmt: skip
 
 
 @composite(where="mezzo Tensor", cast=FP32, samples=[S(T(3, 2), T(3, 3), _PIVOTS, only=REAL)])

@@ -9,12 +9,12 @@ from mezzo.core.families.multi import multi
 from mezzo.kernels import ir as k
 
 
-def _signed(g: k.Expr, maximize: bool) -> k.Expr:
+def signed(g: k.Expr, maximize: bool) -> k.Expr:
     return -g if maximize else g
 
 
 def _sgd(p, g, lr, weight_decay, maximize):
-    return k.fma(-lr, k.fma(p, weight_decay, _signed(g, maximize)), p)
+    return k.fma(-lr, k.fma(p, weight_decay, signed(g, maximize)), p)
 
 
 @multi(
@@ -29,7 +29,7 @@ def sgd_step(params, grads, lr, weight_decay, maximize):
 
 
 def _sgd_momentum(p, g, buffer, lr, weight_decay, momentum, dampening, nesterov, maximize, first):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     buffer = g if first else k.fma(buffer, momentum, g * (1.0 - dampening))
     step = k.fma(buffer, momentum, g) if nesterov else buffer
     return k.fma(-lr, step, p), buffer
@@ -43,17 +43,17 @@ def sgd_momentum_step(
     """b = momentum * b + (1 - dampening) * g; p -= lr * b (or g + momentum * b with nesterov)."""
 
 
-def _moments(p, g, m, v, beta1, beta2):
+def moments(p, g, m, v, beta1, beta2):
     return k.fma(g - m, 1.0 - beta1, m), k.fma(v, beta2, (1.0 - beta2) * g * g)
 
 
 def _adam(p, g, m, v, lr, beta1, beta2, weight_decay, eps, correction1, root2, decoupled, maximize):
-    g = _signed(g, maximize)
+    g = signed(g, maximize)
     if decoupled:
         p = p * (1.0 - lr * weight_decay)
     else:
         g = k.fma(p, weight_decay, g)
-    m, v = _moments(p, g, m, v, beta1, beta2)
+    m, v = moments(p, g, m, v, beta1, beta2)
     return p - lr / correction1 * (m / (k.sqrt(v) / root2 + eps)), m, v
 
 
@@ -67,12 +67,12 @@ def adam_step(params, grads, exp_avgs, exp_avg_sqs, lr, beta1, beta2, weight_dec
 def _amsgrad(
     p, g, m, v, top, lr, beta1, beta2, weight_decay, eps, correction1, root2, decoupled, maximize
 ):
-    g = _signed(g, maximize)
+    g = signed(g, maximize)
     if decoupled:
         p = p * (1.0 - lr * weight_decay)
     else:
         g = k.fma(p, weight_decay, g)
-    m, v = _moments(p, g, m, v, beta1, beta2)
+    m, v = moments(p, g, m, v, beta1, beta2)
     top = k.maximum(top, v)
     return p - lr / correction1 * (m / (k.sqrt(top) / root2 + eps)), m, v, top
 
@@ -88,7 +88,7 @@ def amsgrad_step(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, lr, beta
 def _rmsprop(
     p, g, square, average, buffer, lr, alpha, eps, weight_decay, momentum, centered, maximize
 ):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     square = k.fma(square, alpha, (1.0 - alpha) * g * g)
     spread = square
     if centered:
@@ -107,7 +107,7 @@ def rmsprop_step(params, grads, square_avgs, grad_avgs, buffers, lr, alpha, eps,
 
 
 def _rmsprop_plain(p, g, square, lr, alpha, eps, weight_decay, maximize):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     square = k.fma(square, alpha, (1.0 - alpha) * g * g)
     return p - lr * (g / (k.sqrt(square) + eps)), square
 
@@ -119,7 +119,7 @@ def rmsprop_plain_step(params, grads, square_avgs, lr, alpha, eps, weight_decay,
 
 
 def _adagrad(p, g, total, lr, eps, weight_decay, maximize):
-    g = k.fma(p, weight_decay, _signed(g, maximize))
+    g = k.fma(p, weight_decay, signed(g, maximize))
     total = k.fma(g, g, total)
     return p - lr * (g / (k.sqrt(total) + eps)), total
 

@@ -13,7 +13,7 @@ from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import Fact, ShapeError
 from mezzo.ops.create import ones_like
-from mezzo.ops.decompose import FP32, REAL, _front, _matrices, inv, solve
+from mezzo.ops.decompose import FP32, REAL, batched_in_front, inv, need_matrices, solve
 from mezzo.ops.diagonals import diagonal
 from mezzo.ops.join import cat
 from mezzo.ops.linalg import matmul
@@ -129,7 +129,7 @@ def _raw_fill(outs, a):
     outs[0][...], outs[1][...] = np.swapaxes(packed, -2, -1), tau
 
 
-@host(where="mezzo Tensor", results=_raw_results, fill=_raw_fill, batch=_front, samples=[S(T(4, 3), only=REAL)],
+@host(where="mezzo Tensor", results=_raw_results, fill=_raw_fill, batch=batched_in_front, samples=[S(T(4, 3), only=REAL)],
       vjp=none("the vectors of a QR factorization alone have none; use linalg.qr"))  # fmt: skip
 def geqrf(input: Tensor) -> Householder:
     """(a, tau): R above the diagonal and the Householder vectors of Q below it, and their factors.
@@ -147,7 +147,7 @@ def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     Shapes: (..., m, n), (..., k) -> (..., m, n)
     Source: torch.linalg.householder_product
     """
-    _matrices(input, "input", square=False)
+    need_matrices(input, "input", square=False)
     m, n = input.shape[-2:]
     count = tau.shape[-1]
     if m < n or count > n:

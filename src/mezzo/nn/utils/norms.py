@@ -7,7 +7,7 @@ from mezzo.autograd import no_grad
 from mezzo.nn import functional as F
 from mezzo.nn.module import Module
 from mezzo.nn.parameter import Parameter
-from mezzo.nn.utils.parametrizations import _size
+from mezzo.nn.utils.parametrizations import norm_over_rest
 
 
 class _WeightNormHook:
@@ -16,7 +16,7 @@ class _WeightNormHook:
 
     def compute(self, module: Module):
         g, v = getattr(module, f"{self.name}_g"), getattr(module, f"{self.name}_v")
-        return v * (g / _size(v, self.dim))
+        return v * (g / norm_over_rest(v, self.dim))
 
     def __call__(self, module, inputs):
         module.__dict__[self.name] = self.compute(module)
@@ -31,7 +31,9 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     hook = _WeightNormHook(name, dim)
     weight = module._parameters.pop(name)
-    module.register_parameter(f"{name}_g", Parameter(_size(weight, hook.dim).detach().clone()))
+    module.register_parameter(
+        f"{name}_g", Parameter(norm_over_rest(weight, hook.dim).detach().clone())
+    )
     module.register_parameter(f"{name}_v", Parameter(weight.detach().clone()))
     module.__dict__[name] = hook.compute(module)
     module.register_forward_pre_hook(hook)

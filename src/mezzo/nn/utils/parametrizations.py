@@ -10,7 +10,7 @@ from mezzo.nn.module import Module
 from mezzo.nn.utils import parametrize
 
 
-def _size(weight: Tensor, dim: int | None) -> Tensor:
+def norm_over_rest(weight: Tensor, dim: int | None) -> Tensor:
     """The norm over all axes but one."""
     if dim is None or dim == -1:
         return weight.norm()
@@ -26,11 +26,11 @@ class _WeightNorm(Module):
         self.dim = -1 if dim is None else dim
 
     def forward(self, weight_g, weight_v):
-        return weight_v * (weight_g / _size(weight_v, self.dim))
+        return weight_v * (weight_g / norm_over_rest(weight_v, self.dim))
 
     def right_inverse(self, weight):
         """(|weight|, weight)."""
-        return _size(weight, self.dim), weight
+        return norm_over_rest(weight, self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
