@@ -8,6 +8,14 @@ import mezzo
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, MezzoError
 from mezzo.models.sam2.base import SAM2Base
 from mezzo.models.sam2.images import image_size, read_image
+from mezzo.models.sam2.prompts import (
+    Asked,
+    PromptError,
+    check_inside,
+    read_boxes,
+    read_numbers,
+    read_points,
+)
 from mezzo.models.sam2.transforms import SAM2Transforms
 
 WHAT_IS_A_PROMPT = (
@@ -16,10 +24,6 @@ WHAT_IS_A_PROMPT = (
     "prompts use SAM2AutomaticMaskGenerator(model).generate(image)."
 )
 CLAMP = 32.0  # low resolution logits are returned within plus and minus this
-
-
-class PromptError(ArgumentValueError, AssertionError):
-    """A prompt that is none, or does not fit the image."""
 
 
 class NoImageError(MezzoError, RuntimeError):
@@ -212,105 +216,32 @@ class SAM2ImagePredictor:
             raise PromptError(f"{who}: got {lone}; {WHAT_IS_A_PROMPT}")
         size = self._orig_hw[img_idx]
         move = {"normalize": normalize_coords, "orig_hw": size}
+        asked, device = Asked(who, WHAT_IS_A_PROMPT), self.device
         coords = labels = corners = logits = None
         if point_coords is not None:
-            coords, labels = self._points(point_coords, point_labels, who)
-            self._check_inside(coords, size, normalize_coords, "point_coords", who)
-            coords = self._transforms.transform_coords(coords, **move)
+            coords, labels = read_points(point_coords, point_labels, asked)
+            check_inside(coords, size, normalize_coords, asked.points, asked)
+            coords = self._transforms.transform_coords(coords.to(device), **move)
+            labels = labels.to(device)
         if box is not None:
-            boxes = self._boxes(box, size, normalize_coords, who)
-            corners = self._transforms.transform_boxes(boxes, **move)
+            boxes = read_boxes(box, size, normalize_coords, asked)
+            corners = self._transforms.transform_boxes(boxes.to(device), **move)
         if coords is not None and corners is not None and coords.shape[0] != corners.shape[0]:
             raise PromptError(
                 f"{who}: box has {corners.shape[0]} boxes and point_coords has {coords.shape[0]} prompts; "
                 "they must be as many, each box with its own points (b, n, 2)."
             )
         if mask_logits is not None:
-            logits = self._mask(mask_logits, who)
+            logits = self._mask(mask_logits, asked)
         return logits, coords, labels, corners
 
-    def _numbers(self, value, name: str, who: str):
-        """A prompt as a float32 tensor of finite numbers."""
-        if isinstance(value, mezzo.Tensor):
-            value = value.detach().float().cpu().numpy()
-        try:
-            array = np.asarray(value, np.float32)
-        except (TypeError, ValueError):
-            shown = repr(value)[:60]
-            raise PromptError(
-                f"{who}: {name} is {shown} ({type(value).__name__}), which is no array of numbers; "
-                f"{WHAT_IS_A_PROMPT}"
-            ) from None
-        if not np.isfinite(array).all():
-            raise PromptError(f"{who}: {name} has values that are not finite; give finite numbers.")
-        return mezzo.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
-    def _points(self, point_coords, point_labels, who: str):
-        coords = self._numbers(point_coords, "point_coords", who)
-        if point_labels is None:
-            raise PromptError(
-                f"{who}: point_coords came without point_labels; give a label for every point: 1 on the "
-                "object, 0 beside it."
-            )
-        labels = self._numbers(point_labels, "point_labels", who)
-        if coords.ndim not in (2, 3) or coords.shape[-1] != 2:
-            raise PromptError(
-                f"{who}: point_coords has shape {tuple(coords.shape)}; it must be (n, 2), x and y of each "
-                "point, or (b, n, 2)."
-            )
-        if tuple(labels.shape) != tuple(coords.shape[:-1]):
-            raise PromptError(
-                f"{who}: point_labels has shape {tuple(labels.shape)}; it must be "
-                f"{tuple(coords.shape[:-1])}, a label for every point."
-            )
-        if not coords.shape[-2]:
-            raise PromptError(f"{who}: point_coords has no points; {WHAT_IS_A_PROMPT}")
-        known = set(np.unique(labels.numpy()).tolist())
-        if not known <= {-1.0, 0.0, 1.0, 2.0, 3.0}:
-            raise PromptError(
-                f"{who}: point_labels has the values {sorted(known)}; they must be 1 (on the object) or 0 "
-                "(beside it)."
-            )
-        labels = labels.to(mezzo.int32)
-        return (coords[None], labels[None]) if coords.ndim == 2 else (coords, labels)
-
-    def _boxes(self, box, size: tuple[int, int], pixels: bool, who: str):
-        boxes = self._numbers(box, "box", who)
-        if boxes.ndim not in (1, 2) or boxes.shape[-1] != 4:
-            raise PromptError(
-                f"{who}: box has shape {tuple(boxes.shape)}; it must be (4,), x0, y0, x1, y1, or (b, 4)."
-            )
-        boxes = boxes.reshape(-1, 4)
-        if bool(((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])).any()):
-            raise PromptError(
-                f"{who}: box is {boxes.tolist()}; it must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, the "
-                "top left corner first."
-            )
-        self._check_inside(boxes.reshape(-1, 2, 2), size, pixels, "box", who)
-        return boxes
-
-    @staticmethod
-    def _check_inside(points, size: tuple[int, int], pixels: bool, name: str, who: str) -> None:
-        """Raise for points (..., 2) beside the image; its right and lower edges count as inside."""
-        width, height = (size[1], size[0]) if pixels else (1, 1)
-        x, y = points[..., 0], points[..., 1]
-        beside = (x < 0) | (x > width) | (y < 0) | (y > height)
-        if not bool(beside.any()):
-            return
-        odd = points[beside].tolist()[:4]
-        what = "pixels" if pixels else "the unit square (normalize_coords=False)"
-        raise PromptError(
-            f"{who}: {name} has points outside the image: {odd}; x must be within 0 and {width}, y within 0 "
-            f"and {height}, in {what}."
-        )
-
-    def _mask(self, mask_logits, who: str):
-        masks = self._numbers(mask_logits, "mask_input", who)
+    def _mask(self, mask_logits, asked: Asked):
+        masks = read_numbers(mask_logits, "mask_input", asked).to(self.device)
         masks = masks[None] if masks.ndim == 3 else masks
         side = self.model.sam_prompt_encoder.mask_input_size
         if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, *side):
             raise PromptError(
-                f"{who}: mask_input has shape {tuple(mask_logits.shape)}; it must be (1, {side[0]}, {side[1]}): "
+                f"{asked.who}: mask_input has shape {tuple(mask_logits.shape)}; it must be (1, {side[0]}, {side[1]}): "
                 "one of the low resolution logits that predict returned, as logits[i:i + 1]."
             )
         return masks
