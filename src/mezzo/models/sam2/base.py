@@ -141,7 +141,8 @@ class SAM2Base(nn.Module):
     def forward(self, *args, **kwargs):
         """The model is not called: it raises NotImplementedError that says what to use."""
         raise NotImplementedError(
-            "SAM2Base: the model is not called itself; use SAM2ImagePredictor(model) for images."
+            "SAM2Base: the model is not called itself; use SAM2ImagePredictor(model) for images, and "
+            "build_sam2_video_predictor for videos."
         )
 
     def _refine(self, maps: list) -> list:

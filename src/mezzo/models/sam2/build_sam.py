@@ -9,6 +9,7 @@ from mezzo import nn
 from mezzo.errors import ArgumentValueError
 from mezzo.models.sam2 import config
 from mezzo.models.sam2.base import SAM2Base
+from mezzo.models.sam2.sam2_video_predictor import SAM2VideoPredictor
 
 MODES = ("eval", "train")
 _STABILITY = "++model.sam_mask_decoder_extra_args.dynamic_multimask_"
@@ -16,6 +17,11 @@ POSTPROCESSING = (
     f"{_STABILITY}via_stability=true",
     f"{_STABILITY}stability_delta=0.05",
     f"{_STABILITY}stability_thresh=0.98",
+)
+VIDEO_POSTPROCESSING = (
+    *POSTPROCESSING,
+    "++model.binarize_mask_from_pts_for_mem_enc=true",
+    "++model.fill_hole_area=8",
 )
 _SHOWN = 20  # keys listed in an error
 
@@ -48,10 +54,46 @@ def build_sam2(
     Raises: ConfigError; CheckpointError if keys or shapes do not fit; FileNotFoundError
     Source: sam2.build_sam.build_sam2
     """
-    if mode not in MODES:
-        raise ArgumentValueError(f"build_sam2: mode is {mode!r}; it must be 'eval' or 'train'.")
     extra = POSTPROCESSING if apply_postprocessing else ()
-    described = config.load(config_file, (*extra, *hydra_overrides_extra))
+    overrides = (*extra, *hydra_overrides_extra)
+    return _build("build_sam2", config_file, ckpt_path, device, mode, overrides, weights_dtype)
+
+
+def build_sam2_video_predictor(
+    config_file,
+    ckpt_path=None,
+    device="cpu",
+    mode: str = "eval",
+    hydra_overrides_extra=(),
+    apply_postprocessing: bool = True,
+    vos_optimized: bool = False,
+    weights_dtype=None,
+    **kwargs,
+) -> SAM2VideoPredictor:
+    """SAM 2 as a config describes it, with the weights of a checkpoint, to follow objects through videos.
+
+    apply_postprocessing: as build_sam2; and masks that were clicked are remembered as certain, and holes of up to
+        8 pixels of the low resolution mask are filled.
+    vos_optimized: compile the image encoder. The first frame takes seconds longer, the following ones less time.
+    The other arguments, and what is raised: as build_sam2.
+
+    Source: sam2.build_sam.build_sam2_video_predictor
+    """
+    overrides = [
+        "++model._target_=SAM2VideoPredictor",
+        *(["++model.compile_image_encoder=true"] if vos_optimized else []),
+        *(VIDEO_POSTPROCESSING if apply_postprocessing else ()),
+        *hydra_overrides_extra,
+    ]
+    who = "build_sam2_video_predictor"
+    return _build(who, config_file, ckpt_path, device, mode, overrides, weights_dtype)
+
+
+def _build(who: str, config_file, ckpt_path, device, mode: str, overrides, weights_dtype):
+    """The model of a config with overrides, with the weights of a checkpoint."""
+    if mode not in MODES:
+        raise ArgumentValueError(f"{who}: mode is {mode!r}; it must be 'eval' or 'train'.")
+    described = config.load(config_file, overrides)
     if ckpt_path is None:
         model = config.instantiate(described["model"])
         _check_model(model)

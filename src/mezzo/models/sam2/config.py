@@ -22,13 +22,14 @@ from mezzo.models.sam2.image_encoder import FpnNeck, ImageEncoder
 from mezzo.models.sam2.memory_attention import MemoryAttention, MemoryAttentionLayer
 from mezzo.models.sam2.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from mezzo.models.sam2.positions import PositionEmbeddingSine
+from mezzo.models.sam2.sam2_video_predictor import SAM2VideoPredictor
 from mezzo.models.sam2.transformer import Attention, RoPEAttention
 
 TARGETS = {
     part.__name__: part
     for part in (
-        SAM2Base, ImageEncoder, Hiera, FpnNeck, PositionEmbeddingSine, MemoryAttention, MemoryAttentionLayer,
-        Attention, RoPEAttention, MemoryEncoder, MaskDownSampler, Fuser, CXBlock,
+        SAM2Base, SAM2VideoPredictor, ImageEncoder, Hiera, FpnNeck, PositionEmbeddingSine, MemoryAttention,
+        MemoryAttentionLayer, Attention, RoPEAttention, MemoryEncoder, MaskDownSampler, Fuser, CXBlock,
         nn.GELU, nn.ReLU, nn.SiLU, nn.LayerNorm, nn.Identity,
     )
 }  # fmt: skip
