@@ -7,7 +7,7 @@ import oracle
 import pytest
 from oracle import Findings, attempt, sampled
 
-from mezzo import dtypes
+import mezzo
 from mezzo.core.record import none
 from mezzo.errors import GradientError, UnsupportedError
 from mezzo.func import vmap
@@ -17,11 +17,25 @@ from mezzo.testing.trees import replaced, tensors
 CALLED = [r for r in oracle.SAMPLED if r.name not in oracle.UNSPECIFIED]
 
 
-def over_samples(record, check, dtype=dtypes.float32, requires_grad=False) -> None:
-    """A check on every sample that has a tensor among its arguments."""
+def first_samples(record, requires_grad=False) -> list:
+    """The samples in float32, or in the first dtype that the record has any for."""
+    for dtype in oracle.DTYPES:
+        found = list(sampled(record, dtype, requires_grad))
+        if found:
+            return found
+    raise AssertionError(f"{record.name} has no samples in any dtype")
+
+
+def has_values(record, args, kwargs) -> bool:
+    """Whether a call's result follows from tensors among its arguments."""
+    return bool(tensors((args, kwargs))) and not oracle.is_random(record, args, kwargs)
+
+
+def over_samples(record, check, requires_grad=False) -> None:
+    """A check on every sample that has a tensor among its arguments, and draws no numbers."""
     findings = Findings()
-    for label, args, kwargs in sampled(record, dtype, requires_grad):
-        if tensors((args, kwargs)) and not oracle.is_random(record, args, kwargs):
+    for label, args, kwargs in first_samples(record, requires_grad):
+        if has_values(record, args, kwargs):
             with findings.at(label):
                 check(record, args, kwargs)
     findings.report()
@@ -91,6 +105,25 @@ def test_vmap_of_0d_tensors_equals_a_loop(record):
 def test_traced_program_equals_the_call(record):
     """Forward, and forward with the gradient, bit for bit."""
     over_samples(record, checks.check_trace, requires_grad=True)
+
+
+def test_compiled_drawing_and_filling_equals_the_call():
+    """The samples that test_traced_program_equals_the_call leaves out: what draws numbers draws the same ones,
+    in the first call and in the next."""
+    findings, checked = Findings(), set()
+    for record in CALLED:
+        for label, args, kwargs in first_samples(record):
+            if has_values(record, args, kwargs):
+                continue
+            checked.add(record.name)
+            with findings.at(label):
+                compiled = mezzo.compile(lambda r=record, a=args, k=kwargs: r(*a, **k))
+                mezzo.manual_seed(3)
+                expected = [record(*args, **kwargs) for _ in range(2)]
+                mezzo.manual_seed(3)
+                checks.same([compiled() for _ in range(2)], expected, "compiled", rtol=0, atol=0)
+    findings.report()
+    assert {"arange", "bernoulli", "multinomial", "randn"} <= checked
 
 
 @pytest.mark.parametrize("record", CALLED, ids=lambda r: r.name)
