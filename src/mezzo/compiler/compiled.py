@@ -9,6 +9,7 @@ stretches are remembered (lazy.py).
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import types
 import warnings
@@ -67,6 +68,13 @@ class Compiled:
             self.stretches = Stretches()
 
     def __reduce__(self):
+        """Its function and how it is compiled; of a decorated function, the name it stands under."""
+        name = getattr(self.function, "__qualname__", "")
+        found = sys.modules.get(getattr(self.function, "__module__", ""))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name
         return (_again, (self.function, self.fullgraph, self.dynamic, self.mode, self.backend))
 
     def __call__(self, *args, **kwargs):

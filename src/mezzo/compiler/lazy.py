@@ -10,7 +10,7 @@ from mezzo.compiler.graph import Graph
 from mezzo.compiler.program import Program
 from mezzo.compiler.trace import Tracer
 from mezzo.compiler.tune import structure
-from mezzo.compiler.variant import collect, retract
+from mezzo.compiler.variant import collect, retract, undone_by_errors
 from mezzo.core import late
 from mezzo.kernels.cpu import pool
 
@@ -36,7 +36,8 @@ class Stretches:
         if nodes:
             graph = tracer.graph([s.buffer for s in kept])
             outside = [tracer.arguments.get(b) or b.storage.ptr for b in graph.outside]
-            self._program(graph).run(outside, [s.ptr for s in kept], numbers)
+            with undone_by_errors(tracer.effects):
+                self._program(graph).run(outside, [s.ptr for s in kept], numbers)
             retract(tracer.effects, {s.buffer: s for s in kept})
         for storage in kept:
             storage.tracer = None

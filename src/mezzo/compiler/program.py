@@ -26,6 +26,9 @@ from mezzo.kernels.cpu.memory import adopt, allocate
 TOGETHER = 1 << 14  # bytes: smaller results have memory of their own
 
 
+_FAR = 1 << 40  # words of tape: past the end of any
+
+
 class _Draws:
     """A generator whose numbers are taken when a program runs."""
 
@@ -89,8 +92,11 @@ class Program:
             for buffer in graph.outside:
                 self._blocks[buffer] = recording.block(buffer.nbytes)
             last = _last_uses(graph)
-            flag = None
+            flag, self._asked = None, 0
+            outside = set(graph.outside)
             for i, node in enumerate(graph.nodes):
+                if any(r.buffer in outside for r in node.writes):
+                    self._stop_if_refused()
                 if node.unless != flag:
                     self._pass_over(flag, node.unless)
                     flag = node.unless
@@ -118,6 +124,12 @@ class Program:
             self.recording.events.append(("join", 0))
         if after is not None:
             self.recording.events.append(("fork", 0, self._region(after).ptr))
+
+    def _stop_if_refused(self) -> None:
+        """End the run here if a check has failed: what others see is not written after an error."""
+        for cell, _, _ in self.recording.checks[self._asked :]:
+            self.recording.events.append(("stop", 0, cell.buffer_info()[0]))
+        self._asked = len(self.recording.checks)
 
     def _lower(self, node: Node) -> None:
         events = self.recording.events
@@ -206,6 +218,8 @@ class Program:
                 patches.append((len(tape) + 3, event[2]))
                 tape.extend((0, 2, 0, 0))
                 fork = len(tape)
+            elif event[0] == "stop":
+                tape.extend((0, 2, _FAR, event[2]))
             elif event[0] == "join":
                 tape[fork - 2] = len(tape) - fork
             elif event[0] == "host":
@@ -267,6 +281,8 @@ class Program:
         tape, patches = self.tape.buffer_info()[0], len(self.patches) // 3
         for step in self.steps:
             if isinstance(step, HostStep):
+                if any(cell[0] for cell, _, _ in self.recording.checks):
+                    return
                 step.run(self._address)
             elif step[0] != step[1] or patches:
                 entry.launch_unlocked(
@@ -289,14 +305,16 @@ class Program:
                 self._floats[first + i] = numbers[key, at]
 
     def _verify(self) -> None:
+        failed = []
         for cell, refuse, node in self.recording.checks:
             if cell[0]:
-                found = array.array("q", cell)
-                cell[0] = 0
-                try:
-                    refuse(found)
-                except Fact as fact:
-                    _blame(node, fact)
+                failed.append((array.array("q", cell), refuse, node))
+                cell[0] = 0  # all of them, before any raises: the next run starts clean
+        for found, refuse, node in failed:
+            try:
+                refuse(found)
+            except Fact as fact:
+                _blame(node, fact)
 
     def results(self) -> list[Storage]:
         """New memory for what a run keeps."""

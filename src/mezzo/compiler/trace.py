@@ -25,7 +25,7 @@ from mezzo.core.record import Record, describe
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE, Place, Storage, user_line
 from mezzo.core.tensor import Tensor, empty
-from mezzo.errors import GradientError
+from mezzo.errors import GradientError, MezzoError
 from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.memory import adopt, allocate
 from mezzo.ops.create import empty as empty_record
@@ -189,6 +189,13 @@ class Tracer:
 
     def process(self, record: Record, args: tuple):
         """Write the call down; composites are what their bodies call."""
+        try:
+            return self._process(record, args)
+        except MezzoError as error:
+            _place(error)
+            raise
+
+    def _process(self, record: Record, args: tuple):
         if record.is_composite:
             return self._composite(record, args)
         kind = record.family
@@ -259,9 +266,13 @@ class Tracer:
 
     def process_update(self, record: Record, target: Tensor, args: tuple):
         """An in-place call."""
-        if not isinstance(record, (Elementwise, Put)) or target.storage is None:
-            return self._inside(record.update, target, args)
-        return self._inside(self._update, record, target, args)
+        try:
+            if not isinstance(record, (Elementwise, Put)) or target.storage is None:
+                return self._inside(record.update, target, args)
+            return self._inside(self._update, record, target, args)
+        except MezzoError as error:
+            _place(error)
+            raise
 
     def _update(self, record: Record, target: Tensor, args: tuple) -> Tensor:
         tape.check_inplace(record.name + "_", target)
@@ -372,6 +383,13 @@ def _meta(value):
     if isinstance(value, (tuple, list)):
         return tuple([_meta(v) for v in value])
     return value
+
+
+def _place(error: MezzoError) -> None:
+    """Add the user's line to an error; what is told under another name has it added then."""
+    text, place = str(error), user_line()
+    if error.fact is None and place and not isinstance(error, ReadBack) and str(place) not in text:
+        error.args = (f"{text.rstrip('.')} (at {place}).", *error.args[1:])
 
 
 def _without(tracer: Tracer, function: Callable, *args):

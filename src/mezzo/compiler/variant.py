@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 from collections.abc import Sequence
@@ -202,7 +203,9 @@ class Variant:
             root.now(leaves).auto.grad = None
         kept = self.program.results()
         if self.effects:
-            self.program.run(outside, [s.ptr for s in kept], collect(self.effects))
+            numbers = collect(self.effects)
+            with undone_by_errors(self.effects):
+                self.program.run(outside, [s.ptr for s in kept], numbers)
         else:
             self.program.run(outside, [s.ptr for s in kept])
         if self.written:
@@ -275,6 +278,18 @@ def _made(tracer: Tracer) -> set[Buffer]:
 def collect(effects) -> dict:
     """Run the Python that comes before a run; the numbers it gives."""
     return {(k, i): n for k, effect in enumerate(effects) for i, n in enumerate(effect.compute())}
+
+
+@contextlib.contextmanager
+def undone_by_errors(effects):
+    """A run that raises takes back the Python that came before it."""
+    try:
+        yield
+    except BaseException:
+        for effect in reversed(effects):
+            if effect.undo is not None:
+                effect.undo()
+        raise
 
 
 def retract(effects, memory: dict) -> None:

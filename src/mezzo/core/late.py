@@ -24,15 +24,15 @@ def numbers(
 ):
     """compute(), which gives `count` numbers: now, and before every run of compiled code.
 
-    undo: called after a run that skipped the step for which the numbers were computed.
+    undo: called after a run that skipped the step for which the numbers were computed, or that raised.
     """
     found = tracer() if STATE.stack else None
     return compute() if found is None else found.defer(compute, count, undo)
 
 
-def effect(action: Callable[[], None]) -> None:
-    """action(), now and before every run of compiled code."""
-    numbers(lambda: action() or (), 0)
+def effect(action: Callable[[], None], undo: Callable[[], None] | None = None) -> None:
+    """action(), now and before every run of compiled code; undo() after a run that raised."""
+    numbers(lambda: action() or (), 0, undo)
 
 
 def is_traced() -> bool:

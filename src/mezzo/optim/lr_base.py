@@ -61,9 +61,28 @@ def at_every_run(step):
         if late.tracer() is None:
             step(self, *args, **kwargs)
         else:
-            late.effect(functools.partial(step, self, *args, **kwargs))
+            before: list = []
+
+            def go() -> None:
+                before[:] = _snapshot(self)
+                step(self, *args, **kwargs)
+
+            late.effect(go, lambda: _restore(before))
 
     return stepped
+
+
+def _snapshot(scheduler) -> list[tuple[dict, dict]]:
+    """(attributes, what is in them) of a scheduler, those it is made of, and the param groups."""
+    parts = [scheduler, *getattr(scheduler, "_schedulers", ())]
+    found = [vars(part) for part in parts] + list(scheduler.optimizer.param_groups)
+    return [(have, {k: copied(v) for k, v in have.items()}) for have in found]
+
+
+def _restore(before: list[tuple[dict, dict]]) -> None:
+    for have, was in before:
+        have.clear()
+        have.update(was)
 
 
 def _watch_steps(optimizer) -> None:
