@@ -169,6 +169,9 @@ def _machine(target: Target, optimize: int) -> llvm.TargetMachine:
     found = _machines.get((target, level))
     if found is None:
         _start()
+        if target.triple != llvm.get_process_triple():  # code to read, for a foreign processor
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
         found = llvm.Target.from_triple(target.triple).create_target_machine(
             cpu=target.name,
             features=target.features,

@@ -2,6 +2,7 @@
 
     host()            the target that kernels are generated for
     named("avx2")     a lower one, for tests
+    foreign("neon")   one that this processor cannot run: to read and verify code for it
 
 Targets, lowest first: plain (the base of the architecture), avx2 (AVX2, FMA, F16C), avx512,
 avx512bf16 (adds bf16 dot products), native (all that the host has, with fp16 and AMX).
@@ -93,6 +94,27 @@ def named(label: str) -> Target:
     return _target(label, cpu, features, needed)
 
 
+# What foreign() knows: (triple, cpu, features told to LLVM, all features that matter here).
+_FOREIGN = {
+    "neon": ("aarch64-unknown-linux-gnu", "neoverse-n1", "", {"neon"}),
+    "amx": (
+        "x86_64-unknown-linux-gnu",
+        "sapphirerapids",
+        "-prefer-256-bit",
+        _BF16 | {"avx512fp16", *_AMX},
+    ),
+}
+
+
+def foreign(label: str) -> Target:
+    """A target for code that is read and verified, never run here: neon (64-bit Arm) or amx (Sapphire Rapids).
+
+    Raises: KeyError for another label
+    """
+    triple, cpu, features, has = _FOREIGN[label]
+    return _target(label, cpu, features, has, triple)
+
+
 @functools.cache
 def _host_features() -> dict[str, bool]:
     """LLVM's features of the host, without the tile registers where the kernel refuses them."""
@@ -102,15 +124,18 @@ def _host_features() -> dict[str, bool]:
     return found
 
 
-def _target(label: str, cpu: str, features: str, has: set[str]) -> Target:
+def _target(
+    label: str, cpu: str, features: str, has: set[str], triple: str | None = None
+) -> Target:
     avx512 = _AVX512 <= has
+    is_arm = system.IS_ARM if triple is None else triple.startswith("aarch64")
     return Target(
         label=label,
         name=cpu,
         features=features,
-        triple=llvm.get_process_triple(),
+        triple=triple or llvm.get_process_triple(),
         vector_bits=512 if avx512 else 256 if "avx2" in has else 128,
-        has_fma="fma" in has or system.IS_ARM,
+        has_fma="fma" in has or is_arm,
         has_f16c="f16c" in has,
         has_avx2="avx2" in has,
         has_avx512=avx512,
@@ -119,5 +144,5 @@ def _target(label: str, cpu: str, features: str, has: set[str]) -> Target:
         has_avx512_vnni=avx512 and "avx512vnni" in has,
         has_amx_bf16="amx-tile" in has and "amx-bf16" in has,
         has_amx_int8="amx-tile" in has and "amx-int8" in has,
-        has_neon="neon" in has or system.IS_ARM,
+        has_neon="neon" in has or is_arm,
     )
