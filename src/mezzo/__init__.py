@@ -25,6 +25,7 @@ from mezzo import (
     ops,
     optim,
     paths,
+    profiler,
     testing,
     utils,
 )
@@ -77,7 +78,7 @@ from mezzo.func import cond, vmap, while_loop
 from mezzo.io import load, save
 from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
 from mezzo.ops.access import from_dlpack
-from mezzo.ops.copy import channels_last, contiguous_format, preserve_format
+from mezzo.ops.copy import channels_last, contiguous_format, memory_format, preserve_format
 from mezzo.ops.data import as_tensor, asarray, from_numpy, frombuffer, scalar_tensor, tensor
 from mezzo.ops.info import (
     can_cast,

@@ -26,6 +26,7 @@ from mezzo import nn as nn
 from mezzo import ops as ops
 from mezzo import optim as optim
 from mezzo import paths as paths
+from mezzo import profiler as profiler
 from mezzo import testing as testing
 from mezzo import utils as utils
 from mezzo.amp.autocast import autocast as autocast
@@ -79,6 +80,7 @@ from mezzo.kernels.cpu.pool import set_num_threads as set_num_threads
 from mezzo.ops.access import from_dlpack as from_dlpack
 from mezzo.ops.copy import channels_last as channels_last
 from mezzo.ops.copy import contiguous_format as contiguous_format
+from mezzo.ops.copy import memory_format as memory_format
 from mezzo.ops.copy import preserve_format as preserve_format
 from mezzo.ops.data import as_tensor as as_tensor
 from mezzo.ops.data import asarray as asarray

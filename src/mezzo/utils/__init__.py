@@ -1,7 +1,7 @@
-"""Utilities: data loading, checkpointing, DLPack."""
+"""Utilities: data loading, checkpointing, timing, DLPack."""
 
 from __future__ import annotations
 
-from mezzo.utils import checkpoint, data, dlpack
+from mezzo.utils import benchmark, checkpoint, data, dlpack
 
-__all__ = ["checkpoint", "data", "dlpack"]
+__all__ = ["benchmark", "checkpoint", "data", "dlpack"]
