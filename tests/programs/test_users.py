@@ -80,6 +80,16 @@ def run(path: Path, lib: ModuleType, monkeypatch) -> list:
     return found
 
 
+@pytest.fixture
+def one_thread():
+    """Both libraries on one thread: small tensors gain nothing from more."""
+    kept = torch.get_num_threads(), mezzo.get_num_threads()
+    torch.set_num_threads(1), mezzo.set_num_threads(1)
+    yield
+    torch.set_num_threads(kept[0]), mezzo.set_num_threads(kept[1])
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda p: p.stem)
 def test_program(path, monkeypatch):

@@ -16,7 +16,7 @@ from mezzo.nn.parameter import Parameter
 EXTRA_STATE = "_extra_state"
 
 
-class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What load_state_dict(strict=False) found missing and unexpected."""
 
     __slots__ = ()
@@ -127,7 +127,7 @@ class Stateful:
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listing}"
             )
-        return IncompatibleKeys(missing, unexpected)
+        return _IncompatibleKeys(missing, unexpected)
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
@@ -230,7 +230,7 @@ def _load_tree(module, state_dict, prefix: str, assign: bool, found: tuple) -> N
             if hasattr(state_dict, "_metadata"):
                 theirs._metadata = state_dict._metadata
             _load_tree(child, theirs, start, assign, found)
-    keys = IncompatibleKeys(missing, unexpected)
+    keys = _IncompatibleKeys(missing, unexpected)
     for hook in module._load_state_dict_post_hooks.values():
         if hook(module, keys) is not None:
             raise AssertionError(
