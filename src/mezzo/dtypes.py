@@ -6,6 +6,8 @@ between categories the higher category wins and keeps its own width.
 
 from __future__ import annotations
 
+import math
+
 import ml_dtypes
 import numpy as np
 
@@ -192,7 +194,8 @@ class finfo:
         self.bits, self.dtype = type.to_real().itemsize * 8, type.name
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        # NumPy rounds its own to the dtype; PyTorch tells the power of ten.
+        self.resolution = 10.0 ** -int(-math.log10(self.eps))
 
     def __repr__(self) -> str:
         fields = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")

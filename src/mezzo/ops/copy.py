@@ -18,7 +18,20 @@ from mezzo.kernels.cpu import transpose
 from mezzo.rules import samples, shapes
 from mezzo.rules.samples import S, T
 
-preserve_format, contiguous_format, channels_last = "preserve", "contiguous", "channels_last"
+
+class memory_format(str):
+    """The order of a tensor's elements in memory."""
+
+    def __repr__(self) -> str:
+        return "mezzo.channels_last" if self == "channels_last" else "mezzo." + self + "_format"
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+preserve_format, contiguous_format, channels_last = map(
+    memory_format, ("preserve", "contiguous", "channels_last")
+)
 
 
 class HostCopy:

@@ -7,7 +7,7 @@ import string
 
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
-from mezzo.errors import Fact, ShapeError
+from mezzo.errors import ArgumentTypeError, Fact, ShapeError
 from mezzo.ops.linalg import matmul
 from mezzo.ops.shape import permute, reshape
 from mezzo.rules.samples import S, T
@@ -49,6 +49,27 @@ def _parse(equation: str, tensors) -> tuple[list[str], str]:
                 f"output subscript {c!r} must appear in one operand, and once in the output",
             )
     return full, right
+
+
+def _spelled(given: tuple) -> tuple:
+    """(equation, operands...) from operands that are each followed by their axes' numbers."""
+    tensors, axes = given[::2], list(given[1::2])
+    result = None
+    if len(given) % 2:
+        tensors, result = tensors[:-1], given[-1]
+    if not all(isinstance(t, Tensor) for t in tensors) or len(axes) != len(tensors):
+        raise Fact(
+            ArgumentTypeError,
+            "operands and lists of their axes' numbers must alternate",
+            'Write einsum(a, [0, 1], b, [1, 2], [0, 2]) or einsum("ij,jk->ik", a, b).',
+        )
+    letters = string.ascii_uppercase + string.ascii_lowercase
+
+    def spell(numbers) -> str:
+        return "".join("..." if n is Ellipsis else letters[n] for n in numbers)
+
+    equation = ",".join(map(spell, axes))
+    return equation if result is None else f"{equation}->{spell(result)}", *tensors
 
 
 def _diagonals(tensor: Tensor, letters: str) -> tuple[Tensor, str]:
@@ -120,10 +141,14 @@ def _pair(a: Tensor, left: str, b: Tensor, right: str, keep: set) -> tuple[Tenso
 def einsum(equation, operands: list[Tensor]) -> Tensor:
     """Sums of products of the operands' elements, by the letters of the equation.
 
+    einsum(a, [0, 1], b, [1, 2], [0, 2]) says the same with numbers below 52 for letters, and ... for an Ellipsis.
+
     Math:   "ij,jk->ik": y[i, k] = sum_j a[i, j] * b[j, k]
     Shapes: as the equation says
     Source: torch.einsum
     """
+    if isinstance(equation, Tensor):
+        return einsum(*_spelled((equation, *operands)))
     tensors = (
         list(operands[0])
         if len(operands) == 1 and isinstance(operands[0], (tuple, list))

@@ -19,11 +19,18 @@ _AXES = [S(T(3, 4, distinct=True)), S(T(3, 4, distinct=True), 1), S(T(2, 3, 4, d
          S(T(70, 5, distinct=True), 0), S(T(5, 200, distinct=True), -1), S(T(3, 0), 0)]  # fmt: skip
 
 
+def _shown(self) -> str:
+    """Field by field on lines of their own, as tensors take several."""
+    fields = ",\n".join(f"{name}={value!r}" for name, value in zip(self._fields, self))
+    return f"{type(self).__name__}(\n{fields})"
+
+
 class ValuesIndices(NamedTuple):
     """What a search along an axis returns."""
 
     values: Tensor
     indices: Tensor
+    __repr__ = _shown
 
 
 class MinMax(NamedTuple):
@@ -31,6 +38,7 @@ class MinMax(NamedTuple):
 
     min: Tensor
     max: Tensor
+    __repr__ = _shown
 
 
 def _kept(have, _wanted):
@@ -55,14 +63,14 @@ def _shared_vjp(g, y, x, dim, keepdim):
     return ties * (spread(g, x.shape, dim, keepdim) / ties.sum(dim, True))
 
 
-def _picked_vjp(g, y, x, dim, keepdim):
+def _picked_vjp(g, y, _x, dim, keepdim):
     """The gradient goes to the one element that was found."""
     g, at = g[0], y[1]
-    if not x.ndim:
+    if not _x.ndim:
         return reshape(g, ())
     if not keepdim:
         g, at = g.unsqueeze(dim), at.unsqueeze(dim)
-    return g.new_zeros(tuple(x.shape)).scatter(dim, at, g)
+    return g.new_zeros(tuple(_x.shape)).scatter(dim, at, g)
 
 
 @reduction(fold=folds.largest, dtype=_kept, vjp={"input": _shared_vjp}, empty_error=_EMPTY,
