@@ -141,6 +141,10 @@ _LATER = {
 
 
 if _collects:
+    # Into the oldest generation without a look: else the next object that is made pays for all of them.
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()
     gc.enable()
 
 
