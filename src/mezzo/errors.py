@@ -30,6 +30,14 @@ class UnsupportedDTypeError(DTypeError, NotImplementedError):
     """The operation does not exist for this dtype (PyTorch raises NotImplementedError)."""
 
 
+class InvertError(UnsupportedDTypeError, TypeError):
+    """~ of numbers that are no integers (PyTorch raises TypeError)."""
+
+
+class FalseAssumptionError(MezzoError, ValueError, RuntimeError, AssertionError):
+    """An argument is impossible where PyTorch asserts (AssertionError)."""
+
+
 class ZeroDivisorError(MezzoError, RuntimeError, ZeroDivisionError):
     """Integers were divided by zero (PyTorch raises RuntimeError: ZeroDivisionError)."""
 

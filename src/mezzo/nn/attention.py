@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mezzo import ops
 from mezzo.core.tensor import Tensor
 from mezzo.dtypes import bool_
+from mezzo.errors import FalseAssumptionError
 from mezzo.nn import functional as F
 from mezzo.nn import init
 from mezzo.nn.containers import ModuleList
@@ -46,8 +47,8 @@ class MultiheadAttention(Module):
                 f"embed_dim={embed_dim} and num_heads={num_heads} instead"
             )
         if embed_dim % num_heads:
-            raise ValueError(
-                f"embed_dim must be divisible by num_heads; got {embed_dim} and {num_heads}."
+            raise FalseAssumptionError(
+                f"MultiheadAttention: embed_dim must be divisible by num_heads; got {embed_dim} and {num_heads}."
             )
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
         self.head_dim = embed_dim // num_heads
@@ -106,9 +107,9 @@ class MultiheadAttention(Module):
         elif not self.batch_first:
             query, key, value = (t.transpose(0, 1) for t in (query, key, value))
         if query.dim() != 3 or query.shape[-1] != self.embed_dim:
-            raise RuntimeError(
-                f"MultiheadAttention: the query has {query.dim()} dimensions and embedding size "
-                f"{query.shape[-1]}; it must have 2 or 3 and {self.embed_dim}."
+            raise FalseAssumptionError(
+                f"MultiheadAttention: was expecting embedding dimension of {self.embed_dim}, but got {query.shape[-1]}: "
+                f"the query's last axis has as many as embed_dim, and it has 2 or 3 axes."
             )
         q, k, v = self._project(query, key, value)
         k, v, extra = self._extended(k, v)

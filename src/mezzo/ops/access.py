@@ -201,14 +201,14 @@ def __index__(self) -> int:
 @tensor_method
 def __len__(self) -> int:
     if not self.ndim:
-        raise ArgumentTypeError("len: len() of a 0-d tensor.")
+        raise ArgumentTypeError("len: len() of a 0-d tensor. It holds one number: x.item().")
     return self.shape[0]
 
 
 @tensor_method
 def __iter__(self):
     if not self.ndim:
-        raise ArgumentTypeError("iter: iteration over a 0-d tensor.")
+        raise ArgumentTypeError("iter: iteration over a 0-d tensor. It holds one number: x.item().")
     return iter([self.select(0, i) for i in range(self.shape[0])])
 
 

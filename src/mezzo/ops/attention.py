@@ -216,6 +216,13 @@ def _fusable(query, key, value, mask, dropout_p) -> bool:
 def _mask_rows(mask: Tensor, queries: int, keys: int) -> Tensor:
     """The mask with both its last axes whole, the last contiguous."""
     lead = tuple(mask.shape[:-2]) if mask.ndim > 2 else ()
+    have = tuple(mask.shape[-2:])
+    if any(n not in (1, want) for n, want in zip(reversed(have), (keys, queries))):
+        raise Fact(
+            ShapeError,
+            f"attn_mask has shape {list(mask.shape)}; its last two axes must be {queries} (queries) and {keys} (keys), "
+            "or 1",
+        )
     mask = expand(mask, (*lead, queries, keys))
     return mask if mask.layout.strides[-1] == 1 else mask.contiguous()
 

@@ -207,8 +207,22 @@ def _check(input: Tensor, target: Tensor, weight: Tensor | None, dim: int) -> No
             raise Fact(
                 ArgumentValueError,
                 f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})",
+                f"The target needs shape {list(want)}: one class for every place of the input.",
             )
-        raise Fact(ShapeError, f"Expected target size {list(want)}, got {list(target.shape)}")
+        if input.ndim == 2 and target.ndim > 1:
+            advice = "Use target.squeeze(1)." if tuple(target.shape) == (*want, 1) else ""
+            raise Fact(
+                ShapeError,
+                f"0D or 1D target tensor expected, multi-target not supported: expected target size {list(want)}, got "
+                f"{list(target.shape)}",
+                advice
+                or "Targets are class numbers, or probabilities in floating point of the shape of input.",
+            )
+        raise Fact(
+            ShapeError,
+            f"Expected target size {list(want)}, got {list(target.shape)}",
+            "Classes lie along axis 1 of the input: for (batch, time, classes) use input.transpose(1, 2), or flatten both.",
+        )
     if target.dtype not in (dtypes.int64, dtypes.uint8):
         raise Fact(
             DTypeError,

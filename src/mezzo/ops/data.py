@@ -79,7 +79,7 @@ def _numbers(data) -> np.ndarray:
     if array.dtype.kind in "OSUV" and array.dtype not in dtypes._BY_NUMPY:
         _refuse_large(data)
         foreign = _foreign(data)
-        listed = isinstance(data, (list, tuple)) and foreign == "str"
+        listed = isinstance(data, (list, tuple)) and foreign == _foreign(_first(data)) == "str"
         kind = ImpossibleValueError if listed or foreign == "NoneType" else ArgumentTypeError
         raise kind(f"tensor: could not infer dtype of {foreign}; elements must be numbers.")
     return array
@@ -108,10 +108,21 @@ def _refuse_large(data) -> None:
             _refuse_large(value)
 
 
-def _foreign(data) -> str:
+def _first(data):
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
+    return data
+
+
+def _foreign(data) -> str:
+    """The type of the first element that is no number."""
+    if isinstance(data, (list, tuple)):
+        kinds = [_foreign(item) for item in data]
+        return next((kind for kind in kinds if kind not in _NUMBERS), kinds[0] if kinds else "list")
     return type(data).__name__
+
+
+_NUMBERS = ("bool", "int", "float", "complex")
 
 
 def _leaf_dtypes(data) -> set[dtypes.dtype]:

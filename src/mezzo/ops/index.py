@@ -152,7 +152,10 @@ def _parse(self: Tensor, given) -> _Parsed:
     shape, parts = self.shape, _as_tuple(given)
     taken = sum(map(_width, parts))
     if taken > len(shape):
-        raise _error(f"too many indices for tensor of dimension {len(shape)}: {taken} given")
+        raise _error(
+            f"too many indices for tensor of dimension {len(shape)}: {taken} given",
+            f"The shape is {list(shape)}.",
+        )
     if sum(p is Ellipsis for p in parts) > 1:
         raise _error("an index can only have a single ellipsis ('...')")
     items: list = []
@@ -233,7 +236,7 @@ def _tensors(self: Tensor, part, axis: int) -> list[Tensor]:
     if found.dtype not in (dtypes.int64, dtypes.int32):
         raise _error(
             "tensors used as indices must be long, int, byte or bool tensors",
-            f"Got {found.dtype.name}.",
+            f"Got {found.dtype.name}: use index.long(), or index != 0 for a mask.",
         )
     return [found if found.device is self.device else found.to(self.device)]
 
@@ -287,6 +290,10 @@ def __getitem__(self, given):
     )
 
 
+def _broadcasts(have: tuple, want: tuple) -> bool:
+    return len(have) <= len(want) and all(a in (1, b) for a, b in zip(have[::-1], want[::-1]))
+
+
 @tensor_method
 def __setitem__(self, given, value):
     """Write a value (broadcast) where the index reads."""
@@ -307,7 +314,14 @@ def __setitem__(self, given, value):
         if _is_number(value) and not part.dtype.is_complex:
             part.fill_(value)
         else:
-            update(copy, part, _fitting(part, _as_value(part, value)))
+            value = _fitting(part, _as_value(part, value))
+            if not _broadcasts(tuple(value.shape), tuple(part.shape)):
+                raise _error(
+                    f"cannot assign a value of shape {list(value.shape)} to a place of shape {list(part.shape)}",
+                    "The value must broadcast: its axes are equal or 1, counted from the last.",
+                    ShapeError,
+                )
+            update(copy, part, value)
         return
     axes, indices = tuple(a for a, _ in parsed.advanced), tuple(i for _, i in parsed.advanced)
     if not _is_number(value):

@@ -196,10 +196,18 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=N
     if w.ndim == 1:
         y = contract(input, weight, compute)
         return y if bias is None else y + bias
-    if compute is None and bias is not None and bias.layout.dtype is not input.layout.dtype:
+    dtype = input.layout.dtype
+    if compute is None and w.dtype is not dtype:
         raise Fact(
             DTypeError,
-            f"bias is {bias.dtype.name} and input {input.dtype.name}; they must have the same dtype",
+            f"mat1 and mat2 must have the same dtype, but the input is {dtype.name} and the weight {w.dtype.name}",
+            f"Convert the input with x.to(mezzo.{w.dtype.name}), or use autocast.",
+        )
+    if compute is None and bias is not None and bias.layout.dtype is not dtype:
+        raise Fact(
+            DTypeError,
+            f"bias is {bias.dtype.name} and input {dtype.name}; they must have the same dtype",
+            "Convert the module as a whole, with module.to(dtype).",
         )
     if rank > 1:
         return affine(input, weight, bias, compute)

@@ -100,7 +100,7 @@ def bitwise_xor(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     """
 
 
-@elementwise(kernel=lambda a: ~a, dtype=rules.integral, inplace=True, vjp=BITS, operators="__invert__",
+@elementwise(kernel=lambda a: ~a, dtype=rules.inverted, inplace=True, vjp=BITS, operators="__invert__",
              samples=[S(T(2, 3, kind="int")), S(T(3, kind="bool"))])  # fmt: skip
 def bitwise_not(input: Tensor) -> Tensor:
     """All bits flipped; for bool, logical not.

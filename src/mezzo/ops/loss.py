@@ -297,6 +297,12 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
     if tuple(input.shape) != tuple(target.shape):
         raise Fact(ArgumentValueError, f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) "
                    "is deprecated. Please ensure they have the same size")  # fmt: skip
+    if target.dtype is not input.dtype:
+        raise Fact(
+            DTypeError,
+            f"Found dtype {target.dtype.name} of target but expected {input.dtype.name}, which input has",
+            f"Use target.to(mezzo.{input.dtype.name}).",
+        )
     if not STATE.stack and input.is_cpu and bool(any_outside_unit(input.detach())):
         raise Fact(
             DTypeError,
@@ -375,6 +381,13 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
         raise Fact(
             ArgumentValueError,
             f"Target size ({target.shape}) must be the same as input size ({input.shape})",
+            "Use input.squeeze(1), target.unsqueeze(1) or target.view_as(input) where they hold the same values.",
+        )
+    if target.dtype.category < dtypes.FLOAT:
+        raise Fact(
+            DTypeError,
+            f"result type {input.dtype.name} can't be cast to {target.dtype.name}, the dtype of target",
+            "Targets are probabilities: use target.float().",
         )
     terms = logit_terms(input, target, pos_weight)
     return reduced(terms if weight is None else terms * weight, reduction)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mezzo import dtypes
 from mezzo.dtypes import BOOL, COMPLEX, FLOAT, INTEGER, dtype, promote_types
-from mezzo.errors import DTypeError, Fact, UnsupportedDTypeError
+from mezzo.errors import DTypeError, Fact, InvertError, UnsupportedDTypeError
 
 Operand = tuple[dtype, str]
 
@@ -91,6 +91,18 @@ def integral(operands: Sequence[Operand]):
     if result.category > INTEGER:
         raise Fact(
             UnsupportedDTypeError, f"does not take {result.name}; it needs an integer or bool dtype"
+        )
+    return result, result
+
+
+def inverted(operands: Sequence[Operand]):
+    """Integers and bool only, of the operator ~."""
+    result = result_type(operands)
+    if result.category > INTEGER:
+        raise Fact(
+            InvertError,
+            f"~ (operator.invert) is only implemented on integer and bool tensors, and this is {result.name}",
+            "Use x == 0 for a mask of zeros, or 1 - x.",
         )
     return result, result
 

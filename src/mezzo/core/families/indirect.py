@@ -167,7 +167,9 @@ class IndirectPlan:
 def bad_index(value: int, dim: int, size: int):
     """Raise for an index out of range."""
     raise Fact(
-        OutOfRangeError, f"index {value} is out of bounds for dimension {dim} with size {size}"
+        OutOfRangeError,
+        f"index {value} is out of bounds for dimension {dim} with size {size}",
+        f"Indices here go from 0 to {size - 1}: look at index.min() and index.max().",
     )
 
 

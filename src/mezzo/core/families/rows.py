@@ -152,7 +152,11 @@ class RowPlan:
 
 def bad_target(flag: array.array) -> None:
     """Raise for a class index out of range."""
-    raise Fact(OutOfRangeError, f"Target {flag[1]} is out of bounds")
+    raise Fact(
+        OutOfRangeError,
+        f"Target {flag[1]} is out of bounds",
+        "Targets count from 0 to one less than the classes of input; ignore_index= names one that is passed over.",
+    )
 
 
 def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> RowPlan:
