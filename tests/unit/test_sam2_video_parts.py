@@ -17,6 +17,7 @@ from mezzo.models.sam2 import (
     build_sam2_video_predictor,
 )
 from mezzo.models.sam2.tracking import NO_OBJ_SCORE, closest_frames, sine_positions
+from mezzo.models.sam2.transformer import Attention
 from mezzo.models.sam2.transforms import MEAN, STD
 from mezzo.models.sam2.video_frames import Frames
 
@@ -429,6 +430,25 @@ def test_frames_close_by():
     assert list(chosen) == [20, 9] and list(left) == [0, 3, 8]
     with pytest.raises(ValueError, match="max_cond_frames_in_attn is 1"):
         closest_frames(4, frames, 1)
+
+
+def test_narrow_values_are_projected_after_attention():
+    attention = Attention(32, num_heads=1, kv_in_dim=8)
+    q, k, v = mezzo.randn(2, 5, 32), mezzo.randn(2, 7, 8), mezzo.randn(2, 7, 8)
+    wide = [proj(x) for proj, x in zip((attention.q_proj, attention.k_proj, attention.v_proj), (q, k, v))]  # fmt: skip
+    scores = wide[0] @ wide[1].transpose(1, 2) / 32**0.5
+    expected = attention.out_proj(scores.softmax(-1) @ wide[2])
+    for training in (False, True):  # without dropout both are the same
+        found = attention.train(training)(q, k, v)
+        np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), atol=1e-5)
+
+
+def test_dropout_acts_on_projected_values():
+    attention = Attention(32, num_heads=1, kv_in_dim=8, dropout=0.5)
+    given = mezzo.randn(1, 400, 32), mezzo.zeros(1, 6, 8), mezzo.zeros(1, 6, 8)
+    seen = attention.train()(*given).detach()
+    assert seen.std(dim=1).max() > 0.01  # the bias of v_proj is dropped with its key
+    assert attention.eval()(*given).std(dim=1).max() < 1e-6
 
 
 def test_sines_of_distances():

@@ -50,15 +50,19 @@ class Attention(nn.Module):
 
     def forward(self, q, k, v, num_k_exclude_rope: int = 0):
         """(b, n, c), (b, m, c'), (b, m, c') -> (b, n, c)"""
-        q, k, v = (
-            self._heads(proj(x))
-            for proj, x in ((self.q_proj, q), (self.k_proj, k), (self.v_proj, v))
-        )
+        q, k = self._heads(self.q_proj(q)), self._heads(self.k_proj(k))
         q, k = self._placed(q, k, num_k_exclude_rope)
-        seen = F.scaled_dot_product_attention(
-            q, k, v, dropout_p=self.dropout_p if self.training else 0.0
-        )
-        return self.out_proj(seen.transpose(1, 2).flatten(2))
+        return self.out_proj(self._seen(q, k, v).transpose(1, 2).flatten(2))
+
+    def _seen(self, q, k, v):
+        """Queries and keys (b, heads, n or m, c / heads), values (b, m, c') before v_proj -> (b, heads, n, c / heads)"""
+        dropout = self.dropout_p if self.training else 0.0
+        narrow = self.num_heads == 1 and self.kv_in_dim < self.internal_dim
+        if narrow and not dropout:
+            # The weights of a query sum to 1, so that v_proj may follow: memories have a quarter of the channels.
+            return self.v_proj(F.scaled_dot_product_attention(q, k, v.unsqueeze(1)))
+        v = self._heads(self.v_proj(v))
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
 
 
 class RoPEAttention(Attention):
