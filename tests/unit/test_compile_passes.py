@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -60,8 +61,11 @@ def _inputs(seed: int):
     return [mezzo.from_numpy(numbers.normal(size=(6, 8)).astype(np.float32)) for _ in range(2)]
 
 
+@pytest.mark.parametrize("smallest", [4096, 1])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_programs_give_the_same_bits(seed):
+def test_random_programs_give_the_same_bits(seed, smallest, monkeypatch):
+    """smallest: the size from which loops rise beside each other."""
+    monkeypatch.setattr(sys.modules["mezzo.compiler.passes.raise_loops"], "LARGE", smallest)
     program = random_program(seed)
     want, base = program(*_inputs(seed))
     compiled = mezzo.compile(program, fullgraph=True)
@@ -120,6 +124,27 @@ def test_reads_between_writes_see_what_was_there():
         return before, part, y
 
     for a, b in zip(mezzo.compile(program)(X), program(X)):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize(
+    ("between", "left"),
+    [
+        (lambda x, w: None, ["sin_cos", "product"]),
+        (lambda x, w: w.add_(1), ["sin_cos", "product", "add"]),
+        (lambda x, w: x.add_(1), ["sin", "product", "add_cos"]),  # cos is of another x
+    ],
+)
+def test_loops_on_one_operand_rise_beside_each_other(between, left):
+    def program(x, w):
+        product = x.sin() @ w
+        between(x, w)
+        return product, x.cos()
+
+    given = mezzo.randn(64, 64), mezzo.randn(64, 64)
+    assert names(program, *[t.clone() for t in given]) == left
+    want, got = program(*[t.clone() for t in given]), mezzo.compile(program)(*given)
+    for a, b in zip(got, want):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
