@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from mezzo import dtypes, ops
+from mezzo.core import late
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError
-from mezzo.optim.optimizer import Optimizer, check, number
+from mezzo.optim.optimizer import Optimizer, check, factors, number, pick
 
 
 class Adafactor(Optimizer):
@@ -29,23 +30,31 @@ class Adafactor(Optimizer):
                                   "foreach": foreach, "maximize": maximize})  # fmt: skip
 
     def update(self, group, params, grads):
-        for p, grad in zip(params, grads):
-            self.state[p]["step"] = self.state[p].get("step", 0) + 1
-            self._step_one(group, p, -grad if group["maximize"] else grad)
+        def numbers(count: int) -> tuple[float, ...]:
+            lr = number(group["lr"])
+            return (
+                min(lr, 1 / count**0.5),
+                count ** group["beta2_decay"],
+                1 - lr * group["weight_decay"],
+            )
 
-    def _step_one(self, group: dict, p: Tensor, grad: Tensor) -> None:
-        lr, (eps1, eps2), count = number(group["lr"]), group["eps"], self.state[p]["step"]
+        for at, found in self.advanced(params, numbers):
+            for p, grad in zip(pick(params, at), pick(grads, at)):
+                self._step_one(group, p, -grad if group["maximize"] else grad, *factors(found, p))
+
+    def _step_one(self, group: dict, p: Tensor, grad: Tensor, rate, share, decay) -> None:
+        eps1, eps2 = group["eps"]
         eps1 = dtypes.finfo(p.dtype).eps if eps1 is None else eps1
         size = p.norm() / p.numel() ** 0.5
-        rate = size.clamp(min=eps2) * min(lr, 1 / count**0.5)
+        rate = size.clamp(min=eps2) * rate
         if group["weight_decay"]:
-            p.mul_(1 - lr * group["weight_decay"])
-        spread = self._mean_square(p, grad, count ** group["beta2_decay"], eps1)
+            p.mul_(decay)
+        spread = self._mean_square(p, grad, share, eps1)
         step = grad * spread.clamp(min=eps1 * eps1).rsqrt()
         too_long = (step.norm() / (step.numel() ** 0.5 * group["d"])).clamp(min=1.0)
         p.sub_(step * (rate / too_long))
 
-    def _mean_square(self, p: Tensor, grad: Tensor, share: float, eps: float) -> Tensor:
+    def _mean_square(self, p: Tensor, grad: Tensor, share, eps: float) -> Tensor:
         """The running mean of the squared gradient; of matrices the product that has its rows' and columns' means."""
         squared = grad.square()
         if grad.dim() < 2:
@@ -84,19 +93,26 @@ class Muon(Optimizer):
                 )
 
     def update(self, group, params, grads):
-        lr, momentum = number(group["lr"]), group["momentum"]
+        momentum = group["momentum"]
         for p, grad in zip(params, grads):
+            found = late.numbers(lambda shape=p.shape: _rates(group, *shape), 2)
+            rate, decay = factors(found, p)
             buffer = self.kept(p, "momentum_buffer")
             buffer.lerp_(grad, 1 - momentum)
             step = grad.lerp(buffer, momentum) if group["nesterov"] else buffer
             step = orthogonal_part(step, group["ns_coefficients"], group["ns_steps"], group["eps"])
-            rows, columns = p.shape
-            if group["adjust_lr_fn"] == "match_rms_adamw":
-                rate = lr * 0.2 * math.sqrt(max(rows, columns))
-            else:
-                rate = lr * math.sqrt(max(1, rows / columns))
-            p.mul_(1 - lr * group["weight_decay"])
+            p.mul_(decay)
             p.sub_(step.to(p.dtype) * rate)
+
+
+def _rates(group: dict, rows: int, columns: int) -> tuple[float, float]:
+    """Muon's rate for a matrix of that shape, and what the decay of weights leaves."""
+    lr = number(group["lr"])
+    if group["adjust_lr_fn"] == "match_rms_adamw":
+        rate = lr * 0.2 * math.sqrt(max(rows, columns))
+    else:
+        rate = lr * math.sqrt(max(1, rows / columns))
+    return rate, 1 - lr * group["weight_decay"]
 
 
 def orthogonal_part(matrix: Tensor, coefficients, steps: int, eps: float) -> Tensor:

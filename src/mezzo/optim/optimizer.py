@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from mezzo import dtypes
 from mezzo.autograd import enable_grad, no_grad
 from mezzo.core import late
 from mezzo.core.tape import Handle
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
-from mezzo.ops.create import zeros_like
+from mezzo.ops.create import ones, zeros_like
 from mezzo.ops.data import tensor
+from mezzo.ops.steps import scale_all
 
 required = object()
 
@@ -225,6 +227,17 @@ def check(name: str, value, low, high=None) -> None:
 def number(value) -> float:
     """An option that may be a tensor, as a float."""
     return float(value.item()) if isinstance(value, Tensor) else float(value)
+
+
+def factors(numbers: Iterable, like: Tensor) -> list:
+    """Numbers as operands of ordinary operations: in compiled code 0-d tensors that each run fills with them."""
+    if not late.is_traced():
+        return list(numbers)
+    found = []
+    for one in numbers:
+        found.append(ones((), dtype=like.dtype if like.dtype.itemsize >= 4 else dtypes.float32))
+        scale_all([found[-1]], one)
+    return found
 
 
 def pick(items: Iterable, indices: list[int]) -> list:
