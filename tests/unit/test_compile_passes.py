@@ -148,6 +148,39 @@ def test_loops_on_one_operand_rise_beside_each_other(between, left):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+PARTS = [mezzo.randn(4, 1, 6, generator=mezzo.Generator().manual_seed(i)) for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("turned", "is_direct"),
+    [
+        (lambda a, b, c: mezzo.stack((a, b, c), 0).permute(1, 2, 0, 3).reshape(4, -1), True),
+        (lambda a, b, c: mezzo.stack((a, b, c), -1).permute(3, 0, 2, 1).contiguous(), True),
+        (lambda a, b, c: mezzo.stack((a, b), 2).transpose(0, 3).contiguous().bfloat16(), True),
+        (lambda a, b, c: mezzo.stack((a,), 1).permute(3, 1, 2, 0).contiguous(), True),
+        (lambda a, b, c: mezzo.stack((a, b.double()), 0).permute(3, 1, 2, 0).contiguous(), False),
+        (lambda a, b, c: mezzo.stack((a, b, c), 0)[:2].permute(1, 2, 0, 3).contiguous(), False),
+        (lambda a, b, c: mezzo.stack((a, b, c)).view(3, 4, 6).transpose(0, 1).contiguous(), True),
+        (lambda a, b, c: mezzo.stack((a, b, c)).view(12, 6).t().contiguous(), False),
+    ],
+)
+def test_stacks_that_are_turned_are_written_in_place(turned, is_direct):
+    assert ("stack" not in names(turned, *PARTS)) is is_direct
+    got, want = mezzo.compile(turned)(*PARTS), turned(*PARTS)
+    assert got.dtype is want.dtype and got.stride() == want.stride()
+    np.testing.assert_array_equal(got.float().numpy(), want.float().numpy())
+
+
+def test_stacks_that_others_read_stay():
+    def program(a, b, c):
+        stacked = mezzo.stack((a, b, c))
+        return stacked.permute(1, 2, 0, 3).contiguous(), stacked.sum(0)
+
+    assert "stack" in names(program, *PARTS)
+    for a, b in zip(mezzo.compile(program)(*PARTS), program(*PARTS)):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
 def test_cheap_values_are_made_again_where_that_saves_memory():
     big = mezzo.ones(512, 512)
 

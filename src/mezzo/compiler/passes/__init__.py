@@ -12,6 +12,7 @@ from mezzo.compiler.passes.fuse import fuse
 from mezzo.compiler.passes.fuse_epilogues import fuse_epilogues
 from mezzo.compiler.passes.fuse_reductions import fuse_reductions
 from mezzo.compiler.passes.merge_common import merge_common
+from mezzo.compiler.passes.place_parts import place_parts
 from mezzo.compiler.passes.raise_loops import raise_loops
 from mezzo.compiler.passes.recompute import recompute
 from mezzo.compiler.passes.remove_casts import remove_casts
@@ -26,6 +27,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_casts,
     merge_common,
     remove_copies,
+    place_parts,
     choose_layout,
     recompute,
     raise_loops,
