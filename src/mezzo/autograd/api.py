@@ -11,7 +11,7 @@ from mezzo.core.state import STATE
 from mezzo.core.tape import Auto, Handle, edge
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
-from mezzo.ops.create import ones_like, zeros_like
+from mezzo.ops.create import fill_new, zeros_like
 from mezzo.ops.join import stack
 
 
@@ -34,7 +34,7 @@ def _seeds(outputs: Sequence[Tensor], grads, operation: str, create: bool) -> li
                     f"{operation}: grad can be implicitly created only for scalar outputs, and this one has shape "
                     f"{list(out.shape)}. Reduce it first (loss.mean().backward()), or pass gradient=."
                 )
-            grad = ones_like(out)
+            grad = fill_new(tuple(out.shape), out.dtype, out.device, 1)
         elif tuple(grad.shape) != tuple(out.shape):
             raise GradientError(
                 f"{operation}: Mismatch in shape: the gradient has shape {list(grad.shape)} and the output {list(out.shape)}."

@@ -62,12 +62,13 @@ def run(
                 continue
             if useful is not None and node not in useful:
                 continue
-            slots = [
-                g
-                if g is None or (wanted is not None and (node, i) in wanted)
-                else _hooked(node, i, g)
-                for i, g in enumerate(slots)
-            ]
+            if node.metadata is not None:
+                slots = [
+                    g
+                    if g is None or (wanted is not None and (node, i) in wanted)
+                    else _hooked(node, i, g)
+                    for i, g in enumerate(slots)
+                ]
             for (to, slot), grad in derivative(node, slots, keep):
                 if grad is not None and (useful is None or to in useful or (to, slot) in wanted):
                     arrive(to, slot, grad)
@@ -124,7 +125,10 @@ def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
             f"backward: inside {grad.level.name} it reached a tensor from outside, whose .grad would hold a value that has "
             "no meaning there. Use mezzo.func.grad, or mezzo.autograd.grad(loss, inputs), which return the gradients."
         )
-    grad = apply_hooks(auto, fitted(grad, variable.layout))
+    if grad.layout is not variable.layout:
+        grad = fitted(grad, variable.layout)
+    if auto.hooks:
+        grad = apply_hooks(auto, grad)
     if STATE.stack and (tracer := late.tracer()) is not None:
         tracer.grad_looked_at(variable)
     if auto.grad is None:
@@ -134,8 +138,9 @@ def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
         auto.grad = auto.grad + grad
     else:
         auto.grad.add_(grad)
-    for hook in list((auto.post_hooks or {}).values()):
-        hook(variable)
+    if auto.post_hooks:
+        for hook in list(auto.post_hooks.values()):
+            hook(variable)
 
 
 def fitted(grad: Tensor, want: Layout) -> Tensor:
@@ -147,10 +152,11 @@ def fitted(grad: Tensor, want: Layout) -> Tensor:
 
 def derivative(node: Node, grads: list, keep: bool) -> list:
     """[((node, slot), gradient)] for each edge of a node."""
-    for hook in list((node.pre_hooks or {}).values()):
-        replaced = hook(tuple(grads))
-        if replaced is not None:
-            grads = list(replaced if isinstance(replaced, tuple) else (replaced,))
+    if node.pre_hooks:
+        for hook in list(node.pre_hooks.values()):
+            replaced = hook(tuple(grads))
+            if replaced is not None:
+                grads = list(replaced if isinstance(replaced, tuple) else (replaced,))
     record = node.record
     args, outs = unpack(node)
     g, y = (tuple(grads), outs) if node.multiple else (grads[0], outs[0])
@@ -171,17 +177,19 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
                 )
     found = []
     for position, to, slot in node.edges:
-        grad = (
-            results.get(position)
-            if isinstance(position, int)
-            else results[position[0]][position[1]]
-        )
+        if position.__class__ is int:
+            grad, operand = results.get(position), args[position]
+        else:
+            at, i = position
+            grad, operand = results[at][i], args[at][i]
         if grad is not None:
-            grad = fitted(grad, _layout_at(node, position))
+            want = operand if operand.__class__ is Layout else operand.layout
+            if grad.layout is not want:
+                grad = fitted(grad, want)
         found.append(((to, slot), grad))
     if STATE.anomaly:
         _refuse_nan(node, found)
-    for hook in list((node.hooks or {}).values()):
+    for hook in list(node.hooks.values()) if node.hooks else ():
         replaced = hook(tuple(grad for _, grad in found), tuple(grads))
         if replaced is not None:
             new = replaced if isinstance(replaced, tuple) else (replaced,)
@@ -205,13 +213,6 @@ def _refuse_nan(node: Node, found: list) -> None:
                 f"Function '{node.name()}' returned nan values in its {i}th output (the gradient of operand {i} of "
                 f"{node.record.name}). Look at the values that go into {node.record.name}."
             )
-
-
-def _layout_at(node: Node, position) -> Layout:
-    value = (
-        node.args[position] if isinstance(position, int) else node.args[position[0]][position[1]]
-    )
-    return value if isinstance(value, Layout) else value.layout
 
 
 def unpack(node: Node) -> tuple[tuple, tuple]:

@@ -57,6 +57,7 @@ class Record:
 
     family = "record"
     is_composite = False
+    node_kind: type | None = None  # of its nodes on the tape, where it is the same for all calls
     complexed: Record | None = None  # what runs instead where an operand is complex (complex_form)
 
     def __init__(self, fn: Callable, *, where: str = "mezzo Tensor", name: str | None = None, operators: str = "",

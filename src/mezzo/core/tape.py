@@ -20,23 +20,14 @@ _count = itertools.count()
 class Auto:
     """Gradient state of a tensor: leaf flag, .grad, or the node and output slot that made it."""
 
-    __slots__ = (
-        "accumulate",
-        "generation",
-        "grad",
-        "hooks",
-        "node",
-        "post_hooks",
-        "requires_grad",
-        "retains",
-        "slot",
-    )
+    __slots__ = ("__dict__", "node", "requires_grad", "slot")
+
+    # What leaves and watched tensors have; the result of a call has none of it, and pays for none.
+    grad = hooks = accumulate = post_hooks = None
+    retains, generation = False, 0
 
     def __init__(self, requires_grad=False, node=None, slot=0):
         self.requires_grad, self.node, self.slot = requires_grad, node, slot
-        self.grad = self.hooks = self.accumulate = self.post_hooks = None
-        self.retains = False
-        self.generation = 0
 
 
 class Node:
@@ -92,7 +83,10 @@ _KINDS: dict[str, type[Node]] = {}
 def kind_of(record, args: tuple) -> type[Node]:
     """The class of a call's node, named as PyTorch names it."""
     name = record.grad_name
-    return kind_called(name(args) if callable(name) else name)
+    if callable(name):
+        return kind_called(name(args))
+    record.node_kind = kind_called(name)
+    return record.node_kind
 
 
 def kind_called(name: str) -> type[Node]:
@@ -213,9 +207,10 @@ def attach(record, args: tuple, outs) -> None:
 
     outs is a Tensor or a tuple of them; those of a dtype without gradients stay outside.
     """
-    node = prepare(record, args)
-    if node is not None:
-        finish(node, outs)
+    if STATE.grad:
+        node = prepare(record, args)
+        if node is not None:
+            finish(node, outs)
 
 
 def prepare(record, args: tuple) -> Node | None:
@@ -247,7 +242,7 @@ def prepare(record, args: tuple) -> Node | None:
                     edges.append(((position, i), *found))
     if not edges:
         return None
-    node = kind_of(record, args)(record, args, tuple(edges))
+    node = (record.node_kind or kind_of(record, args))(record, args, tuple(edges))
     keep, node.needs_out = record.saved(tuple([e[0] for e in edges]))
     node.versions = ()
     if keep is None:

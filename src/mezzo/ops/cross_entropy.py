@@ -246,10 +246,9 @@ def _check(input: Tensor, target: Tensor, weight: Tensor | None, dim: int) -> No
 
 
 def _over_rows(loss: Tensor, own: Tensor, reduction: str, dtype) -> Tensor:
-    if reduction == "none":
-        return loss.to(dtype)
-    total = loss.sum()
-    return (total / own.sum() if reduction == "mean" else total).to(dtype)
+    if reduction != "none":
+        loss = loss.sum() / own.sum() if reduction == "mean" else loss.sum()
+    return loss if loss.dtype is dtype else loss.to(dtype)
 
 
 def _probabilities(input, target, weight, reduction, smoothing, dim) -> Tensor:

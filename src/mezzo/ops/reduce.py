@@ -40,7 +40,7 @@ def _count_dtype(have, _wanted):
 
 def spread(g: Tensor, shape, dim, keepdim) -> Tensor:
     """A reduced tensor stretched back over the reduced axes."""
-    if not keepdim:
+    if not keepdim and g.layout.ndim:  # (a scalar broadcasts as it is)
         dims = shapes.axes(dim, len(shape))
         g = reshape(g, shapes.reduced(tuple(shape), dims, True))
     return expand(g, tuple(shape))
@@ -71,7 +71,7 @@ def sum(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 
 @reduction(grad_name=_named("Mean"), fold=folds.average, dtype=_mean_dtype, samples=[*MANY_AXES, S(T(3, 4), 1, dtype=dtypes.float64)],
            vjp={"input": lambda g, _y, _x, dim, keepdim, dtype:
-                spread(g, _x.shape, dim, keepdim) * (1 / max(count_of(_x.shape, dim), 1))},
+                spread(g * (1 / max(count_of(_x.shape, dim), 1)), _x.shape, dim, keepdim)},
            errors=[(S(T(3, kind="int")), DTypeError, "could not infer output dtype")])  # fmt: skip
 def mean(input: Tensor, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The average over the given axes, or over all.

@@ -308,4 +308,6 @@ def sum_to(input: Tensor, shape) -> Tensor:
     dims = tuple(range(lead)) + tuple(
         i + lead for i, n in enumerate(shape) if n == 1 and input.shape[i + lead] != 1
     )
+    if len(dims) == lead and dims:  # axes that broadcasting put in front, none that it stretched
+        return input.sum(dims, False)
     return reshape(input.sum(dims, True), tuple(shape)) if dims else reshape(input, tuple(shape))

@@ -61,6 +61,13 @@ class View(Primitive):
             return super().key(args)
         return (args[0].layout, args[1:])
 
+    def plan(self, args: tuple):
+        try:
+            found = self.plans.get((args[0].layout, args[1:]))
+        except TypeError:
+            found = None
+        return super().plan(args) if found is None else found
+
     def trail(self, args: tuple) -> Tensor:
         """What stands for the view when only its history is wanted: layout and tape, no memory."""
         out = bare(self.plan(args).layout)
