@@ -198,6 +198,9 @@ def test_no_forbidden_words():
     assert not found, "paths of one machine, or unfinished work:\n" + "\n".join(found)
 
 
+EXTRAS = ("serve", "video")  # what users may add to an installation
+
+
 def declared(section: str) -> set[str]:
     """Names of the dependencies in one list of pyproject.toml, in lower case."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -209,7 +212,7 @@ def declared(section: str) -> set[str]:
 def test_every_dependency_has_a_reason():
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     explained = {name.lower() for name in re.findall(r"^- \*\*(\S+)\*\*: \S", page, re.MULTILINE)}
-    wanted = set().union(*(declared(x) for x in ("dependencies", "serve", "test", "dev")))
+    wanted = set().union(*(declared(x) for x in ("dependencies", *EXTRAS, "test", "dev")))
     assert wanted == explained, f"docs/dependencies.md differs: {sorted(wanted ^ explained)}"
 
 
@@ -225,17 +228,18 @@ def test_third_party_imports_are_declared():
                 modules = [node.module]
             found |= {module.split(".")[0] for module in modules}
     outside = {names.get(m, m).lower() for m in found - standard - {"mezzo"}}
-    asked = declared("dependencies") | declared("serve")
+    asked = declared("dependencies").union(*map(declared, EXTRAS))
     assert outside <= asked, f"imported but not in pyproject.toml: {sorted(outside - asked)}"
 
 
 def test_extras_are_imported_late():
     """What only an extra installs is imported inside functions: without it everything else works."""
+    extras = set().union(*map(declared, EXTRAS))
     early = [
         f"{name}: {ast.unparse(node)}"
         for name, path in MODULES.items()
         for node, inside in imports(ast.parse(path.read_text(encoding="utf-8")))
-        if not inside and set(re.findall(r"\w+", ast.unparse(node))) & declared("serve")
+        if not inside and set(re.findall(r"\w+", ast.unparse(node))) & extras
     ]
     assert not early, "imports at the top of a module:\n" + "\n".join(early)
 

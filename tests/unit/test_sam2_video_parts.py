@@ -5,6 +5,10 @@ Its values are held against the official code in tests/programs/test_sam2_video.
 
 from __future__ import annotations
 
+import io
+import sys
+
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,6 +97,50 @@ def test_frames_of_more_bits():
     np.testing.assert_allclose(made[0].numpy(), coarse[0].numpy(), atol=2 / 255 / min(STD))
 
 
+IDENTITY, QUARTER = (
+    b"".join(n.to_bytes(4, "big", signed=True) for n in matrix)
+    for matrix in (
+        (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30),
+        (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30),  # x goes down, y to the left: clockwise
+    )
+)
+
+
+def movie(quarter: bool = False) -> bytes:
+    """The film without loss; a track's matrix may say that it is to be shown turned clockwise."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mov") as container:
+        stream = container.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgb24"
+        for frame in FILM:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    data = file.getvalue()
+    at = data.index(IDENTITY, data.index(b"tkhd"))
+    return data[:at] + (QUARTER if quarter else IDENTITY) + data[at + len(IDENTITY) :]
+
+
+def test_frames_of_an_mp4_file(tmp_path):
+    (tmp_path / "film.mov").write_bytes(movie())
+    for form in (movie(), tmp_path / "film.mov", str(tmp_path / "film.mov")):
+        made = Frames(form, 96)
+        assert (len(made), made.height, made.width) == (COUNT, HEIGHT, WIDTH)
+        for i in range(COUNT):
+            np.testing.assert_array_equal(made[i].numpy(), Frames(FILM, 96)[i].numpy())
+
+
+def test_films_are_turned_as_they_are_shown():
+    made, turned = Frames(movie(quarter=True), 96), Frames(np.rot90(FILM, -1, (1, 2)), 96)
+    assert (made.height, made.width) == (WIDTH, HEIGHT)
+    np.testing.assert_array_equal(made[0].numpy(), turned[0].numpy())
+
+
+def test_without_the_library_for_mp4_files(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(NotImplementedError, match=r"mezzo\[video\].*\n.*ffmpeg -i"):
+        Frames(b"film", 96)
+
+
 def test_frames_are_ordered_by_number(tmp_path):
     for i in (2, 10, 1):
         Image.fromarray(np.full((8, 8, 3), i * 20, np.uint8)).save(tmp_path / f"{i}.JPG")
@@ -125,17 +173,20 @@ def test_what_goes_wrong_in_the_background_is_told(predictor, tmp_path):
 def test_videos_that_are_none(predictor, tmp_path):
     film = tmp_path / "film.mp4"
     film.write_bytes(b"film")
+    (tmp_path / "film.avi").write_bytes(b"film")
     empty = tmp_path / "empty"
     empty.mkdir()
     odd = write(tmp_path / "odd" if (tmp_path / "odd").mkdir() is None else tmp_path)
     (odd / "last.jpg").write_bytes(b"")
     sizes = [FILM[0], FILM[1], FILM[2][:50]]
     for video, kind, message in (
-        (film, NotImplementedError, r"film.mp4.*\n.*ffmpeg -i .*film.mp4 .*%05d.jpg"),
-        (b"film", NotImplementedError, "ffmpeg"),
-        (tmp_path / "nowhere", FileNotFoundError, "no folder"),
+        (tmp_path / "film.avi", NotImplementedError, r"\n.*ffmpeg -i .*film.avi .*%05d.jpg"),
+        (film, RuntimeError, "film.mp4' cannot be read as an MP4 video"),
+        (b"", RuntimeError, "the bytes given cannot be read"),
+        (movie()[:900], RuntimeError, "the bytes given cannot be read"),
+        (tmp_path / "nowhere", FileNotFoundError, "there is no .*nowhere"),
         (empty, RuntimeError, "no images.*it is empty"),
-        (tmp_path, RuntimeError, "no images.*it holds empty, film.mp4, odd"),
+        (tmp_path, RuntimeError, "no images.*it holds empty, film.avi, film.mp4, odd"),
         (odd, ValueError, "no numbers: last.jpg"),
         ([], RuntimeError, "without frames"),
         (FILM[:0], RuntimeError, "without frames"),

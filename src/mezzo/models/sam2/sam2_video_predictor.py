@@ -90,14 +90,14 @@ class SAM2VideoPredictor(Tracker):
     ) -> dict:
         """The state of a session with one video: every other method takes it first.
 
-        video_path: a folder of JPEG files named by number; or a list of images (arrays, Pillow images, paths), or an
-            array (frames, height, width, 3).
+        video_path: a folder of JPEG files named by number; an MP4 file, by path or as bytes (with PyAV: pip install
+            'mezzo[video]'); a list of images (arrays, Pillow images, paths); or an array (frames, height, width, 3).
         offload_video_to_cpu: taken for compatibility; frames always wait on the CPU, in 8 bits.
         offload_state_to_cpu: keep memories and masks on the CPU, whatever device the model is on.
-        async_loading_frames: return after the first frame is read, and read the others in a thread.
+        async_loading_frames: return after the first frame is read, and read the others in a thread (not of MP4 files).
 
         The entries num_frames, video_height, video_width and obj_ids of the state are for users.
-        Raises: ValueError and RuntimeError for no frames, odd names or sizes; NotImplementedError for a video file
+        Raises: ValueError and RuntimeError for no frames, odd names or sizes; NotImplementedError for other kinds of files
         """
         images = Frames(video_path, self.image_size, async_loading_frames)
         device = self.device

@@ -1,9 +1,11 @@
-"""The frames of a video: from a folder of JPEG files, or from images in memory."""
+"""The frames of a video: from a folder of JPEG files, an MP4 file, or images in memory."""
 
 from __future__ import annotations
 
+import io
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,11 @@ from mezzo.models.sam2.images import image_size, read_image
 from mezzo.models.sam2.transforms import SAM2Transforms
 
 JPEG = (".jpg", ".jpeg")
+MOVIES = (".mp4", ".m4v", ".mov")  # one format, which cannot refer to other files as playlists do
 FFMPEG = "ffmpeg -i {} -q:v 2 -start_number 0 FOLDER/%05d.jpg"
 FORMS = (
-    "a folder of JPEG files named by number (00000.jpg, 00001.jpg, ...), a list of images (arrays, Pillow "
-    "images or paths), or an array (frames, height, width, 3)"
+    "a folder of JPEG files named by number (00000.jpg, 00001.jpg, ...), an MP4 file, a list of images (arrays, "
+    "Pillow images or paths), or an array (frames, height, width, 3)"
 )
 
 
@@ -51,11 +54,44 @@ def _numbered(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(found, key=lambda n: int(Path(n).stem))]
 
 
-def _unreadable(what: str, path: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"init_state: video_path is {what}; it must be {FORMS}. Frames of a video file are taken out by\n"
-        f"    {FFMPEG.format(path)}"
-    )
+def _movie(video):
+    """The path or the bytes of an MP4 file, if that is what a video is; else None."""
+    if isinstance(video, bytes):
+        return video
+    named = isinstance(video, (str, os.PathLike)) and os.path.isfile(video)
+    if not named:
+        return None
+    path = os.fspath(video)
+    if Path(path).suffix.lower() not in MOVIES:
+        raise UnsupportedError(
+            f"init_state: video_path is the file {path!r}; it must be {FORMS}. Frames of another kind of video "
+            f"are taken out by\n    {FFMPEG.format(path)}"
+        )
+    return path
+
+
+def _decoded(movie) -> Iterator[np.ndarray]:
+    """The frames of an MP4 file (path or bytes), (h, w, 3) uint8, turned as they are shown."""
+    name = "the bytes given" if isinstance(movie, bytes) else repr(movie)
+    try:
+        import av
+    except ImportError:
+        path = "VIDEO.mp4" if isinstance(movie, bytes) else movie
+        raise UnsupportedError(
+            f"init_state: video_path is an MP4 file ({name}), which is read by PyAV; install it by "
+            f"pip install 'mezzo[video]', or take the frames out by\n    {FFMPEG.format(path)}"
+        ) from None
+    source = io.BytesIO(movie) if isinstance(movie, bytes) else movie
+    try:
+        with av.open(source, format="mp4") as container:
+            for frame in container.decode(video=0):
+                turns = round(frame.rotation / 90)
+                yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+    except (av.error.FFmpegError, IndexError) as problem:  # IndexError: there is sound alone
+        raise FrameError(
+            f"init_state: {name} cannot be read as an MP4 video ({problem}); encode it again, or pass a "
+            "folder of its frames."
+        ) from None
 
 
 def _sources(video) -> list:
@@ -64,13 +100,7 @@ def _sources(video) -> list:
         path = os.fspath(video)
         if os.path.isdir(path):
             return _numbered(path)
-        if not os.path.exists(path):
-            raise FileNotFoundError(
-                f"init_state: there is no folder {path!r}; video_path must be {FORMS}."
-            )
-        raise _unreadable(f"the file {path!r}", path)
-    if isinstance(video, bytes):
-        raise _unreadable("the bytes of a file", "VIDEO.mp4")
+        raise FileNotFoundError(f"init_state: there is no {path!r}; video_path must be {FORMS}.")
     if isinstance(video, np.ndarray):
         if video.ndim != 4:
             raise FrameError(
@@ -108,12 +138,18 @@ class Frames:
     """
 
     def __init__(self, video, side: int, in_background: bool = False):
-        self._sources, self._side = _sources(video), side
-        self._kept: list[np.ndarray | None] = [None] * len(self._sources)
-        self._transforms = SAM2Transforms(side, 0.0)
-        self._problem: Exception | None = None
+        self._side, self._transforms = side, SAM2Transforms(side, 0.0)
         self._lock = threading.Lock()
+        self._problem: Exception | None = None
+        self._sources: list = []
+        self._kept: list[np.ndarray | None] = []
         self.height = self.width = 0
+        movie = _movie(video)
+        if movie is not None:
+            self._decode(movie)
+            return
+        self._sources = _sources(video)
+        self._kept = [None] * len(self._sources)
         self._pixels(0)
         if in_background:
             threading.Thread(target=self._load_aside, daemon=True).start()
@@ -121,10 +157,18 @@ class Frames:
             self._load()
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self._kept)
 
     def __getitem__(self, index: int):
         return self._transforms(self._pixels(index))
+
+    def _decode(self, movie) -> None:
+        """Read all frames of an MP4 file: they come one after the other only."""
+        for index, image in enumerate(_decoded(movie)):
+            self._check(image, index, None)
+            self._kept.append(_square(image, self._side))
+        if not self._kept:
+            raise NoFramesError("init_state: the MP4 file has no frames; encode it again.")
 
     def _load(self) -> None:
         """Read the frames that were not read yet."""
