@@ -178,7 +178,7 @@ class Record:
         if isinstance(vjp, dict):
             self.vjps = {self.names.index(name): rule for name, rule in vjp.items()}
         self.has_vjp = vjp is not None
-        self._saved: dict[tuple, tuple[frozenset | None, bool]] = {}
+        self.saved_known: dict[tuple, tuple[frozenset | None, bool]] = {}
 
     def saved(self, wanted: tuple) -> tuple[frozenset | None, bool]:
         """Which operands, and whether the output, the rules for the positions `wanted` read.
@@ -186,7 +186,7 @@ class Record:
         A rule's parameter with a leading underscore is not kept: the rule gets its layout. None
         instead of a set: no operand is kept and none is a list.
         """
-        found = self._saved.get(wanted)
+        found = self.saved_known.get(wanted)
         if found is None:
             positions = {p if isinstance(p, int) else p[0] for p in wanted}
             rules = (
@@ -202,7 +202,7 @@ class Record:
                     if not n.startswith("_") and i in self.operands
                 }
             plain = not keep and all(isinstance(p, int) for p in wanted)
-            found = self._saved[wanted] = (None if plain else frozenset(keep), out)
+            found = self.saved_known[wanted] = (None if plain else frozenset(keep), out)
         return found
 
     # ---- the door

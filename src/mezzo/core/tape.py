@@ -195,11 +195,17 @@ def edge(tensor: Tensor):
         return auto.node, auto.slot
     if not auto.requires_grad:
         return None
-    node = auto.accumulate() if auto.accumulate is not None else None
-    if node is None:
-        node = Accumulate(tensor)
-        auto.accumulate = weakref.ref(node)
-    return node, 0
+    return leaf_end(tensor, auto), 0
+
+
+def leaf_end(tensor: Tensor, auto: Auto) -> Accumulate:
+    """Where the gradients of a leaf end: one object as long as a node leads to it."""
+    known = auto.accumulate
+    if known is not None and (node := known()) is not None:
+        return node
+    node = Accumulate(tensor)
+    auto.accumulate = weakref.ref(node)
+    return node
 
 
 def attach(record, args: tuple, outs) -> None:
@@ -232,7 +238,8 @@ def prepare(record, args: tuple) -> Node | None:
             elif not auto.requires_grad:
                 continue
             else:
-                found = edge(value)
+                edges.append((position, leaf_end(value, auto), 0))
+                continue
             if found is not None:
                 edges.append((position, *found))
         elif isinstance(value, (tuple, list)):
@@ -243,7 +250,8 @@ def prepare(record, args: tuple) -> Node | None:
     if not edges:
         return None
     node = (record.node_kind or kind_of(record, args))(record, args, tuple(edges))
-    keep, node.needs_out = record.saved(tuple([e[0] for e in edges]))
+    wanted = tuple([e[0] for e in edges])
+    keep, node.needs_out = record.saved_known.get(wanted) or record.saved(wanted)
     node.versions = ()
     if keep is None:
         node.args = tuple([a.layout if isinstance(a, Tensor) else a for a in args])
@@ -256,8 +264,17 @@ def _save(node: Node, keep: frozenset) -> None:
     saved, versions = list(node.args), []
     for position in node.record.operands:
         value = saved[position]
+        if value is None:
+            continue
         if isinstance(value, Tensor):
-            saved[position] = _keep(value, node, versions) if position in keep else value.layout
+            if position not in keep:
+                saved[position] = value.layout
+            elif value.storage is not None:
+                version = value.storage.version
+                if version == INFERENCE:
+                    _keep(value, node, versions)
+                else:
+                    versions.append((value, version))
         elif isinstance(value, (tuple, list)):
             saved[position] = tuple(
                 (_keep(v, node, versions) if position in keep else v.layout)
