@@ -276,7 +276,7 @@ class _Walk:
         if self.mode == "outer":
             lanes, ksizes = self.ksizes[0], self.ksizes[1:]
             cells = shapes.numel(ksizes)
-            chunk = CHUNK if cells * -(-lanes // CHUNK) >= 8 else CHUNK // 4
+            chunk = CHUNK  # fewer lanes to a task would read parts of every line
             count = cells * -(-lanes // chunk)
         else:
             count = shapes.numel(ksizes)
