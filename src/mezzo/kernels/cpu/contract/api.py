@@ -15,10 +15,12 @@ from mezzo.kernels.cpu.contract.finish import finish
 from mezzo.kernels.cpu.contract.integers import integers
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import (
+    ALL,
     KEPT_A,
     KEPT_PATH,
     KEPT_ROWS,
     SERIAL_WORK,
+    STRIP,
     blocks,
     kept_bytes,
     lane_count,
@@ -175,6 +177,10 @@ class Contraction:
         pack = self.plan_as(of._replace(batch=batch), KEPT_PATH, kept=kept)
         return Kept(pack, self.plan_as(of, kept=kept), each)
 
+    def _strip(self, side: int, along_rows: int, kind: str) -> int:
+        """How much of k is packed at a time: little of memory that is contiguous along rows."""
+        return STRIP if self.readers[side] is None and along_rows == SIZE[kind] else ALL
+
     def plan_as(self, of: Problem, path: int = 0, swap: int = 0, kept: int = 0) -> Plan:
         """The plan for a path (0: packed, then those of skinny.PATHS); swap: a, b trade places.
 
@@ -198,6 +204,8 @@ class Contraction:
             **dict(zip(("out_m", "out_n", "bias_m", "bias_n"), of.out + of.bias)),
             **asdict(cut),
             "batch": of.batch if of.m and of.n else 0,
+            "strip_a": self._strip(0, of.a[0], self.scheme.a),
+            "strip_b": self._strip(1, of.b[1], self.scheme.b),
             "path": path if kept else max(path - 1, 0),
             "swap": swap,
             "serial": int(serial),

@@ -11,7 +11,8 @@ Every element is summed over k in one order, by one thread, whatever the number 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mezzo.kernels.cpu.contract import micro, slots
 from mezzo.kernels.cpu.contract.lanes import SIZE
@@ -65,13 +66,31 @@ def _pack_body(program: Program, scheme: Scheme) -> None:
         right = f.at(space, get(f, "at_b"))
         bytes_a, bytes_b = _panel_bytes(f, scheme.panel_a), _panel_bytes(f, scheme.panel_b)
         shared_m, depth, k0 = get(f, "shared_m"), get(f, "depth"), get(f, "k0")
-        with f.loop("%begin", "%end") as task:
-            of_a = f.compare("slt", task, shared_m)
-            with f.when(of_a):
-                _pack_a(f, scheme, task, k0, depth, f.at(space, f.mul(task, bytes_a)))
-            with f.unless(of_a):
+        with _strips(f, scheme.panel_a, "strip_a", depth) as (k, inside, at):
+            with f.loop("%begin", f.min("%end", shared_m)) as panel:
+                to = f.at(f.at(space, f.mul(panel, bytes_a)), at)
+                _pack_a(f, scheme, panel, f.add(k0, k), inside, to)
+        with _strips(f, scheme.panel_b, "strip_b", depth) as (k, inside, at):
+            with f.loop(f.max("%begin", shared_m), "%end") as task:
                 panel = f.sub(task, shared_m)
-                _pack_b(f, scheme, panel, k0, depth, f.at(right, f.mul(panel, bytes_b)))
+                to = f.at(f.at(right, f.mul(panel, bytes_b)), at)
+                _pack_b(f, scheme, panel, f.add(k0, k), inside, to)
+
+
+@contextmanager
+def _strips(f: Function, panel: Panel, step: str, depth: str) -> Iterator[tuple[str, str, str]]:
+    """For strips of `depth`: where one begins, its size, and where it goes in a panel.
+
+    Memory that is contiguous along rows is packed strip by strip, all panels of one before the next: whole rows of it
+    go by while its pages are at hand.
+    """
+    each = get(f, step)
+    with f.loop(0, depth, each) as k:
+        yield (
+            k,
+            f.min(f.sub(depth, k), each),
+            f.mul(f.div(k, panel.k_step), panel.nbytes(panel.k_step)),
+        )
 
 
 def _pack_a(f: Function, scheme: Scheme, panel: str, k: str, depth: str, to: str) -> None:
@@ -294,13 +313,16 @@ def _keep(program: Program, scheme: Scheme) -> None:
         for which, pack_side, panel, size in sides:
             with f.when(f.compare("eq", get(f, "kept"), which)):
                 whole = f.mul(f.ceil_div(depth, panel.k_step), panel.nbytes(panel.k_step))
-                count = get(f, size)
-                with f.loop(0, f.ceil_div(count, panel.rows)) as index:
+                count, strip = get(f, size), "strip_a" if which == "1" else "strip_b"
+                with (
+                    _strips(f, panel, strip, depth) as (k, inside, at),
+                    f.loop(0, f.ceil_div(count, panel.rows)) as index,
+                ):
                     row = f.mul(index, panel.rows)
                     rows = f.min(f.sub(count, row), panel.rows)
-                    place = (f"i64 {row}", f"i64 {rows}", "i64 0", f"i64 {depth}")
-                    f.call(pack_side, "void", "ptr %ctx", *place,
-                           f"ptr {f.at(to, f.mul(index, whole))}")  # fmt: skip
+                    place = (f"i64 {row}", f"i64 {rows}", f"i64 {k}", f"i64 {inside}")
+                    panels = f.at(f.at(to, f.mul(index, whole)), at)
+                    f.call(pack_side, "void", "ptr %ctx", *place, f"ptr {panels}")
 
 
 def run(f: Function, body: str, count: str) -> None:

@@ -24,6 +24,8 @@ KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, 
 CROWDED = 4096
 # Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.
 KEPT_ROWS = (8, 0)
+STRIP = 32  # elements of k packed of every panel before the next strip; a multiple of every panel's step
+ALL = 1 << 40  # more than any k
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
