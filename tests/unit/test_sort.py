@@ -39,3 +39,23 @@ def test_stable_order(dtype, shape, dim, descending):
     np.testing.assert_array_equal(
         mezzo.from_numpy(x).gather(dim, first.indices).numpy(), first.values.numpy()
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "int8"])
+@pytest.mark.parametrize("shape,k", [((90, 1000), 1), ((70, 1024), 10), ((3, 70001), 40), ((5, 160), 10)])  # fmt: skip
+@pytest.mark.parametrize("largest", [False, True])
+@pytest.mark.parametrize("what", ["ties", "one value", "different", "one NaN"])
+def test_few_of_many(dtype, shape, k, largest, what):
+    """Where a bound is looked for first: the values of PyTorch, at the first places that have them."""
+    rng = np.random.default_rng(k)
+    x = rng.integers(-100, 100, shape).astype(dtype)
+    if what == "one value":
+        x[...] = 3
+    elif what != "ties" and dtype.startswith("float"):
+        x = rng.standard_normal(shape).astype(dtype)
+        if what == "one NaN":
+            x[1, 77] = np.nan
+    expected, places = torch.from_numpy(x).sort(dim=1, descending=largest, stable=True)
+    found = mezzo.from_numpy(x).topk(k, 1, largest=largest)
+    np.testing.assert_array_equal(found.values.numpy(), expected[:, :k].numpy())
+    np.testing.assert_array_equal(found.indices.numpy(), places[:, :k].numpy())

@@ -35,22 +35,71 @@ def comparable(array: np.ndarray) -> np.ndarray:
 _CHUNK = 1 << 16
 
 
-def _keys(lines: np.ndarray, descending: bool, keys: np.ndarray) -> None:
-    """Fill keys (int64) with numbers that sort as the lines do: the rank of the value, then its place.
+class _Room:
+    """Memory that one chunk after the other is worked on in: fresh pages would cost more than the work."""
 
-    Keys are all different, so any sort of them is stable, and NumPy sorts integers with vectors.
-    """
-    if lines.dtype.kind == "f":
-        bits = (lines + np.float32(0)).view(np.int32)  # -0 becomes 0: the two are equal
-        bits ^= (
-            bits >> 31
-        ) & 0x7FFFFFFF  # of negative numbers the larger pattern is the smaller number
-        bits[np.isnan(lines)] = 0x7FFFFFFF
-    else:
-        bits = lines.astype(np.int64)
-    keys[...] = ~bits if descending else bits
-    keys <<= 32
-    keys |= np.arange(lines.shape[-1])
+    def __init__(self, rows: int, n: int):
+        self.ranks, self.spare = np.empty((2, rows, n), np.int32)
+        self.where = np.empty((rows, n), bool)
+        self.keys = np.empty((rows, n), np.int64)
+        self.places = np.arange(n)
+
+    def rank(self, lines: np.ndarray, descending: bool) -> np.ndarray:
+        """int32 numbers in the order of the values; NaN comes last, or first where the order is descending."""
+        ranks, spare, where = (
+            x.reshape(-1)[: lines.size].reshape(lines.shape)
+            for x in (self.ranks, self.spare, self.where)
+        )
+        if lines.dtype.kind == "f":
+            np.add(lines, np.float32(0), out=ranks.view(np.float32))  # -0 becomes 0: they are equal
+            # of negative numbers the larger pattern is the smaller number
+            np.right_shift(ranks, 31, out=spare)
+            np.bitwise_and(spare, 0x7FFFFFFF, out=spare)
+            np.bitwise_xor(ranks, spare, out=ranks)
+            if np.isnan(lines, out=where).any():
+                ranks[where] = 0x7FFFFFFF
+        else:
+            ranks[...] = lines
+        return np.invert(ranks, out=ranks) if descending else ranks
+
+    def all_keys(self, ranks: np.ndarray) -> np.ndarray:
+        """Keys of every element: they sort by rank, then by place.
+
+        They are all different, so any sort of them is stable, and NumPy sorts integers with vectors.
+        """
+        keys = self.keys[: len(ranks)]
+        np.left_shift(ranks, 32, out=keys, dtype=np.int64)
+        return np.bitwise_or(keys, self.places, out=keys)
+
+    def candidates(self, lines: np.ndarray, count: int, descending: bool) -> np.ndarray | None:
+        """Keys of a few elements of each line, the first `count` among them; None where there is a NaN.
+
+        The first of each of many groups give a bound: at least `count` elements come no later. Lines with fewer
+        candidates are filled up from behind.
+        """
+        rows, n = lines.shape
+        where = self.where[:rows]
+        if lines.dtype.kind == "f" and np.isnan(lines, out=where).any():
+            return None
+        across = max(2 * count, n // 8)
+        groups = lines[:, : n // across * across].reshape(rows, -1, across)
+        if descending:
+            bound = np.partition(groups.max(axis=1), across - count, axis=-1)[:, [across - count]]
+            np.greater_equal(lines, bound, out=where)
+        else:
+            bound = np.partition(groups.min(axis=1), count - 1, axis=-1)[:, [count - 1]]
+            np.less_equal(lines, bound, out=where)
+        at = np.flatnonzero(where)
+        row, place = np.divmod(at, n)
+        have = np.bincount(row, minlength=rows)
+        found = self.rank(lines[row, place][None], descending)[0]
+        keys = np.full((rows, have.max()), np.iinfo(np.int64).max)
+        slot = np.arange(len(at)) - (np.cumsum(have) - have)[row]
+        keys[row, slot] = (found.astype(np.int64) << 32) | place
+        return keys
+
+
+_FEW = 16  # times that a line must be longer than what is taken of it, to look for candidates first
 
 
 def _has_keys(array: np.ndarray, axis: int) -> bool:
@@ -64,8 +113,12 @@ def _lines(array: np.ndarray, axis: int) -> tuple[np.ndarray, tuple[int, ...]]:
     return moved.reshape(-1, moved.shape[-1]), moved.shape
 
 
+def _rows_of_chunk(lines: np.ndarray) -> int:
+    return max(1, _CHUNK // lines.shape[1])
+
+
 def _chunks(lines: np.ndarray):
-    rows = max(1, _CHUNK // lines.shape[1])
+    rows = _rows_of_chunk(lines)
     return (slice(i, i + rows) for i in range(0, len(lines), rows))
 
 
@@ -73,10 +126,13 @@ def _first(array: np.ndarray, count: int, axis: int, descending: bool) -> np.nda
     """The indices of the first `count` along an axis, in order."""
     lines, shape = _lines(array, axis)
     found = np.empty((len(lines), count), np.int64)
+    few = 0 < count * _FEW <= lines.shape[1]
+    room = _Room(min(len(lines), _rows_of_chunk(lines)), lines.shape[1])
     for part in _chunks(lines):
-        keys = np.empty(lines[part].shape, np.int64)
-        _keys(lines[part], descending, keys)
-        if count < lines.shape[1]:
+        keys = room.candidates(lines[part], count, descending) if few else None
+        if keys is None:
+            keys = room.all_keys(room.rank(lines[part], descending))
+        if count < keys.shape[1]:
             keys.partition(count - 1, axis=-1)
             keys = keys[:, :count]
         keys.sort(axis=-1)
