@@ -10,6 +10,7 @@ import pytest
 
 import mezzo
 from mezzo.compiler import explain, trace, tune
+from mezzo.nn import functional as F
 
 SEEDS = range(40)
 
@@ -179,6 +180,30 @@ def test_stacks_that_others_read_stay():
     assert "stack" in names(program, *PARTS)
     for a, b in zip(mezzo.compile(program)(*PARTS), program(*PARTS)):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda x, w: F.layer_norm(x, (4,), w).bfloat16(), ["norm_rows_cast"]),
+        (lambda x, w: F.softmax(x, -1).half() * 2, ["softmax_of", "cast_mul"]),
+        (
+            lambda x, w: F.softmax(x, 0).half().t() @ w.half(),
+            ["softmax_of_cast", "cast", "product"],
+        ),
+        (lambda x, w: (F.layer_norm(x, (4,), w),) * 2, ["norm_rows"]),
+        (lambda x, w: [(y := F.rms_norm(x, (4,))), y.bfloat16()], ["norm_rows", "cast"]),
+        (lambda x, w: F.layer_norm(x.half(), (4,)).float(), ["cast", "norm_rows", "cast"]),
+        (lambda x, w: F.layer_norm(x, (4,)).double(), ["norm_rows", "cast"]),
+    ],
+)
+def test_row_operations_store_what_they_are_cast_to(function, left):
+    x, w = X.reshape(3, 4) / 3, mezzo.linspace(0.1, 2, 4)
+    w = w if "norm" in left[0] else mezzo.ones(3, 4) * w
+    assert names(function, x, w) == left
+    for a, b in zip(mezzo.compile(function)(x, w), function(x, w)):
+        assert a.dtype is b.dtype
+        np.testing.assert_array_equal(a.float().numpy(), b.float().numpy())
 
 
 def test_cheap_values_are_made_again_where_that_saves_memory():

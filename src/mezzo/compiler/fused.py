@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from mezzo.core.families.contraction import Contraction
 from mezzo.core.families.elementwise import map_plan
 from mezzo.core.families.reductions import Folding, Reduction, reduce_plan
+from mezzo.core.families.rows import RowOperation
 from mezzo.core.layout import Layout, layout
 from mezzo.core.tensor import Tensor, empty
+from mezzo.dtypes import dtype as DType
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.fold import Fold
@@ -103,6 +105,24 @@ class FusedReduction:
 
 
 _REDUCTIONS: dict[tuple, ReduceKernel] = {}
+
+
+class FusedRows:
+    """A row operation whose first result is stored in another dtype, without a cast of its own."""
+
+    flags = False
+
+    def __init__(self, record: RowOperation, stored: DType):
+        self.name, self.record, self.stored = f"{record.name}_cast", record, stored
+
+    def execute(self, args: tuple) -> tuple[Tensor, ...]:
+        """Run: args are the record's."""
+        plan = self.record.make(*args, stored=self.stored)
+        outs = plan.execute(args)
+        recording = capture.active()
+        if recording is not None:
+            recording.kept.append(plan)
+        return outs if isinstance(outs, tuple) else (outs,)
 
 
 class FusedProduct:

@@ -11,6 +11,7 @@ from mezzo.compiler.passes.fold_constants import fold_constants
 from mezzo.compiler.passes.fuse import fuse
 from mezzo.compiler.passes.fuse_epilogues import fuse_epilogues
 from mezzo.compiler.passes.fuse_reductions import fuse_reductions
+from mezzo.compiler.passes.fuse_stores import fuse_stores
 from mezzo.compiler.passes.merge_common import merge_common
 from mezzo.compiler.passes.place_parts import place_parts
 from mezzo.compiler.passes.raise_loops import raise_loops
@@ -34,6 +35,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse,
     fuse_reductions,
     fuse_epilogues,
+    fuse_stores,
     remove_dead,
 )
 

@@ -351,13 +351,17 @@ class RowOperation(Primitive):
             [a.__class__ if i in self.scalars else self._part(a) for i, a in enumerate(args)]
         )
 
-    def make(self, *args) -> RowPlan:
+    def make(self, *args, stored: DType | None = None) -> RowPlan:
+        """The plan. stored: the dtype of the first result, instead of its own."""
         tensors = [i for i in self.operands if isinstance(args[i], Tensor)]
         layouts = [args[i].layout for i in tensors]
         device = common_device(self.name, [args[i] for i in tensors])
         for x in layouts:
             require_no_complex(self.name, x.dtype)
         frame = self.fn(*[a.layout if isinstance(a, Tensor) else a for a in args])
+        if stored is not None:
+            first = frame.outs[0].layout
+            frame.outs[0].layout = layout(first.shape, first.strides, stored, first.device)
         if device is devices.meta:
             plan = RowPlan()
             plan.layouts = tuple(o.layout if o.then is None else o.then[0] for o in frame.outs)
