@@ -45,10 +45,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory of mezzo in a training step: bf16 autocast over fp32. run(precision) gives bytes."""
+    """Peak memory of mezzo in a training step: bf16 autocast over fp32.
+
+    run(precision) gives the bytes at the peak, and how many of them are parameters and the optimizer's state, which
+    autocast leaves in float32.
+    """
 
     name: str
-    run: Callable[[str], int]
+    run: Callable[[str], tuple[int, int]]
     goal: float
     group: str = "memory"
 

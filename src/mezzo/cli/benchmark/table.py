@@ -53,8 +53,9 @@ def measure(name: str, threads: int, samples: int, at_least: float) -> Figure:
     figure: Figure = {"work": row.name, "group": row.group, "threads": threads, "goal": row.goal}
     if isinstance(row, Memory):
         peak = {precision: row.run(precision) for precision in ("bf16", "fp32")}
-        return {**figure, "bf16_bytes": peak["bf16"], "fp32_bytes": peak["fp32"],
-                "ratio": peak["bf16"] / peak["fp32"]}  # fmt: skip
+        (low, _), (full, state) = peak["bf16"], peak["fp32"]
+        return {**figure, "bf16_bytes": low, "fp32_bytes": full, "state_bytes": state, "ratio": low / full,
+                "ratio_without_state": (low - state) / (full - state)}  # fmt: skip
     found = libraries()
     calls, names = [row.build(mezzo)], ["mezzo"]
     if found["torch"]:
@@ -136,7 +137,8 @@ def line(figure: Figure) -> str:
         mib = [
             f"{figure[name] / 2**20:.1f} MiB {name[:4]}" for name in ("bf16_bytes", "fp32_bytes")
         ]
-        return f"| peak memory, {cells[0]} | {cells[1]} | {mib[0]} of {mib[1]} | | {figure['ratio']:.2f} | | | {figure['goal']} or less |"
+        rest = f"{figure['state_bytes'] / 2**20:.0f} MiB are parameters and state: {figure['ratio_without_state']:.2f} without"
+        return f"| peak memory, {cells[0]} | {cells[1]} | {mib[0]} of {mib[1]}; {rest} | | {figure['ratio']:.2f} | | | {figure['goal']} or less |"
     for library, ratio in (("mezzo", None), ("torch", "ratio"), ("jax", "jax_ratio")):
         seconds = figure.get(f"{library}_s")
         if seconds is None:
