@@ -38,7 +38,7 @@ WARM = 7
 def ours(film, config: str, vos: bool):
     """mezzo's predictor with the tests' weights. Holes are left, as the official code leaves them without CUDA."""
     model = build_sam2_video_predictor(config, hydra_overrides_extra=NO_HOLES, vos_optimized=vos)
-    weights = {k: mezzo.from_numpy(v) for k, v in film.weights(model, {}).items()}
+    weights = {k: mezzo.from_numpy(v) for k, v in film.weights(model, {film.PRESENCE: 4.0}).items()}
     model.load_state_dict(weights, assign=True)
     return model
 
@@ -48,7 +48,7 @@ def official(film, config: str):
     from sam2.build_sam import build_sam2_video_predictor as build
 
     model = build(config, None, device="cpu", hydra_overrides_extra=NO_HOLES)
-    weights = film.weights(model, {})
+    weights = film.weights(model, {film.PRESENCE: 4.0})
     model.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
     return model
 

@@ -146,9 +146,7 @@ def rotate(x, turns):
     Where x has a multiple of n rows, the rotations are repeated.
     """
     cos, sin = turns
-    repeats = x.shape[-2] // cos.shape[-2]
-    if repeats > 1:
-        cos, sin = (t[None].expand(repeats, -1, -1).flatten(0, 1) for t in (cos, sin))
-    even, odd = x.float()[..., 0::2], x.float()[..., 1::2]
+    parts = x.reshape(*x.shape[:-2], -1, *cos.shape[:1], x.shape[-1])  # (..., repeats, n, dim)
+    even, odd = parts[..., 0::2], parts[..., 1::2]  # read in their dtype, and multiplied in float32
     turned = mezzo.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    return turned.reshape(x.shape).to(x.dtype)
