@@ -26,6 +26,7 @@ from mezzo import (
     optim,
     paths,
     profiler,
+    random,
     testing,
     utils,
 )

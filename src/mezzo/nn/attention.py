@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Iterator, Sequence
 
 from mezzo import ops
 from mezzo.core.tensor import Tensor
@@ -17,6 +19,44 @@ from mezzo.nn.linear import Linear
 from mezzo.nn.module import Module
 from mezzo.nn.normalization import LayerNorm
 from mezzo.nn.parameter import Parameter
+from mezzo.ops.attention import CHOICE
+
+
+class SDPBackend(enum.IntEnum):
+    """Ways to compute attention. MATH makes the matrix of scores; the others mean mezzo's fused kernels.
+
+    Source: torch.nn.attention.SDPBackend
+    """
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextlib.contextmanager
+def sdpa_kernel(
+    backends: SDPBackend | Sequence[SDPBackend], set_priority: bool = False
+) -> Iterator[None]:
+    """Inside, scaled_dot_product_attention is computed in one of these ways, or raises RuntimeError.
+
+    Where MATH and a fused way are both allowed, mezzo takes the fused one if it covers the call, whatever the order.
+    Source: torch.nn.attention.sdpa_kernel
+    """
+    chosen = [backends] if isinstance(backends, SDPBackend) else list(backends)
+    if not chosen or not all(isinstance(b, SDPBackend) for b in chosen):
+        raise AssertionError(
+            f"sdpa_kernel: backends is {backends!r}; it must be an SDPBackend or a list of one or more of them."
+        )
+    kept = CHOICE.fused, CHOICE.composed
+    CHOICE.composed = SDPBackend.MATH in chosen
+    CHOICE.fused = any(b > SDPBackend.MATH for b in chosen)
+    try:
+        yield
+    finally:
+        CHOICE.fused, CHOICE.composed = kept
 
 
 class MultiheadAttention(Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 from mezzo import dtypes
 from mezzo.core.families.attention import fused_attention
@@ -11,7 +12,7 @@ from mezzo.core.families.rows import rows
 from mezzo.core.record import composite, none
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
-from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
+from mezzo.errors import ArgumentValueError, DTypeError, Fact, ImpossibleValueError, ShapeError
 from mezzo.kernels import ir as k
 from mezzo.kernels.cpu.rows import Rows
 from mezzo.ops.create import arange
@@ -194,6 +195,29 @@ def attend_grad(
     """The gradients of attend by query, key and value; mask: transposed."""
 
 
+class Choice(threading.local):
+    """Which ways to compute attention are allowed in this thread: see nn.attention.sdpa_kernel."""
+
+    def __init__(self):
+        self.fused = self.composed = True
+
+
+CHOICE = Choice()
+
+
+def _is_fused(query, key, value, mask, dropout_p) -> bool:
+    """Whether the fused kernels run: where they can, and are allowed."""
+    if CHOICE.fused and _fusable(query, key, value, mask, dropout_p):
+        return True
+    if not CHOICE.composed:
+        raise Fact(
+            ImpossibleValueError,
+            "No available kernel: only fused kernels are allowed here, and they do not cover this call",
+            "Allow SDPBackend.MATH in sdpa_kernel() too.",
+        )
+    return False
+
+
 def _fusable(query, key, value, mask, dropout_p) -> bool:
     """True for what the fused kernels cover."""
     if (
@@ -249,7 +273,7 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
     if enable_gqa:
         key, value = _shared_heads(query, key, "key"), _shared_heads(query, value, "value")
     scale = float(1.0 / math.sqrt(query.shape[-1]) if scale is None else scale)
-    if _fusable(query, key, value, attn_mask, dropout_p):
+    if _is_fused(query, key, value, attn_mask, dropout_p):
         if attn_mask is not None:
             attn_mask = _mask_rows(attn_mask, query.shape[-2], key.shape[-2])
         return attend(query, key, value, attn_mask, bool(is_causal), scale)[0]
