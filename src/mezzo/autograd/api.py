@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mezzo.autograd import engine
 from mezzo.core import late
 from mezzo.core.state import STATE
-from mezzo.core.tape import Auto, Handle, edge
+from mezzo.core.tape import Auto, Handle, edge, lend
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
 from mezzo.ops.create import fill_new, zeros_like
@@ -39,6 +39,8 @@ def _seeds(outputs: Sequence[Tensor], grads, operation: str, create: bool) -> li
             raise GradientError(
                 f"{operation}: Mismatch in shape: the gradient has shape {list(grad.shape)} and the output {list(out.shape)}."
             )
+        else:
+            lend(grad)
         seeds.append(grad)
     return seeds
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from mezzo.core import late
 from mezzo.core.layout import Layout
 from mezzo.core.state import STATE
-from mezzo.core.tape import Accumulate, Auto, Node, alias, edge
+from mezzo.core.tape import Accumulate, Auto, Node, alias, edge, lend
 from mezzo.core.tensor import Tensor
 from mezzo.errors import GradientError
 from mezzo.ops.copy import cast
@@ -102,16 +102,18 @@ def _hooked(node, slot: int, grad: Tensor) -> Tensor:
     for auto in (watchers or {}).get(slot, ()):
         grad = apply_hooks(auto, grad)
         if auto.retains:
-            auto.grad = grad if auto.grad is None else auto.grad + grad
+            auto.grad = owned(grad, STATE.grad) if auto.grad is None else auto.grad + grad
     return grad
 
 
 def apply_hooks(auto: Auto, grad: Tensor) -> Tensor:
     """Run a tensor's hooks on its gradient; a hook may return a replacement."""
     for hook in list((auto.hooks or {}).values()):
+        lend(grad)  # the hook may keep it, or return what it keeps
         replaced = hook(grad)
         if replaced is not None:
             grad = replaced
+            lend(grad)
     return grad
 
 
@@ -132,8 +134,7 @@ def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
     if STATE.stack and (tracer := late.tracer()) is not None:
         tracer.grad_looked_at(variable)
     if auto.grad is None:
-        shared = grad.auto is None and grad.base is None and grad.storage is not None
-        auto.grad = grad if create or (shared and grad.layout.is_contiguous) else alias(cast(grad))
+        auto.grad = owned(grad, create)
     elif create:
         auto.grad = auto.grad + grad
     else:
@@ -141,6 +142,27 @@ def accumulate(variable: Tensor, grad: Tensor, create: bool) -> None:
     if auto.post_hooks:
         for hook in list(auto.post_hooks.values()):
             hook(variable)
+
+
+def owned(grad: Tensor, create: bool) -> Tensor:
+    """The gradient as .grad may keep it: in memory of its own, since .grad is written in place.
+
+    Two leaves may be sent the same gradient (of a + b), and so may a leaf and the user who gave or watched it.
+    """
+    storage = grad.storage
+    is_free = storage is not None and not getattr(storage, "lent", False)
+    if create:
+        grad = grad if is_free or storage is None else cast(grad)
+    elif (
+        not is_free
+        or grad.auto is not None
+        or grad.base is not None
+        or not grad.layout.is_contiguous
+    ):
+        grad = alias(cast(grad))
+    if grad.storage is not None:
+        grad.storage.lent = True
+    return grad
 
 
 def fitted(grad: Tensor, want: Layout) -> Tensor:
@@ -153,10 +175,12 @@ def fitted(grad: Tensor, want: Layout) -> Tensor:
 def derivative(node: Node, grads: list, keep: bool) -> list:
     """[((node, slot), gradient)] for each edge of a node."""
     if node.pre_hooks:
+        lend(*grads)
         for hook in list(node.pre_hooks.values()):
             replaced = hook(tuple(grads))
             if replaced is not None:
                 grads = list(replaced if isinstance(replaced, tuple) else (replaced,))
+                lend(*grads)
     record = node.record
     args, outs = unpack(node)
     g, y = (tuple(grads), outs) if node.multiple else (grads[0], outs[0])
@@ -190,9 +214,11 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
     if STATE.anomaly:
         _refuse_nan(node, found)
     for hook in list(node.hooks.values()) if node.hooks else ():
+        lend(*grads, *[grad for _, grad in found])
         replaced = hook(tuple(grad for _, grad in found), tuple(grads))
         if replaced is not None:
             new = replaced if isinstance(replaced, tuple) else (replaced,)
+            lend(*new)
             found = [(where, n) for (where, _), n in zip(found, new)]
     if not keep and not node.lasting:
         node.freed, node.args, node.outs, node.versions = True, (), node.layouts, ()

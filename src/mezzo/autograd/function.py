@@ -188,8 +188,10 @@ def by_backward(cls, ctx, node, grads) -> dict:
             zeros(tuple(x.shape), dtype=x.dtype, device=x.device) if g is None else g
             for g, x in zip(grads, node.layouts)
         )
+    tape.lend(*grads)  # the user's code may keep what it gets, and return what it keeps
     results = cls.backward(ctx, *grads)
     results = results if isinstance(results, tuple) else (results,)
+    tape.lend(*results)
     expected = len(node.args)
     if (len(results) > expected and any(r is not None for r in results[expected:])) or len(
         results

@@ -14,10 +14,11 @@ class Storage(Block):
     """Memory from the allocator. version counts in-place writes; writer says who wrote last.
 
     kept: what was packed of it (core/kept.py). exports: who shares it and may write without raising the version.
-    Both are unset as a rule: making a storage should cost nothing for them.
+    lent: a gradient that somebody beside the engine holds. They are unset as a rule: making a storage should cost
+    nothing for them.
     """
 
-    __slots__ = ("exports", "kept", "version", "writer")
+    __slots__ = ("exports", "kept", "lent", "version", "writer")
 
     def export(self, holder) -> None:
         """Note that `holder` lets others write here for as long as it lives."""

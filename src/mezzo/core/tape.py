@@ -335,6 +335,13 @@ def finish(node: Node, outs) -> None:
         node.outs = node.layouts
 
 
+def lend(*grads) -> None:
+    """Note that somebody beside the engine holds these gradients: a .grad, a hook, the user's code."""
+    for grad in grads:
+        if isinstance(grad, Tensor) and grad.storage is not None:
+            grad.storage.lent = True
+
+
 def alias(tensor: Tensor) -> Tensor:
     """The same memory without gradient state."""
     return tensor.detached() if hasattr(tensor, "detached") else view(tensor, tensor.layout)
