@@ -5,6 +5,7 @@ Its values are held against the official code in tests/programs/test_sam2_video.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import sys
 
@@ -311,6 +312,21 @@ def test_a_video_of_one_frame(predictor):
     assert list(followed(predictor, state)) == [0]
     _, _, logits = predictor.add_new_points_or_box(state, 0, 1, points=[[5, 5]], labels=[0])
     assert np.isfinite(logits.numpy()).all()
+
+
+def test_the_example_runs(micro, predictor, root, tmp_path, capsys):
+    frames, weights, out = tmp_path / "frames", tmp_path / "weights.pt", tmp_path / "out.gif"
+    frames.mkdir()
+    write(frames)
+    mezzo.save({"model": predictor.state_dict()}, weights)
+    spec = importlib.util.spec_from_file_location("follow", root / "examples/follow_in_video.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    options = {"--config": micro, "--point": "20,30", "--out": out}
+    example.main([str(frames), str(weights), *(str(x) for pair in options.items() for x in pair)])
+    with Image.open(out) as animation:
+        assert (animation.size, animation.n_frames) == ((WIDTH, HEIGHT), COUNT)
+    assert capsys.readouterr().out.count("of the pixels") == COUNT
 
 
 # ---- forgetting

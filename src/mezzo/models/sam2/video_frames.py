@@ -150,7 +150,7 @@ class Frames:
             return
         self._sources = _sources(video)
         self._kept = [None] * len(self._sources)
-        self._pixels(0)
+        self.pixels(0)
         if in_background:
             threading.Thread(target=self._load_aside, daemon=True).start()
         else:
@@ -160,7 +160,7 @@ class Frames:
         return len(self._kept)
 
     def __getitem__(self, index: int):
-        return self._transforms(self._pixels(index))
+        return self._transforms(self.pixels(index))
 
     def _decode(self, movie) -> None:
         """Read all frames of an MP4 file: they come one after the other only."""
@@ -173,7 +173,7 @@ class Frames:
     def _load(self) -> None:
         """Read the frames that were not read yet."""
         for index in range(len(self)):
-            self._pixels(index)
+            self.pixels(index)
 
     def _load_aside(self) -> None:
         try:
@@ -181,8 +181,8 @@ class Frames:
         except Exception as problem:
             self._problem = problem
 
-    def _pixels(self, index: int) -> np.ndarray:
-        """A frame (side, side, 3), read if it was not yet."""
+    def pixels(self, index: int) -> np.ndarray:
+        """A frame (side, side, 3), uint8 or floats in [0, 1], as the model sees it; read if it was not yet."""
         if self._problem is not None:
             raise LoadingError(
                 f"init_state: the thread that loads frames stopped: {self._problem}"
