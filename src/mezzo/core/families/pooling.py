@@ -57,7 +57,7 @@ class Pooling(Primitive):
             raise Fact(DTypeError, "is not implemented for Bool", "Convert with x.float().")
         image = tuple(named["size"]) if "size" in named else tuple(have.shape[-2:])
         result = image if self.backwards else tuple(a.count for a in axes)
-        last = _is_last(have)
+        last = all(_is_last(x) for x in layouts)  # lanes read every operand side by side
         shape = (*have.shape[:2], *result)
         plan = PoolPlan()
         outs = [_image(shape, have.dtype, device, last)]
