@@ -20,7 +20,7 @@ class ContrastiveLoss(torch.nn.Module):
         )
 
 
-class CLIP(nn.Module):
+class Pairs(nn.Module):
     def __init__(self):
         super().__init__()
         self.image = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 8))
@@ -35,7 +35,7 @@ class CLIP(nn.Module):
         return logits, logits.T
 
 
-def nt_xent(z1, z2, t=0.5):
+def between_views(z1, z2, t=0.5):
     z = torch.cat([z1, z2], 0)
     n = z.size(0)
     sim = F.cosine_similarity(z.unsqueeze(1), z.unsqueeze(0), dim=2) / t
@@ -44,44 +44,33 @@ def nt_xent(z1, z2, t=0.5):
     return F.cross_entropy(sim, labels)
 
 
-def supcon(f, labels, temperature=0.1):
-    mask = torch.eq(labels.contiguous().view(-1, 1), labels.view(-1, 1).T).float()
-    logits = torch.div(torch.matmul(f, f.T), temperature)
-    logits_max, _ = torch.max(logits, dim=1, keepdim=True)
-    logits = logits - logits_max.detach()
-    logits_mask = torch.scatter(torch.ones_like(mask), 1, torch.arange(f.shape[0]).view(-1, 1), 0)
-    mask = mask * logits_mask
-    exp_logits = torch.exp(logits) * logits_mask
-    log_prob = logits - torch.log(exp_logits.sum(1, keepdim=True))
-    pos = mask.sum(1)
-    pos = torch.where(pos < 1e-6, 1, pos)
-    return -((mask * log_prob).sum(1) / pos).mean()
+def supervised(vectors, labels, heat=0.1):
+    """Pulls together what shares a label."""
+    alike = labels[:, None] == labels[None, :]
+    myself = torch.eye(len(labels), dtype=torch.bool)
+    scores = (vectors @ vectors.mT / heat).masked_fill(myself, float("-inf"))
+    told = scores - scores.logsumexp(dim=1, keepdim=True)
+    friends = (alike & ~myself).float()
+    share = (told.masked_fill(myself, 0.0) * friends).sum(1) / friends.sum(1).clamp(min=1)
+    return -share.mean()
 
 
-class ArcFace(nn.Module):
-    def __init__(self, i, o, s=8.0, m=0.5):
+class Angles(nn.Module):
+    """Logits from angles; the true class's is made wider by a margin."""
+
+    def __init__(self, size, classes, scale=8.0, margin=0.5):
         super().__init__()
-        self.weight = Parameter(torch.FloatTensor(o, i))
+        self.weight = Parameter(torch.FloatTensor(classes, size))
         nn.init.xavier_uniform_(self.weight)
-        self.s, self.cos_m, self.sin_m, self.th, self.mm = (
-            s,
-            math.cos(m),
-            math.sin(m),
-            math.cos(math.pi - m),
-            math.sin(math.pi - m) * m,
-        )
+        self.scale, self.margin = scale, margin
 
     def forward(self, x, label):
-        cosine = F.linear(F.normalize(x), F.normalize(self.weight))
-        sine = torch.sqrt((1.0 - torch.pow(cosine, 2)).clamp(0, 1))
-        phi = cosine * self.cos_m - sine * self.sin_m
-        phi = torch.where(cosine > self.th, phi, cosine - self.mm)
-        one_hot = torch.zeros(cosine.size(), device="cpu")
-        one_hot.scatter_(1, label.view(-1, 1).long(), 1)
-        return ((one_hot * phi) + ((1.0 - one_hot) * cosine)) * self.s
+        cosines = F.linear(F.normalize(x), F.normalize(self.weight)).clamp(-0.999, 0.999)
+        true = torch.zeros_like(cosines, dtype=torch.bool).scatter_(1, label.view(-1, 1), True)
+        return self.scale * torch.where(true, torch.cos(torch.acos(cosines) + self.margin), cosines)
 
 
-class BYOL(nn.Module):
+class Imitator(nn.Module):
     def __init__(self):
         super().__init__()
         mlp = lambda: nn.Sequential(
@@ -112,9 +101,9 @@ def main(record, fill):
     rng = np.random.default_rng(0)
     f = lambda *s: torch.tensor(rng.standard_normal(s), dtype=torch.float32)
     net = fill(nn.Sequential(nn.Linear(12, 16), nn.PReLU(), nn.Linear(16, 8)))
-    arc = fill(ArcFace(8, 4))
-    clip = fill(CLIP())
-    byol = fill(BYOL())
+    arc = fill(Angles(8, 4))
+    clip = fill(Pairs())
+    byol = fill(Imitator())
     opt = torch.optim.AdamW(
         [
             {"params": net.parameters()},
@@ -138,8 +127,8 @@ def main(record, fill):
                 distance_function=lambda p, q: 1 - F.cosine_similarity(p, q)
             )(ea, eb, ec),
             ce=nn.CosineEmbeddingLoss(margin=0.1)(ea, eb, torch.tensor([1, -1, 1, -1, 1, 1])),
-            nt=nt_xent(ea, eb),
-            sup=supcon(F.normalize(ea, dim=1), y),
+            nt=between_views(ea, eb),
+            sup=supervised(F.normalize(ea, dim=1), y),
             arc=F.cross_entropy(arc(ea, y), y),
             clip=(F.cross_entropy(li, gt) + F.cross_entropy(lt, gt)) / 2,
             byol=byol(a, b),

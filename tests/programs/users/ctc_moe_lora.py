@@ -26,45 +26,38 @@ class Speech(nn.Module):
 
 
 class Expert(nn.Module):
-    def __init__(self, d, h):
+    def __init__(self, width, wide):
         super().__init__()
-        self.w1, self.w2, self.w3 = (
-            nn.Linear(d, h, bias=False),
-            nn.Linear(h, d, bias=False),
-            nn.Linear(d, h, bias=False),
-        )
+        self.gate, self.up = nn.Linear(width, wide, bias=False), nn.Linear(width, wide, bias=False)
+        self.down = nn.Linear(wide, width, bias=False)
 
     def forward(self, x):
-        return self.w2(F.silu(self.w1(x)) * self.w3(x))
+        return self.down(F.silu(self.gate(x)) * self.up(x))
 
 
-class MoE(nn.Module):
-    def __init__(self, d=8, n=4, k=2):
+class Experts(nn.Module):
+    """Each token goes to the few experts that the router prefers."""
+
+    def __init__(self, width=8, count=4, chosen=2):
         super().__init__()
-        self.gate = nn.Linear(d, n, bias=False)
-        self.experts = nn.ModuleList(Expert(d, 12) for _ in range(n))
-        self.k, self.n = k, n
+        self.router = nn.Linear(width, count, bias=False)
+        self.experts = nn.ModuleList(Expert(width, 12) for _ in range(count))
+        self.chosen = chosen
 
     def forward(self, x):
-        shape = x.shape
-        x = x.view(-1, shape[-1])
-        logits = self.gate(x)
-        weights, chosen = torch.topk(logits.softmax(-1, dtype=torch.float), self.k, dim=-1)
-        weights /= weights.sum(dim=-1, keepdim=True)
-        weights = weights.to(x.dtype)
-        final = torch.zeros_like(x)
-        mask = F.one_hot(chosen, num_classes=self.n).permute(2, 1, 0)
-        for e in range(self.n):
-            idx, top = torch.where(mask[e])
-            if top.shape[0] == 0:
-                continue
-            cur = x[None, top].reshape(-1, shape[-1])
-            final.index_add_(0, top, (self.experts[e](cur) * weights[top, idx, None]).to(x.dtype))
-        me = logits.softmax(-1).mean(0)
-        ce = F.one_hot(chosen[:, 0], self.n).float().mean(0)
-        aux = self.n * (me * ce).sum()
-        z = torch.logsumexp(logits, -1).square().mean()
-        return final.view(shape), aux + 1e-3 * z
+        tokens = x.flatten(0, -2)
+        shares = self.router(tokens).softmax(-1, dtype=torch.float)
+        best, who = shares.topk(self.chosen, dim=-1)
+        best /= best.sum(-1, keepdim=True)
+        out = torch.zeros_like(tokens)
+        for i, expert in enumerate(self.experts):
+            token, place = torch.where(who == i)
+            if token.numel():
+                out.index_add_(0, token, expert(tokens[token]) * best[token, place].unsqueeze(-1))
+        used = F.one_hot(who[:, 0], len(self.experts)).float().mean(0)
+        return out.view_as(x), len(self.experts) * (
+            used * shares.mean(0)
+        ).sum() + 1e-3 * shares.log().logsumexp(-1).square().mean()
 
 
 class LoRA(nn.Module):
@@ -126,7 +119,7 @@ def main(record, fill):
     best = lp.argmax(-1)
     dec = [[int(k) for k in torch.unique_consecutive(row) if k != 0] for row in best]
     record("dec", str(dec))
-    moe = fill(MoE())
+    moe = fill(Experts())
     opt = torch.optim.AdamW(moe.parameters(), lr=1e-2)
     for i in range(4):
         x = f(2, 5, 8)

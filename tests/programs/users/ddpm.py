@@ -1,6 +1,7 @@
+"""Denoising diffusion: a small U-Net with time embeddings, a noise schedule in buffers, averaged weights, sampling."""
+
 import copy
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -8,210 +9,134 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 
-def exists(x):
-    return x is not None
+class Waves(nn.Module):
+    """Sines and cosines of the time step."""
 
-
-class SinusoidalPosEmb(nn.Module):
-    def __init__(self, dim):
+    def __init__(self, width):
         super().__init__()
-        self.dim = dim
+        rates = torch.logspace(0, -4, width // 2)
+        self.register_buffer("rates", rates, persistent=False)
 
-    def forward(self, x):
-        half = self.dim // 2
-        emb = math.log(10000) / (half - 1)
-        emb = torch.exp(torch.arange(half, device=x.device) * -emb)
-        emb = x[:, None] * emb[None, :]
-        return torch.cat((emb.sin(), emb.cos()), dim=-1)
+    def forward(self, t):
+        angle = torch.outer(t.float(), self.rates)
+        return torch.cat([torch.sin(angle), torch.cos(angle)], -1)
 
 
-class WeightStandardizedConv2d(nn.Conv2d):
-    def forward(self, x):
-        eps = 1e-5 if x.dtype == torch.float32 else 1e-3
-        weight = self.weight
-        mean = weight.mean(dim=(1, 2, 3), keepdim=True)
-        var = torch.var(weight, dim=(1, 2, 3), unbiased=False, keepdim=True)
-        weight = (weight - mean) * (var + eps).rsqrt()
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-
-class ResnetBlock(nn.Module):
-    def __init__(self, dim, dim_out, *, time_emb_dim=None, groups=4):
+class Block(nn.Module):
+    def __init__(self, inside, outside, time):
         super().__init__()
-        self.mlp = (
-            nn.Sequential(nn.SiLU(), nn.Linear(time_emb_dim, dim_out * 2))
-            if exists(time_emb_dim)
-            else None
+        self.first = nn.Sequential(
+            nn.GroupNorm(2, inside),
+            nn.SiLU(inplace=True),
+            nn.Conv2d(inside, outside, 3, padding="same"),
         )
-        self.conv1 = WeightStandardizedConv2d(dim, dim_out, 3, padding=1)
-        self.norm1 = nn.GroupNorm(groups, dim_out)
-        self.conv2 = nn.Conv2d(dim_out, dim_out, 3, padding="same")
-        self.norm2 = nn.GroupNorm(groups, dim_out)
-        self.res_conv = nn.Conv2d(dim, dim_out, 1) if dim != dim_out else nn.Identity()
+        self.shift = nn.Linear(time, 2 * outside)
+        self.norm, self.second = nn.GroupNorm(2, outside), nn.Conv2d(outside, outside, 3, padding=1)
+        self.skip = nn.Conv2d(inside, outside, 1) if inside != outside else nn.Identity()
 
-    def forward(self, x, time_emb=None):
-        scale, shift = self.mlp(time_emb)[..., None, None].chunk(2, dim=1)
-        h = self.norm1(self.conv1(x))
-        h = F.silu(h * (scale + 1) + shift)
-        h = F.silu(self.norm2(self.conv2(h)), inplace=True)
-        return h + self.res_conv(x)
+    def forward(self, x, t):
+        h = self.first(x)
+        gain, shift = self.shift(t)[:, :, None, None].chunk(2, dim=1)
+        h = F.silu(torch.addcmul(shift, self.norm(h), 1 + gain), inplace=True)
+        return self.skip(x) + self.second(h)
 
 
-class LinearAttention(nn.Module):
-    def __init__(self, dim, heads=2, dim_head=4):
+class Mixer(nn.Module):
+    """Attention over all places of the image."""
+
+    def __init__(self, width, heads=2):
         super().__init__()
-        self.scale, self.heads = dim_head**-0.5, heads
-        hidden = dim_head * heads
-        self.to_qkv = nn.Conv2d(dim, hidden * 3, 1, bias=False)
-        self.to_out = nn.Sequential(nn.Conv2d(hidden, dim, 1), nn.GroupNorm(1, dim))
+        self.heads, self.norm = heads, nn.GroupNorm(1, width)
+        self.qkv, self.out = nn.Conv2d(width, 3 * width, 1, bias=False), nn.Conv2d(width, width, 1)
 
     def forward(self, x):
         b, c, h, w = x.shape
-        q, k, v = [t.reshape(b, self.heads, -1, h * w) for t in self.to_qkv(x).chunk(3, dim=1)]
-        q = q.softmax(dim=-2) * self.scale
-        k = k.softmax(dim=-1)
-        context = torch.einsum("bhdn,bhen->bhde", k, v / (h * w))
-        out = torch.einsum("bhde,bhdn->bhen", context, q)
-        return self.to_out(out.reshape(b, -1, h, w)) + x
+        q, k, v = self.qkv(self.norm(x)).view(b, 3, self.heads, c // self.heads, h * w).unbind(1)
+        seen = torch.einsum("bhcq,bhck->bhqk", q, k).mul((c / self.heads) ** -0.5).softmax(-1)
+        return x + self.out(torch.einsum("bhqk,bhck->bhcq", seen, v).reshape(b, c, h, w))
 
 
-class Unet(nn.Module):
-    def __init__(self, dim=8, channels=1, mults=(1, 2)):
+class UNet(nn.Module):
+    def __init__(self, width=8, time=16):
         super().__init__()
-        self.init_conv = nn.Conv2d(channels, dim, 7, padding=3)
-        dims = [dim, *map(lambda m: dim * m, mults)]
-        in_out = list(zip(dims[:-1], dims[1:]))
-        block = partial(ResnetBlock, groups=4, time_emb_dim=dim * 4)
-        self.time_mlp = nn.Sequential(
-            SinusoidalPosEmb(dim), nn.Linear(dim, dim * 4), nn.GELU(), nn.Linear(dim * 4, dim * 4)
+        self.time = nn.Sequential(Waves(8), nn.Linear(8, time), nn.GELU(), nn.Linear(time, time))
+        self.enter = nn.Conv2d(1, width, 5, padding=2)
+        self.down = nn.ModuleList([Block(width, width, time), Block(width, 2 * width, time)])
+        self.shrink = nn.ModuleList([nn.Conv2d(width, width, 4, 2, 1), nn.AvgPool2d(2)])
+        self.middle, self.mixer = Block(2 * width, 2 * width, time), Mixer(2 * width)
+        self.grow = nn.ModuleList(
+            [nn.Upsample(scale_factor=2), nn.ConvTranspose2d(width, width, 2, 2)]
         )
-        self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
-        for i, (a, b) in enumerate(in_out):
-            last = i >= len(in_out) - 1
-            self.downs.append(
-                nn.ModuleList(
-                    [
-                        block(a, a),
-                        LinearAttention(a),
-                        nn.Conv2d(a, b, 4, 2, 1) if not last else nn.Conv2d(a, b, 3, padding=1),
-                    ]
-                )
-            )
-        self.mid = block(dims[-1], dims[-1])
-        for i, (a, b) in enumerate(reversed(in_out)):
-            last = i == len(in_out) - 1
-            self.ups.append(
-                nn.ModuleList(
-                    [
-                        block(a + b, b),
-                        nn.Sequential(
-                            nn.Upsample(scale_factor=2, mode="nearest"),
-                            nn.Conv2d(b, a, 3, padding=1),
-                        )
-                        if not last
-                        else nn.ConvTranspose2d(b, a, 3, padding=1),
-                    ]
-                )
-            )
-        self.final = block(dim * 2, dim)
-        self.out = nn.Conv2d(dim, channels, 1)
+        self.up = nn.ModuleList([Block(4 * width, width, time), Block(2 * width, width, time)])
+        self.leave = nn.Sequential(nn.GroupNorm(2, width), nn.SiLU(), nn.Conv2d(width, 1, 1))
 
     def forward(self, x, t):
-        x = self.init_conv(x)
-        r, t, h = x.clone(), self.time_mlp(t), []
-        for b, attn, down in self.downs:
-            x = attn(b(x, t))
-            h.append(x)
-            x = down(x)
-        x = self.mid(x, t)
-        for b, up in self.ups:
-            x = torch.cat((x, h.pop()), dim=1)
-            x = up(b(x, t))
-        return self.out(self.final(torch.cat((x, r), dim=1), t))
+        x, t, kept = self.enter(x), self.time(t), []
+        for block, shrink in zip(self.down, self.shrink):
+            x = block(x, t)
+            kept.append(x)
+            x = shrink(x)
+        x = self.mixer(self.middle(x, t))
+        for grow, block in zip(self.grow, self.up):
+            x = block(torch.cat([grow(x), kept.pop()], dim=1), t)
+        return self.leave(x)
 
 
-def cosine_beta_schedule(timesteps, s=0.008):
-    t = torch.linspace(0, timesteps, timesteps + 1, dtype=torch.float64) / timesteps
-    ac = torch.cos((t + s) / (1 + s) * math.pi * 0.5) ** 2
-    ac = ac / ac[0]
-    return torch.clip(1 - (ac[1:] / ac[:-1]), 0, 0.999)
-
-
-def extract(a, t, x_shape):
-    b, *_ = t.shape
-    out = a.gather(-1, t)
-    return out.reshape(b, *((1,) * (len(x_shape) - 1)))
-
-
-class Diffusion(nn.Module):
-    def __init__(self, model, timesteps=10):
+class Schedule(nn.Module):
+    def __init__(self, steps):
         super().__init__()
-        self.model, self.num_timesteps = model, timesteps
-        betas = cosine_beta_schedule(timesteps)
-        alphas = 1.0 - betas
-        ac = torch.cumprod(alphas, dim=0)
-        prev = F.pad(ac[:-1], (1, 0), value=1.0)
-        reg = lambda n, v: self.register_buffer(n, v.to(torch.float32))
-        reg("betas", betas)
-        reg("sqrt_ac", torch.sqrt(ac))
-        reg("sqrt_1mac", torch.sqrt(1.0 - ac))
-        reg("sqrt_recip_alphas", torch.rsqrt(alphas))
-        reg("post_var", betas * (1.0 - prev) / (1.0 - ac))
-        snr = ac / (1 - ac)
-        reg("loss_weight", snr.clone().clamp_(max=5) / snr)
+        kept = torch.cos(torch.linspace(0.01, 1.55, steps + 1, dtype=torch.float64)).square()
+        beta = (1 - kept[1:] / kept[:-1]).clip(max=0.999)
+        total = torch.cumprod(1 - beta, 0)
+        before = F.pad(total[:-1], (1, 0), value=1.0)
+        for name, value in {
+            "signal": total.sqrt(),
+            "noise": (1 - total).sqrt(),
+            "pull": beta / (1 - total).sqrt(),
+            "gain": (1 - beta).rsqrt(),
+            "spread": (beta * (1 - before) / (1 - total)).sqrt(),
+            "weight": (total / (1 - total)).clamp_(max=5),
+        }.items():
+            self.register_buffer(name, value.float())
+        self.steps = steps
 
-    def p_losses(self, x0, t, noise):
-        x = extract(self.sqrt_ac, t, x0.shape) * x0 + extract(self.sqrt_1mac, t, x0.shape) * noise
-        out = self.model(x, t)
-        loss = F.mse_loss(out, noise, reduction="none").flatten(1).mean(1)
-        return (loss * extract(self.loss_weight, t, loss.shape)).mean()
-
-    @torch.inference_mode()
-    def sample(self, shape, noises):
-        img = noises[-1]
-        for i in reversed(range(self.num_timesteps)):
-            t = torch.full((shape[0],), i, dtype=torch.long)
-            eps = self.model(img, t)
-            mean = extract(self.sqrt_recip_alphas, t, shape) * (
-                img - extract(self.betas, t, shape) * eps / extract(self.sqrt_1mac, t, shape)
-            )
-            img = mean + (extract(self.post_var, t, shape).sqrt() * noises[i] if i > 0 else 0)
-        return img.clamp(-1, 1)
-
-
-class EMA:
-    def __init__(self, model, decay=0.9):
-        self.ema = copy.deepcopy(model).eval().requires_grad_(False)
-        self.decay = decay
-
-    @torch.no_grad()
-    def update(self, model):
-        for e, p in zip(self.ema.parameters(), model.parameters()):
-            e.lerp_(p.data, 1 - self.decay)
-        for e, b in zip(self.ema.buffers(), model.buffers()):
-            e.copy_(b)
+    @staticmethod
+    def at(table, t):
+        return table.gather(0, t).view(-1, 1, 1, 1)
 
 
 def main(record, fill):
-    d = Diffusion(fill(Unet()))
-    ema = EMA(d)
-    opt = torch.optim.Adam(d.parameters(), lr=1e-3, betas=(0.9, 0.99))
     rng = np.random.default_rng(0)
-    rec = lambda *s: torch.from_numpy(rng.standard_normal(s).astype("float32"))
-    for step in range(5):
-        x, noise = rec(3, 1, 8, 8), rec(3, 1, 8, 8)
-        t = torch.from_numpy(rng.integers(0, 10, 3)).long()
-        loss = d.p_losses(x, t, noise)
+    model, schedule = fill(UNet()), Schedule(8)
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, betas=(0.9, 0.99))
+
+    def drawn(*shape):
+        return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+
+    for _ in range(5):
+        image, noise = drawn(3, 1, 8, 8), drawn(3, 1, 8, 8)
+        t = torch.from_numpy(rng.integers(0, 8, 3)).long()
+        noisy = schedule.at(schedule.signal, t) * image + schedule.at(schedule.noise, t) * noise
+        each = F.mse_loss(model(noisy, t), noise, reduction="none").flatten(1).mean(dim=1)
+        loss = (each * schedule.weight[t]).mean()
+        optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(d.parameters(), 1.0)
-        opt.step()
-        opt.zero_grad()
-        ema.update(d)
+        record("norm", nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+        optimizer.step()
+        with torch.no_grad():
+            for old, new in zip(average.parameters(), model.parameters()):
+                old.lerp_(new, 0.1)
         record("loss", loss)
-    noises = [rec(2, 1, 8, 8) for _ in range(10)]
-    s = ema.ema.sample((2, 1, 8, 8), noises)
-    record("sample", s)
-    record("state", [k for k in d.state_dict()][:12].__str__())
-    record("inf", s.is_inference())
-    grid = s.mul(255).add_(0.5).clamp_(0, 255).permute(0, 2, 3, 1).to("cpu", torch.uint8)
-    record("u8", list(grid.shape))
+    with torch.inference_mode():
+        x = drawn(2, 1, 8, 8)
+        for i in reversed(range(schedule.steps)):
+            t = x.new_full((2,), i, dtype=torch.long)
+            x = schedule.at(schedule.gain, t) * (x - schedule.at(schedule.pull, t) * average(x, t))
+            x = x + schedule.at(schedule.spread, t) * drawn(2, 1, 8, 8) if i else x
+        record("sample", x.clamp(-3, 3))
+        record("inference", [x.is_inference(), x.requires_grad])
+    picture = x.add(1).mul_(127.5).clamp_(0, 255).permute(0, 2, 3, 1).to("cpu", torch.uint8)
+    record("picture", f"{picture.shape} {picture.dtype}")
+    record("buffers", [n for n, _ in schedule.named_buffers()].__str__())
+    record("angle", math.isfinite(x.sum().item()))

@@ -1,140 +1,102 @@
+"""Recurrent networks: letters from packed sequences with carried state, and a translator that attends."""
+
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from torch.nn.utils.rnn import (
-    PackedSequence,
-    pack_padded_sequence,
-    pack_sequence,
-    pad_packed_sequence,
-    pad_sequence,
-)
+from torch.nn.utils import rnn
 
 
-class CharLSTM(nn.Module):
-    def __init__(self, vocab, emb, hidden, layers, bidirectional=False):
+class Letters(nn.Module):
+    def __init__(self, letters, width, layers, both_ways=False):
         super().__init__()
-        self.embed = nn.Embedding(vocab, emb, padding_idx=0)
-        self.lstm = nn.LSTM(
-            emb, hidden, num_layers=layers, batch_first=True, bidirectional=bidirectional
-        )
-        self.fc = nn.Linear(hidden * (2 if bidirectional else 1), vocab)
-        self.hidden, self.layers = hidden, layers
+        self.embed = nn.Embedding(letters, 6, padding_idx=0)
+        self.body = nn.LSTM(6, width, layers, batch_first=True, bidirectional=both_ways)
+        self.head = nn.Linear(width * (1 + both_ways), letters)
 
     def forward(self, x, lengths, state=None):
-        e = self.embed(x)
-        packed = pack_padded_sequence(e, lengths, batch_first=True, enforce_sorted=False)
-        out, (h, c) = self.lstm(packed, state)
-        out, lens = pad_packed_sequence(out, batch_first=True, total_length=x.size(1))
-        return self.fc(out), (h, c)
-
-    def init_hidden(self, bsz):
-        weight = next(self.parameters())
-        return (
-            weight.new_zeros(self.layers, bsz, self.hidden),
-            weight.new_zeros(self.layers, bsz, self.hidden),
+        packed = rnn.pack_padded_sequence(
+            self.embed(x), lengths, batch_first=True, enforce_sorted=False
         )
+        y, state = self.body(packed, state)
+        y, _ = rnn.pad_packed_sequence(y, batch_first=True, total_length=x.size(1))
+        return self.head(y), tuple(part.detach() for part in state)
 
 
-class Attn(nn.Module):
-    def __init__(self, h):
+class Translator(nn.Module):
+    """A GRU reads; a GRU cell writes, looking back by additive attention."""
+
+    def __init__(self, words=11, width=8):
         super().__init__()
-        self.Wa, self.Ua, self.Va = nn.Linear(h, h), nn.Linear(h, h), nn.Linear(h, 1)
+        self.embed, self.reader = nn.Embedding(words, width), nn.GRU(width, width, batch_first=True)
+        self.ask, self.answer, self.score = (
+            nn.Linear(width, width),
+            nn.Linear(width, width),
+            nn.Linear(width, 1),
+        )
+        self.writer, self.head = nn.GRUCell(2 * width, width), nn.Linear(width, words)
 
-    def forward(self, query, keys, mask):
-        s = self.Va(torch.tanh(self.Wa(query) + self.Ua(keys))).squeeze(2).unsqueeze(1)
-        s.masked_fill_(~mask.unsqueeze(1), torch.finfo(s.dtype).min)
-        w = F.softmax(s, dim=-1)
-        return torch.bmm(w, keys), w
-
-
-class Seq2Seq(nn.Module):
-    def __init__(self, v=9, h=8):
-        super().__init__()
-        self.emb = nn.Embedding(v, h)
-        self.enc = nn.GRU(h, h, batch_first=True)
-        self.attn = Attn(h)
-        self.dec = nn.GRUCell(2 * h, h)
-        self.out = nn.Linear(h, v)
-
-    def forward(self, src, mask, tgt, force=True):
-        enc, hid = self.enc(self.emb(src))
-        hx = hid[-1]
-        tok = torch.ones(src.size(0), dtype=torch.long)
-        outs = []
-        for i in range(tgt.size(1)):
-            ctx, w = self.attn(hx.unsqueeze(1), enc, mask)
-            hx = self.dec(torch.cat((self.emb(tok), ctx.squeeze(1)), 1), hx)
-            o = self.out(hx)
-            outs.append(o)
-            tok = tgt[:, i] if force else o.topk(1)[1].squeeze(-1).detach()
-        return torch.stack(outs, 1)
-
-
-def repackage_hidden(h):
-    if isinstance(h, torch.Tensor):
-        return h.detach()
-    return tuple(repackage_hidden(v) for v in h)
+    def forward(self, x, seen, target, teach):
+        told, last = self.reader(self.embed(x))
+        h, word, found = last[-1], x.new_ones(x.shape[0]), []
+        for t in range(target.shape[1]):
+            scores = self.score(torch.tanh(self.ask(h).unsqueeze(1) + self.answer(told))).squeeze(
+                -1
+            )
+            weights = scores.masked_fill_(~seen, torch.finfo(scores.dtype).min).softmax(-1)
+            looked = torch.bmm(weights.unsqueeze(1), told).squeeze(1)
+            h = self.writer(torch.cat([self.embed(word), looked], dim=-1), h)
+            found.append(self.head(h))
+            word = target[:, t] if teach else found[-1].topk(1).indices.squeeze(-1)
+        return torch.stack(found, dim=1)
 
 
 def main(record, fill):
     rng = np.random.default_rng(0)
-    seqs = [torch.as_tensor(rng.integers(1, 11, n)) for n in (5, 7, 2, 4)]
-    lengths = torch.tensor([len(s) for s in seqs])
-    x = pad_sequence(seqs, batch_first=True)
-    record("x", x)
-    for bi in (False, True):
-        m = fill(CharLSTM(11, 6, 8, 2, bi))
-        record("repr", repr(m))
-        opt = torch.optim.SGD(m.parameters(), lr=0.5, momentum=0.9)
-        crit = nn.CrossEntropyLoss(ignore_index=0)
-        state = None if bi else m.init_hidden(4)
-        for i in range(5):
-            opt.zero_grad()
-            logits, state = m(x, lengths, state)
-            state = repackage_hidden(state) if not bi else None
-            loss = crit(logits.reshape(-1, 11)[:-1], x.flatten()[1:])
+    rows = [torch.as_tensor(rng.integers(1, 11, n)) for n in (5, 7, 2, 4)]
+    lengths = torch.tensor(list(map(len, rows)))
+    x = rnn.pad_sequence(rows, batch_first=True)
+    record("padded", x)
+    for both_ways in (False, True):
+        model, state = fill(Letters(11, 8, 2, both_ways)), None
+        record("module", model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+        criterion = nn.CrossEntropyLoss(ignore_index=0)
+        for _ in range(5):
+            logits, state = model(x, lengths, None if both_ways else state)
+            loss = criterion(logits[:, :-1].flatten(0, 1), x[:, 1:].flatten())
+            optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(m.parameters(), 0.25)
-            opt.step()
+            record("padding", model.embed.weight.grad[0])
+            record("norm", nn.utils.clip_grad_norm_(model.parameters(), 0.25))
+            optimizer.step()
             record("loss", loss)
-            record("pad", m.embed.weight.grad[0])
-    p = pack_sequence(seqs, enforce_sorted=False)
-    record("pack", p.data)
-    record("bs", p.batch_sizes)
-    record("si", p.sorted_indices)
-    record("ui", p.unsorted_indices)
-    record("ispack", isinstance(p, PackedSequence))
-    record("unp", [t.tolist() for t in nn.utils.rnn.unpack_sequence(p)].__str__())
-    mask = torch.arange(x.size(1))[None, :] < lengths[:, None]
-    s = fill(Seq2Seq(11))
-    opt = torch.optim.Adam(s.parameters(), lr=1e-2)
-    tgt = x.flip(1)
-    for i in range(5):
-        out = s(x, mask, tgt, force=i % 2 == 0)
-        loss = F.nll_loss(F.log_softmax(out, -1).transpose(1, 2), tgt)
-        opt.zero_grad()
+    packed = rnn.pack_sequence(rows, enforce_sorted=False)
+    for name in packed._fields:
+        record(name, getattr(packed, name))
+    record("rows", [row.tolist() for row in rnn.unpack_sequence(packed)].__str__())
+    model = fill(Translator())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    seen, target = torch.arange(x.size(1)) < lengths.unsqueeze(1), x.flip(1)
+    for step in range(5):
+        logits = model(x, seen, target, teach=step % 2 == 0)
+        loss = F.nll_loss(F.log_softmax(logits, dim=-1).transpose(1, 2), target)
+        optimizer.zero_grad()
         loss.backward()
-        opt.step()
-        record("s2s", loss)
-    r = fill(nn.RNN(3, 4, 2, nonlinearity="relu", dropout=0.0))
-    o, h = r(torch.ones(5, 2, 3))
-    record("rnn", o), record("h", h)
-    l = fill(nn.LSTM(3, 6, proj_size=2))
-    o, (h, c) = l(torch.ones(5, 3))
-    record("proj", o), record("c", c)
-    record("names", str([n for n, _ in l.named_parameters()]))
-    for bad in (
-        lambda: pack_padded_sequence(torch.zeros(2, 3, 1), [2, 3], batch_first=True),
-        lambda: r(torch.ones(5, 2, 4)),
-        lambda: r(torch.ones(5, 2, 3), torch.ones(1, 2, 4)),
+        optimizer.step()
+        record("translated", loss)
+    plain = fill(nn.RNN(3, 4, 2, nonlinearity="relu"))
+    narrow = fill(nn.LSTM(3, 6, proj_size=2))
+    for layer, given in ((plain, torch.ones(5, 2, 3)), (narrow, torch.ones(5, 3))):
+        y, state = layer(given)
+        record("outputs", y), record("state", state if layer is plain else state[1])
+        record("names", [n for n, _ in layer.named_parameters()].__str__())
+    for mistake in (
+        lambda: rnn.pack_padded_sequence(torch.zeros(2, 3, 1), [2, 3], batch_first=True),
+        lambda: plain(torch.ones(5, 2, 4)),
+        lambda: plain(torch.ones(5, 2, 3), torch.ones(1, 2, 4)),
     ):
         try:
-            bad()
-        except Exception as e:
-            record(
-                "err",
-                type(e).__mro__[-3].__name__
-                if False
-                else ("RuntimeError" if isinstance(e, RuntimeError) else "ValueError"),
-            )
+            mistake()
+        except (RuntimeError, ValueError) as error:
+            record("mistake", "runtime" if isinstance(error, RuntimeError) else "value")

@@ -1,130 +1,114 @@
-import math
+"""nn.Transformer on a toy task (write a sequence backwards), greedy decoding, and attention layers with every mask."""
 
 import numpy as np
 import torch
 import torch.nn as nn
-from torch import Tensor
-from torch.nn import Transformer
+import torch.nn.functional as F
+
+PAD, START, STOP = 0, 1, 2
 
 
-class PositionalEncoding(nn.Module):
-    def __init__(self, emb_size: int, dropout: float, maxlen: int = 50):
+class Reverser(nn.Module):
+    def __init__(self, words, width, **options):
         super().__init__()
-        den = torch.exp(-torch.arange(0, emb_size, 2) * math.log(10000) / emb_size)
-        pos = torch.arange(0, maxlen).reshape(maxlen, 1)
-        pe = torch.zeros((maxlen, emb_size))
-        pe[:, 0::2] = torch.sin(pos * den)
-        pe[:, 1::2] = torch.cos(pos * den)
-        pe = pe.unsqueeze(-2)
-        self.dropout = nn.Dropout(dropout)
-        self.register_buffer("pos_embedding", pe)
-
-    def forward(self, tok: Tensor):
-        return self.dropout(tok + self.pos_embedding[: tok.size(0), :])
-
-
-class Seq2SeqTransformer(nn.Module):
-    def __init__(self, layers, emb, nhead, sv, tv, ff=32, dropout=0.0, **kw):
-        super().__init__()
-        self.transformer = Transformer(
-            d_model=emb,
-            nhead=nhead,
-            num_encoder_layers=layers,
-            num_decoder_layers=layers,
-            dim_feedforward=ff,
-            dropout=dropout,
-            **kw,
+        self.words, self.places = (
+            nn.Embedding(words, width, padding_idx=PAD),
+            nn.Embedding(32, width),
         )
-        self.generator = nn.Linear(emb, tv)
-        self.src = nn.Embedding(sv, emb)
-        self.tgt = nn.Embedding(tv, emb)
-        self.pos = PositionalEncoding(emb, dropout)
-        self.emb = emb
+        self.body = nn.Transformer(width, 2, 2, 2, dim_feedforward=24, dropout=0.0, **options)
+        self.head = nn.Linear(width, words)
+        self.first = options.get("batch_first", False)
 
-    def forward(self, src, trg, sm, tm, sp, tp, mp):
-        s = self.pos(self.src(src.long()) * math.sqrt(self.emb))
-        t = self.pos(self.tgt(trg.long()) * math.sqrt(self.emb))
-        return self.generator(self.transformer(s, t, sm, tm, None, sp, tp, mp))
+    def embed(self, tokens):
+        places = torch.arange(tokens.shape[1 if self.first else 0], device=tokens.device)
+        places = self.places(places)
+        return self.words(tokens) + (places if self.first else places.unsqueeze(1))
 
-    def encode(self, src, mask):
-        return self.transformer.encoder(self.pos(self.src(src) * math.sqrt(self.emb)), mask)
+    def forward(self, source, target):
+        length = target.shape[1 if self.first else 0]
+        later = nn.Transformer.generate_square_subsequent_mask(length)
+        hidden, ahead = (
+            (source == PAD, target == PAD)
+            if self.first
+            else ((source == PAD).t(), (target == PAD).t())
+        )
+        y = self.body(
+            self.embed(source),
+            self.embed(target),
+            tgt_mask=later,
+            src_key_padding_mask=hidden,
+            tgt_key_padding_mask=torch.zeros_like(ahead, dtype=later.dtype).masked_fill(
+                ahead, float("-inf")
+            ),
+            memory_key_padding_mask=hidden,
+        )
+        return self.head(y)
 
-    def decode(self, tgt, memory, mask):
-        return self.transformer.decoder(self.pos(self.tgt(tgt) * math.sqrt(self.emb)), memory, mask)
 
-
-def generate_square_subsequent_mask(sz):
-    mask = (torch.triu(torch.ones((sz, sz))) == 1).transpose(0, 1)
-    return mask.float().masked_fill(mask == 0, float("-inf")).masked_fill(mask == 1, 0.0)
-
-
-def create_mask(src, tgt):
-    ss, ts = src.shape[0], tgt.shape[0]
-    tm = generate_square_subsequent_mask(ts)
-    sm = torch.zeros((ss, ss)).type(torch.bool)
-    return sm, tm, (src == 1).transpose(0, 1), (tgt == 1).transpose(0, 1)
+def batch(rng, first):
+    rows = [rng.integers(3, 12, n) for n in (6, 4, 5)]
+    source = nn.utils.rnn.pad_sequence(
+        [torch.from_numpy(r) for r in rows], batch_first=first, padding_value=PAD
+    )
+    back = [torch.from_numpy(np.concatenate([[START], r[::-1], [STOP]])) for r in rows]
+    return source, nn.utils.rnn.pad_sequence(back, batch_first=first, padding_value=PAD)
 
 
 def main(record, fill):
     rng = np.random.default_rng(0)
-    for kw in ({}, dict(norm_first=True, activation="gelu"), dict(bias=False)):
-        m = Seq2SeqTransformer(2, 16, 2, 12, 13, **kw)
-        for p in m.parameters():
-            if p.dim() > 1:
-                nn.init.xavier_uniform_(p)
-        fill(m)
-        opt = torch.optim.Adam(m.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9)
-        crit = torch.nn.CrossEntropyLoss(ignore_index=1)
-        src = torch.from_numpy(rng.integers(2, 12, (7, 3)))
-        tgt = torch.from_numpy(rng.integers(2, 13, (6, 3)))
-        src[5:, 1], tgt[4:, 2] = 1, 1
-        for i in range(4):
-            ti = tgt[:-1, :]
-            sm, tm, sp, tp = create_mask(src, ti)
-            logits = m(src, ti, sm, tm, sp, tp, sp)
-            opt.zero_grad()
-            loss = crit(logits.reshape(-1, logits.shape[-1]), tgt[1:, :].reshape(-1))
-            loss.backward()
-            opt.step()
-            record("loss", loss)
-        m.eval()
-        with torch.no_grad():
-            mem = m.encode(src[:, :1], torch.zeros(7, 7).type(torch.bool))
-            ys = torch.ones(1, 1).fill_(2).type(torch.long)
-            for i in range(5):
-                tm = (
-                    generate_square_subsequent_mask(ys.size(0)).type(torch.bool)
-                    if False
-                    else Transformer.generate_square_subsequent_mask(ys.size(0))
-                )
-                out = m.decode(ys, mem, tm).transpose(0, 1)
-                prob = m.generator(out[:, -1])
-                _, nxt = torch.max(prob, dim=1)
-                ys = torch.cat([ys, torch.ones(1, 1).type_as(src.data).fill_(nxt.item())], dim=0)
-            record("ys", ys)
-            record(
-                "evalout",
-                m(src, tgt, sm, Transformer.generate_square_subsequent_mask(6), None, None, None),
-            )
-    record("keys", str(list(m.state_dict())))
-    mha = fill(nn.MultiheadAttention(8, 2, kdim=6, vdim=5, batch_first=True, add_bias_kv=True))
-    q, k, v = torch.ones(2, 3, 8), torch.ones(2, 4, 6), torch.ones(2, 4, 5)
-    for kw in (
-        dict(),
-        dict(need_weights=False),
-        dict(average_attn_weights=False),
-        dict(key_padding_mask=torch.tensor([[False, False, True, True], [False] * 4])),
+    for options in (
+        {},
+        {"norm_first": True, "activation": "gelu"},
+        {"bias": False, "batch_first": True},
     ):
-        o, w = mha(q, k, v, **kw)
-        record("mha", o)
-        record("w", w if w is not None else "none")
-    layer = nn.TransformerEncoderLayer(d_model=8, nhead=2, batch_first=True, dropout=0.0)
-    enc = fill(
+        model, first = fill(Reverser(12, 16, **options)), options.get("batch_first", False)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9)
+        for _ in range(4):
+            source, target = batch(rng, first)
+            given, wanted = (target[:, :-1], target[:, 1:]) if first else (target[:-1], target[1:])
+            logits = model(source, given)
+            loss = F.cross_entropy(logits.flatten(0, 1), wanted.reshape(-1), ignore_index=PAD)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            record("loss", loss)
+        model.eval()
+        with torch.no_grad():
+            written = source.new_full((1, 1), START)
+            one = source[:1] if first else source[:, :1]
+            for _ in range(5):
+                logits = model(one, written)
+                best = logits[0, -1].argmax() if first else logits[-1, 0].argmax()
+                written = torch.cat([written, best.view(1, 1)], dim=1 if first else 0)
+            record("written", written), record("logits", logits)
+        record("names", str(list(model.state_dict())))
+    wide = fill(nn.MultiheadAttention(8, 2, kdim=6, vdim=5, batch_first=True, add_bias_kv=True))
+    q, k, v = (
+        torch.from_numpy(rng.standard_normal(s).astype("float32"))
+        for s in ((2, 3, 8), (2, 4, 6), (2, 4, 5))
+    )
+    hidden = torch.tensor([[False, False, True, True], [False] * 4])
+    for options in (
+        {},
+        {"need_weights": False},
+        {"average_attn_weights": False},
+        {"key_padding_mask": hidden},
+    ):
+        y, weights = wide(q, k, v, **options)
+        record("attended", y), record("weights", weights)
+    layer = nn.TransformerEncoderLayer(
+        d_model=8, nhead=2, dim_feedforward=16, batch_first=True, dropout=0.0
+    )
+    encoder = fill(
         nn.TransformerEncoder(layer, num_layers=2, norm=nn.LayerNorm(8), enable_nested_tensor=False)
     )
-    x = torch.from_numpy(rng.standard_normal((2, 5, 8)).astype("float32"))
-    pad = torch.tensor([[False] * 5, [False, False, False, True, True]])
-    record("enc", enc(x, src_key_padding_mask=pad))
-    enc.eval()
-    record("encval", enc(x, src_key_padding_mask=pad)[0])
-    record("causal", enc(x, mask=nn.Transformer.generate_square_subsequent_mask(5), is_causal=True))
+    x, later = (
+        torch.from_numpy(rng.standard_normal((2, 4, 8)).astype("float32")),
+        nn.Transformer.generate_square_subsequent_mask(4),
+    )
+    (
+        record("hidden", encoder(x, src_key_padding_mask=hidden)),
+        record("causal", encoder(x, mask=later, is_causal=True)),
+    )
+    encoder.eval()
+    record("evaluated", encoder(x, src_key_padding_mask=hidden)[1])
