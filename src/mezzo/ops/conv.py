@@ -8,6 +8,7 @@ from mezzo import dtypes
 from mezzo.core.families import convolution as family
 from mezzo.core.families.contraction import absorbing
 from mezzo.core.families.convolution import Geometry, Window, convolution
+from mezzo.core.layout import Layout
 from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, Fact, ShapeError
@@ -212,6 +213,10 @@ def _checked(input, weight, bias, axes: int, groups: int) -> None:
                 ArgumentTypeError,
                 f"argument '{name}' is {type(value).__name__}; it must be a Tensor",
             )
+    _check_layouts(input.layout, weight.layout, bias if bias is None else bias.layout, axes, groups)
+
+
+def _check_layouts(input: Layout, weight: Layout, bias: Layout | None, axes: int, groups) -> None:
     if weight.ndim != axes + 2:
         raise Fact(
             ShapeError, f"weight must have {axes + 2} axes, and has shape {list(weight.shape)}"
@@ -228,10 +233,10 @@ def _checked(input, weight, bias, axes: int, groups: int) -> None:
         raise Fact(ShapeError, f"bias must have one axis, and has shape {list(bias.shape)}")
 
 
-def _convolution(
-    axes: int, input, weight, bias, stride, padding, dilation, groups, compute=None
-) -> Tensor:
-    _checked(input, weight, bias, axes, groups)
+@functools.lru_cache(maxsize=4096, typed=True)
+def _window(axes: int, input: Layout, weight: Layout, bias: Layout | None, stride, padding, dilation, groups):  # fmt: skip
+    """(size of the result, stride, padding before, dilation): rules that depend on layouts and parameters alone."""
+    _check_layouts(input, weight, bias, axes, groups)
     kernel = tuple(weight.shape[2:])
     stride, dilation = (
         windows.per_axis(stride, axes, "stride"),
@@ -243,12 +248,12 @@ def _convolution(
             f"stride {stride} and dilation {dilation} must be positive (non-positive stride is not supported)",
         )
     before, after = windows.conv_padding(padding, kernel, stride, dilation)
-    x = unsqueeze(input, 0) if input.ndim == axes + 1 else input
-    if weight.shape[1] * groups != x.shape[1]:
+    shape = tuple(input.shape) if input.ndim == axes + 2 else (1, *input.shape)
+    if weight.shape[1] * groups != shape[1]:
         raise Fact(
             ShapeError,
-            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have "
-            f"{weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead",
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(shape)} to have "
+            f"{weight.shape[1] * groups} channels, but got {shape[1]} channels instead",
         )
     if weight.shape[0] % groups:
         raise Fact(
@@ -261,9 +266,25 @@ def _convolution(
             f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {weight.shape[0]} elements, "
             f"but got bias of size {list(bias.shape)}",
         )
-    size = windows.conv_size(x.shape[2:], kernel, stride, before, after, dilation)
-    y = convolve(x, weight, bias, size, stride, before, dilation, groups, compute)
-    return squeeze_dims(y, (0,)) if input.ndim == axes + 1 else y
+    return windows.conv_size(shape[2:], kernel, stride, before, after, dilation), stride, before, dilation  # fmt: skip
+
+
+def _convolution(
+    axes: int, input, weight, bias, stride, padding, dilation, groups, compute=None
+) -> Tensor:
+    x, w, b = input, weight, bias
+    if not (isinstance(x, Tensor) and isinstance(w, Tensor)):
+        _checked(x, w, b, axes, groups)
+    rules = (x.layout, w.layout, None if b is None else b.layout)
+    given = [tuple(v) if isinstance(v, list) else v for v in (stride, padding, dilation)]
+    try:
+        size, stride, before, dilation = _window(axes, *rules, *given, groups)
+    except TypeError:  # something that cannot be remembered, and most likely a mistake
+        size, stride, before, dilation = _window.__wrapped__(axes, *rules, *given, groups)
+    if x.layout.ndim == axes + 2:
+        return convolve(x, w, b, size, stride, before, dilation, groups, compute)
+    y = convolve(unsqueeze(x, 0), w, b, size, stride, before, dilation, groups, compute)
+    return squeeze_dims(y, (0,))
 
 
 def _transposed(

@@ -6,6 +6,8 @@ it, `rows` the axes of `to` that are normalised together, `affine` those that we
 
 from __future__ import annotations
 
+import functools
+
 from mezzo import dtypes
 from mezzo.core.families.elementwise import elementwise
 from mezzo.core.families.rows import Frame, Out, per_column, per_row, rows
@@ -270,7 +272,7 @@ def norm_parameters_backward(grad_output: Tensor, input: Tensor, mean: Tensor, v
 # ---- public operations
 
 
-def _check_normalized(input: Tensor, normalized_shape) -> tuple[int, ...]:
+def _check_normalized(input: Tensor | Layout, normalized_shape) -> tuple[int, ...]:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape:
         raise Fact(ShapeError, "normalized_shape must be at least 1-dimensional, got ()")
@@ -280,7 +282,7 @@ def _check_normalized(input: Tensor, normalized_shape) -> tuple[int, ...]:
     return shape
 
 
-def _check_affine(x: Tensor | None, name: str, shape) -> None:
+def _check_affine(x: Tensor | Layout | None, name: str, shape) -> None:
     if x is not None and tuple(x.shape) != tuple(shape):
         raise Fact(
             ShapeError,
@@ -288,7 +290,7 @@ def _check_affine(x: Tensor | None, name: str, shape) -> None:
         )
 
 
-def _check_float(input: Tensor) -> None:
+def _check_float(input: Tensor | Layout) -> None:
     if input.dtype.category != dtypes.FLOAT:
         raise Fact(
             DTypeError,
@@ -297,7 +299,7 @@ def _check_float(input: Tensor) -> None:
         )
 
 
-def _check_mixed(input: Tensor, *parameters: Tensor | None) -> None:
+def _check_mixed(input: Tensor | Layout, *parameters: Tensor | Layout | None) -> None:
     """Parameters have the dtype of input, or float32 beside a low-precision input."""
     for x in parameters:
         if x is not None and x.dtype not in (input.dtype, _statistics_dtype(input.dtype)):
@@ -305,15 +307,23 @@ def _check_mixed(input: Tensor, *parameters: Tensor | None) -> None:
                        f"but got {x.dtype.name}", "Convert the parameters.")  # fmt: skip
 
 
-def _layer(input: Tensor, normalized_shape, weight, bias, eps, centered):
+@functools.lru_cache(maxsize=4096, typed=True)
+def _layer_frame(input: Layout, normalized_shape, weight: Layout | None, bias: Layout | None, centered):  # fmt: skip
+    """(the shape of the frame, the axes normalised): rules that depend on layouts and parameters alone."""
     _check_float(input)
     if centered:
         _check_mixed(input, weight, bias)
     shape = _check_normalized(input, normalized_shape)
     _check_affine(weight, "weight", shape)
     _check_affine(bias, "bias", shape)
-    axes = tuple(range(input.ndim - len(shape), input.ndim))
-    return norm_rows(input, weight, bias, tuple(input.shape), axes, axes, float(eps), centered)
+    return tuple(input.shape), tuple(range(input.ndim - len(shape), input.ndim))
+
+
+def _layer(input: Tensor, normalized_shape, weight, bias, eps, centered):
+    layouts = [None if x is None else x.layout for x in (weight, bias)]
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, list) else normalized_shape
+    to, axes = _layer_frame(input.layout, shape, *layouts, centered)
+    return norm_rows(input, weight, bias, to, axes, axes, float(eps), centered)
 
 
 @composite(where="mezzo nn.functional", cast=FP32, samples=[

@@ -23,7 +23,7 @@ from mezzo.core.record import Primitive, registered
 from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
-from mezzo.dtypes import FLOAT, dtype
+from mezzo.dtypes import FLOAT, bfloat16, dtype
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels.cpu import conv, depthwise, depthwise_grad, entry, pool
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
@@ -32,6 +32,7 @@ from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
 Ints = tuple[int, ...]
+FEW = 8  # channels that would leave most columns of a tile empty
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,7 +349,9 @@ def _phase(g: Geometry, phase: Ints, bias: Layout | None, compute: dtype):
         g.step(g.x, 1, g.channels),
         g.bias_steps(bias, g.channels),
     ]
-    return _planned(w, y, out, compute, groups, g.last, bias)
+    # a tile holds fewer rows than columns; where its bf16 registers are square, patches pack better as rows
+    few = g.channels <= FEW and compute is not bfloat16
+    return _planned(w, y, out, compute, groups, g.last and not few, bias)
 
 
 def _tiles(g: Geometry) -> bool:
@@ -413,7 +416,9 @@ class Convolution(Primitive):
         self.rule, self.keeps = rule, keeps
 
     def key(self, args: tuple):
-        return (pool.get_num_threads(), *super().key(args))
+        count = len(self.operands)  # they come first; what follows are tuples of ints, and dtypes
+        layouts = [None if a is None else a.layout for a in args[:count]]
+        return (pool.get_num_threads(), *layouts, *args[count:])
 
     def make(self, *args) -> ConvPlan:
         tensors = [args[i] for i in self.operands if isinstance(args[i], Tensor)]

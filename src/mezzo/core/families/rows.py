@@ -36,6 +36,12 @@ from mezzo.kernels.cpu.rows_text import CHUNK
 from mezzo.rules import folds, shapes
 from mezzo.rules.iteration import coalesce
 
+_SIMPLE = {
+    type(None),
+    bool,
+    str,
+    tuple,
+}  # plain: what equals it means the same (tuples are of sizes and axes)
 SERIAL = 32768  # elements below which the pool is not worth waking
 SPLIT = 64  # units that the rows of a column sum are divided into, whatever the threads
 Strides = tuple[int, ...]
@@ -347,9 +353,15 @@ class RowOperation(Primitive):
         self.raw = frozenset(self.names.index(n) for n in raw)
 
     def key(self, args: tuple):
-        return tuple(
-            [a.__class__ if i in self.scalars else self._part(a) for i, a in enumerate(args)]
-        )
+        parts, part = [], self._part
+        for i, a in enumerate(args):
+            if isinstance(a, Tensor):
+                parts.append(a.layout)
+            elif i in self.scalars:
+                parts.append(a.__class__)
+            else:
+                parts.append(a if a.__class__ in _SIMPLE else part(a))
+        return tuple(parts)
 
     def make(self, *args, stored: DType | None = None) -> RowPlan:
         """The plan. stored: the dtype of the first result, instead of its own."""
