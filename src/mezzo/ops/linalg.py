@@ -73,7 +73,7 @@ def contract(input: Tensor, other: Tensor, compute=None) -> Tensor:
         )
     a = unsqueeze(input, 0) if input.ndim == 1 else input
     b = unsqueeze(other, 1) if other.ndim == 1 else other
-    y = product(a, b, None, compute)
+    y = product.apply((a, b, None, compute, None, 1.0, 1.0))
     gone = ((-2,) if input.ndim == 1 else ()) + ((-1,) if other.ndim == 1 else ())
     return squeeze_dims(y, gone) if gone else y
 
@@ -210,7 +210,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, compute=N
             "Convert the module as a whole, with module.to(dtype).",
         )
     if rank > 1:
-        return affine(input, weight, bias, compute)
+        return affine.apply((input, weight, bias, compute, None, 1.0, 1.0))
     return squeeze_dims(affine(unsqueeze(input, 0), weight, bias, compute), (0,))
 
 
