@@ -87,7 +87,7 @@ def _decoded(movie) -> Iterator[np.ndarray]:
             for frame in container.decode(video=0):
                 turns = round(frame.rotation / 90)
                 yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-    except (av.error.FFmpegError, IndexError) as problem:  # IndexError: there is sound alone
+    except (av.FFmpegError, IndexError) as problem:  # IndexError: there is sound alone
         raise FrameError(
             f"init_state: {name} cannot be read as an MP4 video ({problem}); encode it again, or pass a "
             "folder of its frames."
