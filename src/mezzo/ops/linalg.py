@@ -107,7 +107,7 @@ def _mm(input: Tensor, mat2: Tensor, compute=None) -> Tensor:
     return product(input, mat2, None, compute)
 
 
-@composite(cast="low", samples=[S(T(2, 3), T(3, 4)), S(T(0, 3), T(3, 2))])
+@composite(cast="low", aliases="mezzo.spmm", samples=[S(T(2, 3), T(3, 4)), S(T(0, 3), T(3, 2))])
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices; no broadcasting.
 
