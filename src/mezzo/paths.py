@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from mezzo import amp, autograd, distributions, nn
-from mezzo.nn import conv, loss, normalization
+from mezzo import amp, autograd, distributions, func, nn, profiler
+from mezzo.nn import conv, hooks, loss, normalization
 from mezzo.nn.layer import repeated
 from mezzo.utils import data
 
@@ -57,6 +57,11 @@ def spell_out() -> None:
         _spell(f"mezzo.nn.modules.{last}", names)
     for last in _DISTRIBUTIONS.split():
         _spell(f"mezzo.distributions.{last}", _public(distributions))
+    _spell("mezzo.nn.parallel", {"DataParallel": nn.DataParallel})
+    _spell("mezzo.nn.utils.stateless", {"functional_call": func.functional_call})
+    _spell("mezzo.nn.utils.clip_grad", _public(nn.utils))
+    _spell("mezzo.utils.hooks", {"RemovableHandle": hooks.RemovableHandle})
+    _spell("mezzo.autograd.profiler", _public(profiler))
     _spell("mezzo.autograd.variable", _public(autograd))
     _spell("mezzo.amp.autocast_mode", _public(amp))
     _spell("mezzo.amp.grad_scaler", _public(amp))

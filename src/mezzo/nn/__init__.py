@@ -42,6 +42,7 @@ from mezzo.nn.attention import (
 from mezzo.nn.bag import AdaptiveLogSoftmaxWithLoss, EmbeddingBag
 from mezzo.nn.compiled import OptimizedModule
 from mezzo.nn.containers import (
+    DataParallel,
     ModuleDict,
     ModuleList,
     ParameterDict,

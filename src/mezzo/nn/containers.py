@@ -328,3 +328,22 @@ class ParameterDict(Module):
 
     def extra_repr(self) -> str:
         return "\n".join(f"  ({key}): {_describe(value)}" for key, value in self.items())
+
+
+class DataParallel(Module):
+    """Runs `module`, kept under that name; on one device, which is what mezzo has, that is all.
+
+    Raises: RuntimeError for several device_ids. Source: torch.nn.DataParallel
+    """
+
+    def __init__(self, module: Module, device_ids=None, output_device=None, dim: int = 0):
+        super().__init__()
+        if device_ids is not None and len(device_ids) > 1:
+            raise RuntimeError(
+                f"DataParallel: device_ids names {len(device_ids)} devices; mezzo splits a batch over none. Leave it out."
+            )
+        self.module, self.device_ids, self.output_device = module, device_ids or [], output_device
+        self.dim = dim
+
+    def forward(self, *inputs, **kwargs):
+        return self.module(*inputs, **kwargs)

@@ -37,6 +37,8 @@ __all__ = [
     "StepLR",
 ]
 
+_LRScheduler = LRScheduler  # the name that older schedulers derive from
+
 
 class LambdaLR(LRScheduler):
     """The initial rate times lr_lambda(epoch)."""
