@@ -59,3 +59,17 @@ def test_few_of_many(dtype, shape, k, largest, what):
     found = mezzo.from_numpy(x).topk(k, 1, largest=largest)
     np.testing.assert_array_equal(found.values.numpy(), expected[:, :k].numpy())
     np.testing.assert_array_equal(found.indices.numpy(), places[:, :k].numpy())
+
+
+def test_threads_share_lines():
+    rng = np.random.default_rng(0)
+    x = mezzo.from_numpy(rng.integers(0, 1000, (1031, 700)).astype(np.float32))
+    before, found = mezzo.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            mezzo.set_num_threads(threads)
+            found.append([x.argsort(1).numpy(), x.topk(7).indices.numpy(), x.argsort(0).numpy()])
+    finally:
+        mezzo.set_num_threads(before)
+    assert all((a == b).all() for other in found[1:] for a, b in zip(found[0], other))
+    assert (found[0][0] == np.argsort(x.numpy(), 1, kind="stable")).all()
