@@ -84,6 +84,8 @@ def test_random_sampler():
     sampler = data.RandomSampler(range(4), num_samples=10)
     drawn = list(sampler)
     assert len(drawn) == len(sampler) == 10 and sorted(drawn[:4]) == [0, 1, 2, 3]
+    endless = iter(data.RandomSampler(range(4), replacement=True, num_samples=10**12))
+    assert {next(endless) for _ in range(3000)} == {0, 1, 2, 3}
     drawn = list(data.RandomSampler(range(4), replacement=True, num_samples=400))
     assert min(np.bincount(drawn, minlength=4)) > 50
     mezzo.manual_seed(5)

@@ -52,6 +52,9 @@ def _check_count(count, operation: str) -> None:
         )
 
 
+_AT_ONCE = 1024  # indices drawn with replacement by one call
+
+
 class RandomSampler(Sampler[int]):
     """All indices in random order, or num_samples of them, with replacement or without.
 
@@ -82,11 +85,14 @@ class RandomSampler(Sampler[int]):
         if generator is None:
             generator = Generator()
             generator.manual_seed(draw_seed())
-        if self.replacement:
-            drawn = ops.randint(0, size, (self.num_samples,), dtype=int64, generator=generator)
-            yield from drawn.tolist()
-            return
         left = self.num_samples
+        if self.replacement:  # a few at a time: num_samples may be as good as endless
+            while left > 0:
+                count = min(left, _AT_ONCE)
+                drawn = ops.randint(0, size, (count,), dtype=int64, generator=generator)
+                yield from drawn.tolist()
+                left -= count
+            return
         while left > 0:
             yield from ops.randperm(size, generator=generator).tolist()[:left]
             left -= size
