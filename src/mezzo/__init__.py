@@ -18,9 +18,11 @@ from mezzo import (
     compiler,
     cpu,
     cuda,
+    distributed,
     distributions,
     dtypes,
     func,
+    jit,
     nn,
     ops,
     optim,
@@ -135,8 +137,6 @@ linalg.LinAlgError = LinAlgError
 
 
 _LATER = {
-    "distributed": "training on several processes is not there yet",
-    "jit": "there is no TorchScript; call the function itself",
     "sparse": "there are no sparse tensors",
 }
 
