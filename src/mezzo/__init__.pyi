@@ -19,9 +19,11 @@ from mezzo import backends as backends
 from mezzo import compiler as compiler
 from mezzo import cpu as cpu
 from mezzo import cuda as cuda
+from mezzo import distributed as distributed
 from mezzo import distributions as distributions
 from mezzo import dtypes as dtypes
 from mezzo import func as func
+from mezzo import jit as jit
 from mezzo import nn as nn
 from mezzo import ops as ops
 from mezzo import optim as optim
