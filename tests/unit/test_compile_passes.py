@@ -62,11 +62,23 @@ def _inputs(seed: int):
     return [mezzo.from_numpy(numbers.normal(size=(6, 8)).astype(np.float32)) for _ in range(2)]
 
 
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Small tensors are worth every pass here."""
+    use_from(monkeypatch, 1)
+
+
+def use_from(monkeypatch, size: int) -> None:
+    """Let the passes that leave small tensors alone begin at this size."""
+    for name in ("raise_loops", "fuse_epilogues"):
+        monkeypatch.setattr(sys.modules[f"mezzo.compiler.passes.{name}"], "LARGE", size)
+
+
 @pytest.mark.parametrize("smallest", [4096, 1])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_programs_give_the_same_bits(seed, smallest, monkeypatch):
-    """smallest: the size from which loops rise beside each other."""
-    monkeypatch.setattr(sys.modules["mezzo.compiler.passes.raise_loops"], "LARGE", smallest)
+    """smallest: the size from which loops rise beside each other, and end products."""
+    use_from(monkeypatch, smallest)
     program = random_program(seed)
     want, base = program(*_inputs(seed))
     compiled = mezzo.compile(program, fullgraph=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 
 
 @contextlib.contextmanager
@@ -19,7 +18,7 @@ def replacing(path):
         raise FileNotFoundError(f"save: the folder {folder!r} does not exist; create it first.")
     if os.path.isdir(target):
         raise IsADirectoryError(f"save: {target!r} is a folder; give the name of a file.")
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(folder, f".{name}.{os.urandom(6).hex()}.tmp")
     try:
         # Made here, so that the permissions follow the umask as for any new file.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

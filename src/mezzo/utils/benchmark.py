@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
 import timeit as python_timeit
 from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from mezzo.kernels.cpu.pool import get_num_threads, set_num_threads
 
@@ -43,21 +44,18 @@ class Measurement:
     @property
     def median(self) -> float:
         """The median of times."""
-        return statistics.median(self.times)
+        return float(np.median(self.times))
 
     @property
     def mean(self) -> float:
         """The mean of times."""
-        return statistics.fmean(self.times)
+        return float(np.mean(self.times))
 
     @property
     def iqr(self) -> float:
         """The distance between the quartiles of times."""
-        times = sorted(self.times)
-        if len(times) < 2:
-            return 0.0
-        low, _, high = statistics.quantiles(times, n=4, method="inclusive")
-        return high - low
+        low, high = np.quantile(self.times, (0.25, 0.75))
+        return float(high - low)
 
     @property
     def significant_figures(self) -> int:
@@ -136,7 +134,7 @@ class Timer:
     def _block(self, min_run_time: float) -> int:
         """How many executions make a run long enough that reading the clock costs under a thousandth."""
         self._run(2)
-        overhead = statistics.median(self._empty() for _ in range(5))
+        overhead = float(np.median([self._empty() for _ in range(5)]))
         number = 1
         while True:
             took = self._run(number)
@@ -209,7 +207,7 @@ class Compare:
     def _cell(self, found: list[Measurement], scale: float, best: float) -> str:
         if not found:
             return ""
-        median = statistics.median(m.median for m in found)
+        median = float(np.median([m.median for m in found]))
         digits = min(m.significant_figures for m in found) if self._trims else 4
         shown = (
             f"{float(f'{median / scale:.{digits}g}'):g}" if self._trims else f"{median / scale:.1f}"

@@ -1,7 +1,8 @@
 """fuse_epilogues: what only becomes of a product's elements is done while they are stored.
 
 A chain of elementwise calls on one operand (an activation, a cast, a factor) whose operand is a product that
-nobody else reads: the product then stores the chain's result. Rounding in between stays as it was.
+nobody else reads: the product then stores the chain's result. Rounding in between stays as it was. Each chain makes a
+product module of its own, which takes a third of a second to compile: small results are left to a loop.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from mezzo.compiler.passes.fuse import parts_of
 from mezzo.core.families.contraction import Contraction
 from mezzo.kernels import ir
 from mezzo.kernels.ir import Expr
+
+LARGE = 4096  # elements: below this a loop costs nothing
 
 
 def fuse_epilogues(graph: Graph) -> Graph:
@@ -45,6 +48,8 @@ def _source(node: Node, makers: dict, readers: Counter, written: set) -> int | N
     if len(reads) != 1 or readers[reads[0].buffer] != 1 or reads[0].buffer in written:
         return None
     out = node.outs[0]
+    if out.layout.numel < LARGE:
+        return None
     flat = reads[0].layout.is_contiguous and out.layout.is_contiguous
     if not (flat and reads[0].covers() and out.covers() and out.buffer not in written):
         return None

@@ -11,7 +11,7 @@ an expression for each number. Each call of the record advances the generator by
 from __future__ import annotations
 
 import functools
-import secrets
+import os
 from collections.abc import Callable, Sequence
 
 from mezzo import devices
@@ -60,7 +60,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start anew from a seed that the operating system gives."""
-        self.manual_seed(secrets.randbits(63))
+        self.manual_seed(int.from_bytes(os.urandom(8), "little") >> 1)
         return self._seed
 
     def initial_seed(self) -> int:

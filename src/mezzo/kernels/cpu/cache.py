@@ -8,15 +8,11 @@ the folder cannot be used, compiled kernels live in memory only, and that is sai
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
-import tempfile
 import threading
 import warnings
 from pathlib import Path
-
-import platformdirs
 
 _MAGIC = b"mezzo-o1"
 _DIGEST = 32
@@ -41,7 +37,7 @@ def folder() -> Path | None:
 
 def key(*parts: str) -> str:
     """The name of an object: a hash of everything that it depends on."""
-    digest = hashlib.sha256()
+    digest = _sha256()
     for part in parts:
         data = part.encode()
         digest.update(len(data).to_bytes(8, "little"))
@@ -61,7 +57,7 @@ def read(name: str) -> bytes | None:
         return None
     head = len(_MAGIC) + _DIGEST
     body = data[head:]
-    if data[: len(_MAGIC)] == _MAGIC and hashlib.sha256(body).digest() == data[len(_MAGIC) : head]:
+    if data[: len(_MAGIC)] == _MAGIC and _sha256(body).digest() == data[len(_MAGIC) : head]:
         return body
     with contextlib.suppress(OSError):
         path.unlink()
@@ -75,9 +71,11 @@ def write(name: str, data: bytes) -> None:
         return
     temporary = None
     try:
+        import tempfile  # with what only the writing of files needs: `import mezzo` does without
+
         handle, temporary = tempfile.mkstemp(dir=where, prefix=".new-")
         with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(data).digest() + data)
+            file.write(_MAGIC + _sha256(data).digest() + data)
         os.replace(temporary, where / (name + _SUFFIX))
     except OSError as error:
         if temporary is not None:
@@ -136,8 +134,20 @@ def _entries() -> list[tuple[Path, float, int]]:
     return found
 
 
+def _sha256(data: bytes = b""):
+    import hashlib
+
+    return hashlib.sha256(data)
+
+
+def _usual_place() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("mezzo", appauthor=False)) / "objects"
+
+
 def _open(wanted: Path | None) -> Path | None:
-    where = wanted or Path(platformdirs.user_cache_dir("mezzo", appauthor=False)) / "objects"
+    where = wanted or _usual_place()
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
         status = where.stat()

@@ -15,12 +15,11 @@ import ctypes
 import os
 import struct
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable
 
 from mezzo.errors import ArgumentValueError
-from mezzo.kernels.cpu import capture, entry_ir, linker
+from mezzo.kernels.cpu import capture, entry_ir, linker, system
 
 MAX_SLOTS = entry_ir.MAX_SLOTS
 _METH_FASTCALL = 0x0080
@@ -117,7 +116,7 @@ def _is_usual() -> bool:
     """Whether this is the interpreter whose objects hold their type at offset 8."""
     return (
         sys.implementation.name == "cpython"
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
+        and not system.FREE_THREADED
         and ctypes.sizeof(ctypes.c_void_p) == 8
         and ctypes.c_void_p.from_address(id(1.5) + 8).value == id(float)
     )

@@ -16,11 +16,10 @@ happens; with a size that is a multiple of 64, an overrun of one byte does.
 from __future__ import annotations
 
 import os
-import sysconfig
 from typing import TypeVar
 
 from mezzo.errors import ArgumentValueError
-from mezzo.kernels.cpu import arenas, capture
+from mezzo.kernels.cpu import arenas, capture, system
 from mezzo.kernels.cpu.arenas import Bucket, usage
 
 
@@ -213,7 +212,7 @@ _COUNTS = {"arenas", "mapped", "unmapped"}
 
 if os.environ.get("MEZZO_GUARD", "0") not in ("", "0"):
     allocate = _allocate_guarded
-elif sysconfig.get_config_var("Py_GIL_DISABLED"):
+elif system.FREE_THREADED:
     allocate = _allocate_locked
 
     def _locked_del(self, usage=usage, free=Block.__del__, lock=arenas.lock):

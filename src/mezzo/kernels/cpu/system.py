@@ -17,6 +17,10 @@ MACHINE = platform.machine().lower()
 IS_X86 = MACHINE in ("x86_64", "amd64")
 IS_ARM = MACHINE in ("arm64", "aarch64")
 
+# A build without the interpreter lock, whether or not the lock is on now.
+FREE_THREADED = (
+    "t" in getattr(sys, "abiflags", "") or not getattr(sys, "_is_gil_enabled", lambda: True)()
+)
 PAGE = 4096 if IS_X86 else 16384 if sys.platform == "darwin" else 65536 if IS_ARM else 4096
 HUGE_PAGE = 2 << 20
 

@@ -12,7 +12,6 @@ in functions of their own, so that the loop around need not know that its body n
 
 from __future__ import annotations
 
-import hashlib
 from typing import Protocol
 
 from mezzo.kernels.ir import Expr
@@ -44,6 +43,8 @@ def emit(emitter: Emits, node: Expr) -> str:
     types = [emitter.type(e.type) for e in node.attr]
     parameters = ", ".join(f"{t} %a{i}" for i, t in enumerate(types))
     body = _body(emitter, unusual, node.attr)
+    import hashlib  # (`import mezzo` does without)
+
     key = hashlib.sha256(f"{result}({parameters}){body}".encode()).hexdigest()[:16]
     mask = emitter.type("b1")
     emitter.declares.add("declare i1 @llvm.expect.i1(i1, i1)")

@@ -28,7 +28,7 @@ from mezzo.kernels.cpu.contract.plan import (
     skinny,
     skinny_bytes,
 )
-from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
+from mezzo.kernels.cpu.contract.scheme import INTEGERS, Scheme, scheme
 from mezzo.kernels.cpu.contract.slots import CONSTANTS
 from mezzo.kernels.cpu.contract.writer import Program
 from mezzo.kernels.ir import Expr
@@ -221,8 +221,10 @@ def kernel(
 ) -> Contraction:
     """The contraction for these storage types (bias: its type, or None) and this compute type.
 
-    epilogue is an expression of load(0), an f32 (f64 if compute is), applied before rounding.
+    One without a bias is one whose bias is a null pointer: fewer modules to compile. epilogue is an expression of load(0), an f32 (f64 if compute is), applied before rounding.
     """
+    if bias is None and compute not in INTEGERS:
+        bias = "f64" if compute == "f64" else "f32"
     chosen = scheme(a, b, out, compute, bias)
     if epilogue is not None and epilogue.type != chosen.acc:
         problem = f"epilogue has type {epilogue.type}, and this product is summed in {chosen.acc}"

@@ -47,22 +47,38 @@ def _apply(f: Function, epilogue: Expr, value: str, width: int) -> str:
 
 
 def finish(program: Program, scheme: Scheme, epilogue: Expr | None = None) -> None:
-    """Write @finish."""
-    _rows(program, scheme, epilogue)
-    _any(program, scheme, epilogue)
+    """Write @finish. One module serves products with a bias and without: a null pointer is none."""
+    for has_bias in (False, True) if scheme.bias else (False,):
+        _rows(program, scheme, epilogue, has_bias)
+        _any(program, scheme, epilogue, has_bias)
     with program.function("finish", SIGNATURE, attributes="noinline") as f:
         easy = f.compare("eq", slots.get(f, "out_n"), SIZE[scheme.out])
-        if scheme.bias:
-            # beta == 0 leaves the bias unread: it may hold anything
+        if not scheme.bias:
+            _choose(f, easy, False)
+            return
+        # beta == 0 leaves the bias unread: it may hold anything
+        used = f.both(
+            f.let(f"icmp ne ptr {slots.pointer(f, 'bias')}, null"),
+            f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0"),
+        )
+        with f.when(used):
             step = slots.get(f, "bias_n")
-            one, none = f.compare("eq", step, SIZE[scheme.bias]), f.compare("eq", step, 0)
-            used = f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0")
-            easy = f.both(easy, f.both(f.either(one, none), used))
-        operands = ("ptr %ctx", "ptr %tile", "i64 %row", "i64 %rows", "i64 %column", "i64 %columns")
-        with f.when(easy):
-            f.call("finish_rows", "void", *operands)
-        with f.unless(easy):
-            f.call("finish_any", "void", *operands)
+            even = f.either(f.compare("eq", step, SIZE[scheme.bias]), f.compare("eq", step, 0))
+            _choose(f, f.both(easy, even), True)
+        with f.unless(used):
+            _choose(f, easy, False)
+
+
+def _choose(f: Function, easy: str, has_bias: bool) -> None:
+    operands = ("ptr %ctx", "ptr %tile", "i64 %row", "i64 %rows", "i64 %column", "i64 %columns")
+    with f.when(easy):
+        f.call(_name("rows", has_bias), "void", *operands)
+    with f.unless(easy):
+        f.call(_name("any", has_bias), "void", *operands)
+
+
+def _name(kind: str, has_bias: bool) -> str:
+    return f"finish_{kind}_bias" if has_bias else f"finish_{kind}"
 
 
 def _origin(f: Function, base: str, along_m: str, along_n: str) -> str:
@@ -70,15 +86,15 @@ def _origin(f: Function, base: str, along_m: str, along_n: str) -> str:
     return f.at(slots.pointer(f, base), f.add(down, f.mul("%column", slots.get(f, along_n))))
 
 
-def _rows(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
+def _rows(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: bool) -> None:
     """Rows of the output are contiguous; the bias is contiguous or one value along a row."""
     width, element = scheme.width, FLOAT[scheme.acc]
-    with program.function("finish_rows", SIGNATURE, attributes="noinline") as f:
+    with program.function(_name("rows", has_bias), SIGNATURE, attributes="noinline") as f:
         scale = Scale(f, scheme, epilogue)
         out = _origin(f, "out0", "out_m", "out_n")
         out_m = slots.get(f, "out_m")
-        bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
-        if not scheme.bias:
+        bias = _origin(f, "bias0", "bias_m", "bias_n") if has_bias else ""
+        if not has_bias:
             with f.when(f.compare("eq", "%columns", scheme.tile_columns)):
                 _whole_rows(f, scheme, scale, out, out_m)
                 f.do("ret void")
@@ -86,13 +102,13 @@ def _rows(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
         with f.loop(0, "%rows") as i:
             line = f.at("%tile", f.mul(i, scheme.tile_columns * SIZE[scheme.acc]))
             target = f.at(out, f.mul(i, out_m))
-            row_bias = f.at(bias, f.mul(i, slots.get(f, "bias_m"))) if scheme.bias else ""
+            row_bias = f.at(bias, f.mul(i, slots.get(f, "bias_m"))) if has_bias else ""
             for column in range(0, scheme.tile_columns, width):
                 left = f.sub("%columns", column)
                 with f.when(f.compare("sgt", left, 0)):
                     here = f.at(line, column * SIZE[scheme.acc])
                     value = f.load(wide(element, width), here, 16)
-                    term = _bias(f, scheme, row_bias, column, left) if scheme.bias else None
+                    term = _bias(f, scheme, row_bias, column, left) if has_bias else None
                     done = scale.apply(f, value, term, width)
                     where = f.at(target, column * SIZE[scheme.out])
                     _store(f, scheme, done, where, left)
@@ -137,27 +153,23 @@ def _bias(f: Function, scheme: Scheme, line: str, column: int, count: Value) -> 
     return lanes.widen(f, f.load(vector, slot), bias, scheme.acc, width)
 
 
-def _any(program: Program, scheme: Scheme, epilogue: Expr | None) -> None:
+def _any(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: bool) -> None:
     """Any strides, one element at a time."""
     size, element = SIZE[scheme.acc], FLOAT[scheme.acc]
-    with program.function("finish_any", SIGNATURE, attributes="noinline") as f:
+    with program.function(_name("any", has_bias), SIGNATURE, attributes="noinline") as f:
         scale = Scale(f, scheme, epilogue)
         out = _origin(f, "out0", "out_m", "out_n")
-        bias = _origin(f, "bias0", "bias_m", "bias_n") if scheme.bias else ""
-        used = f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0")
+        bias = _origin(f, "bias0", "bias_m", "bias_n") if has_bias else ""
         out_m, out_n = slots.get(f, "out_m"), slots.get(f, "out_n")
         bias_m, bias_n = slots.get(f, "bias_m"), slots.get(f, "bias_n")
         with f.loop(0, "%rows") as i, f.loop(0, "%columns") as j:
             at = f.mul(f.add(f.mul(i, scheme.tile_columns), j), size)
             value = f.load(element, f.at("%tile", at), size)
             term = None
-            if scheme.bias:
-                slot = f.variable(element, "0.0")
-                with f.when(used):
-                    here = f.at(bias, f.add(f.mul(i, bias_m), f.mul(j, bias_n)))
-                    raw = f.load(MEMORY[scheme.bias], here, SIZE[scheme.bias])
-                    f.store(element, lanes.widen(f, raw, scheme.bias, scheme.acc, 1), slot)
-                term = f.load(element, slot)
+            if has_bias and scheme.bias:
+                here = f.at(bias, f.add(f.mul(i, bias_m), f.mul(j, bias_n)))
+                raw = f.load(MEMORY[scheme.bias], here, SIZE[scheme.bias])
+                term = lanes.widen(f, raw, scheme.bias, scheme.acc, 1)
             done = scale.apply(f, value, term, 1)
             where = f.at(out, f.add(f.mul(i, out_m), f.mul(j, out_n)))
             f.store(MEMORY[scheme.out], done, where, SIZE[scheme.out])
