@@ -8,6 +8,13 @@ import torch
 
 import mezzo
 
+
+@pytest.fixture(autouse=True)
+def _validate():
+    """PyTorch's compiler, once loaded by another test, switches off what these tests look at."""
+    torch.distributions.Distribution.set_default_validate_args(True)
+
+
 A, B = [0.5, -1.0, 2.0], [0.7, 1.5, 0.2]
 P, Q = [0.2, 0.5, 0.9], [0.6, 0.3, 0.4]
 ROWS = [[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]

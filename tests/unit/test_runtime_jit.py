@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -289,7 +290,7 @@ def test_cache_on_a_full_disk(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache.tempfile, "mkstemp", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     with pytest.warns(RuntimeWarning, match="No space left"):
         cache.write(cache.key("x"), b"x")
     cache.write(cache.key("x"), b"x")  # said once
