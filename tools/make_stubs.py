@@ -152,6 +152,8 @@ def exports() -> list[str]:
                 if a.name != "Tensor":
                     lines.append(f"from {node.module} import {a.name} as {a.asname or a.name}")
         elif isinstance(node, ast.Assign):
+            if ast.unparse(node.targets[0]) == "_ON_DEMAND":
+                lines += [f"from mezzo import {n} as {n}" for n in ast.literal_eval(node.value)]
             for to in node.targets:
                 names = [n.id for n in ast.walk(to) if isinstance(n, ast.Name)]
                 kind = (

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import math
 
 # What an import makes stays: looking for garbage among it takes a sixth of the import's time.
@@ -19,7 +20,6 @@ from mezzo import (
     cpu,
     cuda,
     distributed,
-    distributions,
     dtypes,
     func,
     jit,
@@ -149,6 +149,16 @@ if _collects:
     gc.enable()
 
 
+# Packages that are loaded when somebody asks for them: few programs do.
+_ON_DEMAND = ("distributions",)
+
+
 def __getattr__(name: str):
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"mezzo.{name}")
     why = _LATER.get(name, "if PyTorch has it, docs/coverage.md tells what mezzo has")
     raise AttributeError(f"module 'mezzo' has no attribute {name!r}: {why}.")
+
+
+def __dir__():
+    return sorted({*globals(), *_ON_DEMAND})

@@ -20,7 +20,6 @@ from mezzo import compiler as compiler
 from mezzo import cpu as cpu
 from mezzo import cuda as cuda
 from mezzo import distributed as distributed
-from mezzo import distributions as distributions
 from mezzo import dtypes as dtypes
 from mezzo import func as func
 from mezzo import jit as jit
@@ -143,6 +142,7 @@ fft: Any
 linalg: Any
 special: Any
 linalg: Any
+from mezzo import distributions as distributions
 
 def abs(input: Tensor, *, out: Any = ...) -> Tensor: ...
 def abs_(*args: Any, **kwargs: Any) -> Any: ...

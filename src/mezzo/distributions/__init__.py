@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from mezzo.distributions import constraints, transforms
 from mezzo.distributions.continuous import (
     Cauchy,
@@ -34,6 +36,7 @@ from mezzo.distributions.transforms import (
     TanhTransform,
     Transform,
 )
+from mezzo.spelling import public, spell
 
 __all__ = [
     "AffineTransform", "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "ComposeTransform",
@@ -43,3 +46,11 @@ __all__ = [
     "RelaxedOneHotCategorical", "SigmoidTransform", "SoftplusTransform", "StudentT", "TanhTransform", "Transform",
     "TransformedDistribution", "Uniform", "constraints", "kl_divergence", "register_kl", "transforms",
 ]  # fmt: skip
+
+# PyTorch's modules, one or two classes in each, are other paths to these names.
+_PATHS = """bernoulli beta binomial categorical cauchy chi2 dirichlet exponential gamma geometric gumbel half_normal
+    independent laplace log_normal mixture_same_family multinomial multivariate_normal negative_binomial normal
+    one_hot_categorical poisson relaxed_categorical studentT transformed_distribution uniform"""
+_names = public(sys.modules[__name__])
+for _last in _PATHS.split():
+    spell(f"{__name__}.{_last}", _names)

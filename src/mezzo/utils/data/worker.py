@@ -7,11 +7,8 @@ to send; and so it notices at once when the parent is gone.
 from __future__ import annotations
 
 import dataclasses
-import queue
-import random
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +102,8 @@ class Failure:
 
 def failure(error: BaseException, id: int) -> Failure:
     """The Failure of an exception that is being handled in worker `id`."""
+    import traceback  # what only workers need, `import mezzo` does without
+
     kind = type(error)
     return Failure(
         kind,
@@ -130,6 +129,8 @@ class Job:
 
 def run(connection, job: Job) -> None:
     """The main function of a worker."""
+    import queue
+
     for pipe in job.inherited:
         pipe.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it stops the workers
@@ -153,6 +154,8 @@ def run(connection, job: Job) -> None:
 def _prepare(job: Job) -> Failure | None:
     """Seed the process and call the user's function; a failure is kept to answer every request."""
     global _current
+    import random
+
     _current = WorkerInfo(job.id, job.count, job.seed, job.dataset)
     try:
         random.seed(job.seed)
@@ -166,7 +169,7 @@ def _prepare(job: Job) -> Failure | None:
     return None
 
 
-def _listen(connection, tasks: queue.SimpleQueue) -> None:
+def _listen(connection, tasks) -> None:
     """Move requests from the pipe to the queue; None when the parent is done or gone."""
     try:
         while True:
