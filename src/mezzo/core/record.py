@@ -466,6 +466,28 @@ class Primitive(Record):
         return outs
 
 
+class FirstLayoutKeyed(Primitive):
+    """A primitive whose plan usually depends on the layout of its first operand and on parameters as they stand."""
+
+    def plan(self, args: tuple):
+        # Asked for without a look at each argument; nothing else is stored under such a key.
+        try:
+            found = self.plans.get((args[0].layout, args[1:]))
+        except (AttributeError, TypeError):
+            found = None
+        return super().plan(args) if found is None else found
+
+    def key(self, args: tuple):
+        # Axes, sizes and the like are hashable as they stand, but for lists.
+        try:
+            hash(args[1:])
+        except TypeError:
+            return super().key(args)
+        if isinstance(args[0], Tensor) and not any(isinstance(a, Tensor) for a in args[1:]):
+            return (args[0].layout, args[1:])
+        return super().key(args)
+
+
 def registered(family: type[Record], defaults: dict | None = None):
     """A decorator that makes records of a family."""
 

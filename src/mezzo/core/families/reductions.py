@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mezzo import devices, dtypes
 from mezzo.core import tape
 from mezzo.core.layout import Layout, dense, layout
-from mezzo.core.record import Primitive, registered
+from mezzo.core.record import FirstLayoutKeyed, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import EmptyAxisError, Fact
 from mezzo.kernels import ir
@@ -210,28 +210,10 @@ class Folding(NamedTuple):
         return len(self.shape) > 0 and len(self.tensors) == 1 and few
 
 
-class Reduction(Primitive):
+class Reduction(FirstLayoutKeyed):
     """A record that folds axes away."""
 
     family = "reduction"
-
-    def plan(self, args: tuple):
-        # The usual key, without a look at each argument: nothing else is stored under such a key.
-        try:
-            found = self.plans.get((args[0].layout, args[1:]))
-        except (AttributeError, TypeError):
-            found = None
-        return super().plan(args) if found is None else found
-
-    def key(self, args: tuple):
-        # dim and the like are hashable as they stand, but for lists.
-        try:
-            hash(args[1:])
-        except TypeError:
-            return super().key(args)
-        if isinstance(args[0], Tensor) and not any(isinstance(a, Tensor) for a in args[1:]):
-            return (args[0].layout, args[1:])
-        return super().key(args)
 
     def __init__(self, fn, *, fold, dtype, outs: int = 1, empty_error: str = "", **options):
         super().__init__(fn, **options)

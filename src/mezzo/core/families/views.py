@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from mezzo.core import tape
 from mezzo.core.layout import Layout, layout
-from mezzo.core.record import Primitive, registered
+from mezzo.core.record import FirstLayoutKeyed, Primitive, registered
 from mezzo.core.tensor import Tensor
 from mezzo.core.tensor import view as make_view
 
@@ -40,7 +40,7 @@ def bare(of: Layout) -> Tensor:
     return made
 
 
-class View(Primitive):
+class View(FirstLayoutKeyed):
     """A record whose result shares the memory of its first argument."""
 
     family = "view"
@@ -52,21 +52,6 @@ class View(Primitive):
             layout(shape, strides, dtype[0] if dtype else x.dtype, x.device),
             offset * x.dtype.itemsize,
         )
-
-    def key(self, args: tuple):
-        # Parameters of views are ints and tuples of them: they are the key as they stand.
-        try:
-            hash(args[1:])
-        except TypeError:
-            return super().key(args)
-        return (args[0].layout, args[1:])
-
-    def plan(self, args: tuple):
-        try:
-            found = self.plans.get((args[0].layout, args[1:]))
-        except TypeError:
-            found = None
-        return super().plan(args) if found is None else found
 
     def trail(self, args: tuple) -> Tensor:
         """What stands for the view when only its history is wanted: layout and tape, no memory."""
