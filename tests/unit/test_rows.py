@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as TF
 
 import mezzo
+from mezzo.kernels.cpu.maps import STREAM
 from mezzo.nn import functional as F
 
 SHAPES = [
@@ -127,6 +129,44 @@ def test_results_do_not_depend_on_threads():
     finally:
         mezzo.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
+
+
+def _by_rows(x):
+    """Row operations of a matrix, forward and backward, of which no row sees another."""
+    leaf = x.detach().requires_grad_()
+    for function in (
+        lambda t: mezzo.softmax(t, 1),
+        lambda t: mezzo.log_softmax(t, 1),
+        lambda t: F.layer_norm(t, tuple(t.shape[1:])),
+        lambda t: F.rms_norm(t, tuple(t.shape[1:])),
+    ):
+        y = function(leaf)
+        yield y.detach()
+        yield mezzo.autograd.grad(y, leaf, x)[0]
+
+
+@pytest.mark.parametrize(
+    "dtype,width", [("float32", 1024), ("float32", 1032), ("bfloat16", 2080), ("float16", 2048)]
+)
+def test_a_large_result_has_the_bits_of_its_parts(dtype, width):
+    """Only the large one goes past the caches."""
+    rows = STREAM // (width * (4 if dtype == "float32" else 2)) + 3
+    x = ours(normal(rows, width)).to(getattr(mezzo, dtype))
+    cut = rows // 2
+    for whole, first, second in zip(_by_rows(x), _by_rows(x[:cut]), _by_rows(x[cut:])):
+        assert whole.layout.nbytes >= STREAM > first.layout.nbytes
+        parts = [t.contiguous().view(mezzo.uint8).numpy() for t in (whole, first, second)]
+        assert np.array_equal(parts[0], np.concatenate(parts[1:]))
+
+
+@pytest.mark.parametrize("width", [40, 8192, 8193, 20000])
+def test_a_row_of_low_precision_keeps_its_exponentials_in_float32(width):
+    x = normal(3, width).bfloat16()
+    want = torch.softmax(x.double(), 1)
+    got = theirs(mezzo.softmax(ours(x), 1))
+    assert (
+        (got - want).abs() <= want * 2.0**-8
+    ).all()  # one rounding to bfloat16, and some of float32
 
 
 @pytest.mark.parametrize(

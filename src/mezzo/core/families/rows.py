@@ -28,11 +28,12 @@ from mezzo.dtypes import dtype as DType
 from mezzo.errors import Fact, OutOfRangeError
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import capture, entry
-from mezzo.kernels.cpu.maps import MapKernel
+from mezzo.kernels.cpu.maps import STREAM, MapKernel
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.kernels.cpu.reduce import ReduceKernel
 from mezzo.kernels.cpu.rows import RowKernel
-from mezzo.kernels.cpu.rows_text import CHUNK
+from mezzo.kernels.cpu.rows_text import CHUNK, LINE
+from mezzo.kernels.cpu.rows_walks import KEPT
 from mezzo.rules import folds, shapes
 from mezzo.rules.iteration import coalesce
 
@@ -297,8 +298,21 @@ class _Walk:
             lane = k[0] if self.mode == "outer" else o.unit
             words += [lane, *(k[1:] if self.mode == "outer" else k), *r]
         plan.block = array.array("q", words)
-        plan.address = kernel.address(self.mode, "".join(o.letter for o in [*outs, *ins]))
+        pattern = "".join(o.letter for o in [*outs, *ins])
+        plan.address = kernel.address(
+            self.mode, pattern, kernel.may_stream and self._streams(plan, outs)
+        )
         plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
+
+    def _streams(self, plan: RowPlan, outs: list[_Operand]) -> bool:
+        """True if the results of elements are too large for the caches and lie along their lines."""
+        each = [(o, x) for o, x in zip(outs, plan.layouts) if o.kind == "each"]
+        for o, x in each:
+            kept, row = self.ktable[id(o)], self.rtable[id(o)]
+            steps = [*kept[1:], *row] if self.mode == "outer" else [*kept, *row[1:]]
+            if x.nbytes < STREAM or any(step % LINE for step in steps):
+                return False
+        return bool(each)
 
 
 def _row_major(sizes: Sequence[int], steps: Sequence[Sequence[int]]):

@@ -24,12 +24,13 @@ The access letters of operands: "c" advances by one along the lanes, "s" is the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.rows_walks import InnerWriter, OuterWriter
-from mezzo.kernels.ir import MATH, ROW_OPS, Expr, walk
+from mezzo.kernels.ir import COMPUTE, MATH, ROW_OPS, SIZE, Expr, walk
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Rows:
 class Schedule:
     """passes: the reductions of each pass, in order. uniform: ids of nodes that are one per row.
 
-    stash: a node worth keeping in the first output between the last reduction and the final pass.
+    stash: a node worth keeping between the last reduction and the final pass.
     """
 
     passes: list[list[Expr]]
@@ -97,13 +98,13 @@ def schedule(rows: Rows, row_operands: frozenset[int], outs: Sequence[str]) -> S
 
 
 def _stash(rows: Rows, plan: Schedule, outs: Sequence[str]) -> Expr | None:
-    """A costly function that the last reduction and the final pass both need, if an output fits."""
-    if not plan.passes or not rows.each or outs[0] not in ("f32", "f64"):
+    """A costly function that the last reduction and the final pass both need."""
+    if not plan.passes or not rows.each:
         return None
     reduced = {id(n) for r in plan.passes[-1] for n in walk(r.args)}
     final = walk(rows.each)
     for node in final:
-        costly = node.op in MATH and node.type == outs[0]
+        costly = node.op in MATH and node.type == COMPUTE[outs[0]]
         if costly and id(node) in reduced and id(node) not in plan.uniform:
             return node
     return None
@@ -124,12 +125,35 @@ class RowKernel:
         self.scalars, self.row_operands = tuple(scalars), row_operands
         self.schedule = schedule(rows, row_operands, self.outs)
         self.uses_index = any(n.op == "index" for n in self.schedule.nodes)
-        self._addresses: dict[tuple[str, str], int] = {}
+        stash = self.schedule.stash
+        self.keeps_wider = stash is not None and stash.type != self.outs[0]
+        self._addresses: dict[tuple, int] = {}
 
-    def address(self, mode: str, pattern: str) -> int:
-        """The entry for a mode and one access letter for each output and input."""
-        found = self._addresses.get((mode, pattern))
+    @functools.cached_property
+    def may_stream(self) -> bool:
+        """True where elements may go past the caches.
+
+        Such stores go at one pace, beside which reading has time to spare, and functions in the last pass; those of
+        reductions would only wait. Of 16-bit numbers (half as many lines) two operands take longer to read.
+        """
+        reduced = walk([n.args[0] for n in self.schedule.nodes if n.op in ROW_OPS])
+        if any(n.op in MATH for n in reduced):
+            return False
+        final = walk(self.rows.each)
+        read = {n.attr for n in final if n.op == "load"} - self.row_operands
+        narrow = any(SIZE[s] < 4 for s in self.outs[: len(self.rows.each)])
+        return not narrow or len(read) < 2 or any(n.op in MATH for n in final)
+
+    def address(self, mode: str, pattern: str, streams: bool = False, is_long: bool = False) -> int:
+        """The entry for a mode and one access letter for each output and input.
+
+        streams: elements are stored past the caches, which wants rows that begin at cache lines. is_long:
+        rows may have more elements than a thread keeps aside.
+        """
+        key = mode, pattern, streams, is_long and self.keeps_wider
+        found = self._addresses.get(key)
         if found is None:
-            writer = (InnerWriter if mode == "inner" else OuterWriter)(self, pattern)
-            found = self._addresses[mode, pattern] = jit.load(writer.text()).address("kernel")
+            writer = InnerWriter if mode == "inner" else OuterWriter
+            text = writer(self, *key[1:]).text()
+            found = self._addresses[key] = jit.load(text).address("kernel")
         return found

@@ -13,6 +13,7 @@ from mezzo.kernels.ir import COMPUTE, FLOATS, SIZE, Expr
 BLOCK = 8192  # elements of a row after which partial sums are merged
 UNROLL = 4
 CHUNK = UNROLL * LANES
+LINE = 64  # bytes of a cache line
 WORDS = ("units", "serial", "count", "per", "dk", "dr", "rn", "ro", "lanes", "chunk")
 _INTEGER = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
 _IOTA = ", ".join(f"i64 {i}" for i in range(LANES))
@@ -51,10 +52,15 @@ def combine(e: Emitter, node: Expr, a: str, b: str) -> str:
 class Writer:
     """What both ways of walking share. kernel: a RowKernel. U vectors stand side by side."""
 
-    def __init__(self, kernel: Any, pattern: str):
+    def __init__(self, kernel: Any, pattern: str, streams: bool = False, is_long: bool = False):
         self.kernel, self.plan, self.pattern = kernel, kernel.schedule, pattern
+        self.streams = streams  # whole vectors of elements go past the caches
+        self.halves: dict[int, tuple[str, str]] = {}  # of a line: an output's vector, and where
         self.lines: list[str] = []
         self.declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
+        # Beyond a thread's own memory only an output of the same type can keep what two passes need.
+        fits = not kernel.keeps_wider or (self.has_scratch and not is_long)
+        self.stash = self.plan.stash if fits else None
         n = len(kernel.outs)
         self.outs, self.ins = (
             [f"out{i}" for i in range(n)],
@@ -89,7 +95,7 @@ class Writer:
 
     def storage(self, name: str) -> str:
         """The storage type of an operand."""
-        return self.storages[0 if name == "stash" else self.names.index(name)]
+        return self.stash.type if name == "stash" else self.storages[self.names.index(name)]
 
     def mask(self, left: str) -> str:
         """Lanes below a count."""
@@ -128,6 +134,24 @@ class Writer:
             f"<{LANES} x i1> {mask})"
         )
 
+    def store_past(self, e: Emitter, value: str, pointer: str, storage: str, out: int) -> None:
+        """Store past the caches: whole lines, so that two vectors of 16-bit numbers wait for each other."""
+        if SIZE[storage] * LANES >= LINE:
+            e.store(value, pointer, storage, past_caches=True)
+            return
+        raw, stored = e.encode(value, storage), f"<{LANES} x {STORED[storage]}>"
+        if out not in self.halves:
+            self.halves[out] = raw, pointer
+            return
+        first, at = self.halves.pop(out)
+        order = ", ".join(f"i32 {i}" for i in range(2 * LANES))
+        both = e.put(
+            f"shufflevector {stored} {first}, {stored} {raw}, <{2 * LANES} x i32> <{order}>"
+        )
+        self.do(
+            f"store <{2 * LANES} x {STORED[storage]}> {both}, ptr {at}, align {LINE}, !nontemporal !0"
+        )
+
     # ---- the frame of a kernel
 
     def text(self) -> str:
@@ -152,7 +176,11 @@ class Writer:
                 "cell:", "%c = phi i64 [%from, %entry], [%c2, %cellend]")  # fmt: skip
         self.cell()
         self.do("br label %cellend", "cellend:", "%c2 = add i64 %c, 1", "%cmore = icmp slt i64 %c2, %to",
-                "br i1 %cmore, label %cell, label %done", "done:", "ret void", "}")  # fmt: skip
+                "br i1 %cmore, label %cell, label %done", "done:")  # fmt: skip
+        if self.streams:
+            self.do("fence seq_cst")  # such stores are not ordered with those that follow
+            self.declares.add("!0 = !{i32 1}")
+        self.do("ret void", "}")
         return "\n".join([*self.lines, *entry(), *sorted(self.declares), ""])
 
     def _tables(self) -> None:
@@ -201,7 +229,7 @@ class Writer:
             e.leaf = lambda x, e=e, u=u: self.once_leaf(x, e, u)
         for number, reductions in enumerate(self.plan.passes):
             last = number == len(self.plan.passes) - 1
-            stash = self.plan.stash if last else None
+            stash = self.stash if last else None
             self.reduce(f"{tag}p{number}", reductions, stash)
         for root in self.kernel.rows.row + tuple(x for c in self.kernel.rows.checks for x in c):
             for e in self.once:
@@ -264,7 +292,7 @@ class Writer:
 
     def is_stash(self, node: Expr) -> bool:
         """True for the node that the final pass reads from the first output."""
-        return self.final and node is self.plan.stash
+        return self.final and node is self.stash
 
     def element(
         self, u: int, known: dict[int, str], pointers: dict[str, str], index: str, mask: str | None
@@ -290,9 +318,9 @@ class Writer:
         for node in self.plan.nodes:
             if id(node) in known:
                 e.memo[id(node)] = known[id(node)]
-        if self.final and self.plan.stash is not None:
-            storage = self.storage("out0")
-            e.memo[id(self.plan.stash)] = self.load(
+        if self.final and self.stash is not None:
+            storage = self.storage("stash")
+            e.memo[id(self.stash)] = self.load(
                 e, self.beside(pointers["stash"], storage, u), storage, mask
             )
         return e
@@ -317,13 +345,17 @@ class Writer:
                 value = e.put(f"select <{LANES} x i1> {inner_mask}, {t} {value}, {t} {zero}")
             result.append(combine(e, node, acc, value))
         if stash is not None:
-            storage = self.storage("out0")
+            storage = self.storage("stash")
             self.store(e, e.value(stash), self.beside(pointers["stash"], storage, u), storage, mask)
         if self.final:
             values = [e.value(x) for x in self.kernel.rows.each]
             for i, value in enumerate(values):
                 storage = self.storages[i]
-                self.store(e, value, self.beside(pointers[f"out{i}"], storage, u), storage, mask)
+                at = self.beside(pointers[f"out{i}"], storage, u)
+                if self.streams and mask is None:
+                    self.store_past(e, value, at, storage, i)
+                else:
+                    self.store(e, value, at, storage, mask)
             self.columns(e, pointers, mask, u)
         return result
 
@@ -343,6 +375,7 @@ class Writer:
 
     final = False
     row_lanes = 1
+    has_scratch = False  # memory of the thread that may keep part of a row
 
     def needed(self, roots: list[Expr], stash: Expr | None) -> list[str]:
         """Operands that a pass goes along."""
@@ -407,7 +440,7 @@ class Writer:
         start = {n: self.gep(f"%{t}s_{n}", self.base[n], moved[n]) for n in used}
         merged = [f"%{t}mrg{i}" for i in range(len(many))]
         self.do(f"%{t}rbase = mul i64 %{t}ri, %rn")
-        if stash is not None or (self.final and self.plan.stash is not None):
+        if stash is not None or (self.final and self.stash is not None):
             start["stash"] = self.stash_start(t, start["out0"])
         self.do(f"br label %{t}b", f"{t}b:",
                 f"%{t}lo = phi i64 [0, %{label}], [%{t}hi, %{t}bx]")  # fmt: skip

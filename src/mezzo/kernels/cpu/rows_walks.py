@@ -8,13 +8,16 @@ from mezzo.kernels.ir import SIZE, Expr
 
 FETCH = 1 << 17  # bytes of a row beyond which the next one would be gone again before its turn
 SCRATCH = 1 << 15  # bytes of a row that are kept aside rather than in the output
+KEPT = SCRATCH // 4  # elements of a row of 16-bit numbers that fit there, in f32
 
 
 class InnerWriter(Writer):
     """Lanes along the row: UNROLL vectors at a time, then single ones with a mask."""
 
+    has_scratch = True
+
     def variables(self) -> None:
-        if self.plan.stash is not None:
+        if self.stash is not None:
             self.do(f"%scratch = alloca [{SCRATCH} x i8], align 64")
 
     def cell(self) -> None:
@@ -32,10 +35,17 @@ class InnerWriter(Writer):
     soon: list[str] = []
 
     def look_ahead(self, t: str, used: list[str], is_last: bool) -> None:
-        """The second pass asks for what the first will want of the next row, the last reduction for its outputs."""
-        self.ahead, self.soon = [], self.outs[: self.each] if is_last and not self.final else []
+        """The second pass asks for what the first will want of the next row, the last reduction for its outputs.
+
+        Stores past the caches need no lines of the outputs, and leave memory time to read while they go: there
+        the last pass asks for the next row.
+        """
+        fetches = is_last and not self.final and not self.streams
+        self.ahead, self.soon = [], self.outs[: self.each] if fetches else []
         if self.waited is None:
             self.waited = [n for n in used if n in self.ins and self.letter(n) == "c"]
+            return
+        if self.streams and not self.final:
             return
         self.ahead, self.waited = self.waited, []
         for name in self.ahead:
@@ -58,12 +68,12 @@ class InnerWriter(Writer):
                 e = self.emitter(1)
                 there = e.put(f"getelementptr i8, ptr {at}, i64 {offset}")
                 there = e.put(f"getelementptr i8, ptr {there}, i64 {line}")
-                self.do(f"call void @llvm.prefetch.p0(ptr {there}, i32 {write}, i32 3, i32 1)")
+                self.do(f"call void @llvm.prefetch.p0(ptr {there}, i32 {write}, i32 2, i32 1)")
                 self.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
 
     def stash_start(self, t: str, out: str) -> str:
         """A row that fits is kept in memory of this thread, which stays in the first cache."""
-        size = SIZE[self.storages[0]]
+        size = SIZE[self.storage("stash")]
         self.do(f"%{t}keepbytes = mul i64 %row_size, {size}", f"%{t}keepfits = icmp sle i64 %{t}keepbytes, {SCRATCH}",
                 f"%{t}keepo = mul i64 %{t}rbase, {size}",
                 f"%{t}keepat = getelementptr i8, ptr %scratch, i64 %{t}keepo",
