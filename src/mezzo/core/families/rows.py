@@ -299,9 +299,8 @@ class _Walk:
             words += [lane, *(k[1:] if self.mode == "outer" else k), *r]
         plan.block = array.array("q", words)
         pattern = "".join(o.letter for o in [*outs, *ins])
-        plan.address = kernel.address(
-            self.mode, pattern, kernel.may_stream and self._streams(plan, outs)
-        )
+        streams = kernel.may_stream and self._streams(plan, outs)
+        plan.address = kernel.address(self.mode, pattern, streams, rn * ro > KEPT)
         plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
 
     def _streams(self, plan: RowPlan, outs: list[_Operand]) -> bool:
