@@ -1,4 +1,4 @@
-define internal void @micro_32_2(ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step) noinline {
+define internal void @micro_32_2(ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step, ptr %next, i64 %pace) noinline {
 entry:
   %t.1 = icmp ne ptr %start, null
   br i1 %t.1, label %then.2, label %done.3
@@ -34,27 +34,39 @@ body.14:
   %p.20 = getelementptr i8, ptr %a, i64 %t.19
   %t.21 = mul i64 %i.16, 2048
   %p.22 = getelementptr i8, ptr %b, i64 %t.21
+  %t.23 = mul i64 %i.16, 16
+  %t.24 = add i64 %t.23, 0
+  %t.25 = mul i64 %t.24, %pace
+  %p.26 = getelementptr i8, ptr %next, i64 %t.25
+  %p.27 = getelementptr i8, ptr %p.26, i64 0
+  call void @llvm.prefetch.p0(ptr %p.27, i32 0, i32 2, i32 1)
+  %t.28 = mul i64 %i.16, 16
+  %t.29 = add i64 %t.28, 8
+  %t.30 = mul i64 %t.29, %pace
+  %p.31 = getelementptr i8, ptr %next, i64 %t.30
+  %p.32 = getelementptr i8, ptr %p.31, i64 0
+  call void @llvm.prefetch.p0(ptr %p.32, i32 0, i32 2, i32 1)
   call void @llvm.x86.tileloadd64(i8 4, ptr %p.20, i64 %row)
-  %p.23 = getelementptr i8, ptr %p.22, i64 0
-  call void @llvm.x86.tileloadd64(i8 6, ptr %p.23, i64 128)
+  %p.33 = getelementptr i8, ptr %p.22, i64 0
+  call void @llvm.x86.tileloadd64(i8 6, ptr %p.33, i64 128)
   call void @llvm.x86.tdpbf16ps(i8 0, i8 4, i8 6)
-  %p.24 = getelementptr i8, ptr %p.22, i64 64
-  call void @llvm.x86.tileloadd64(i8 7, ptr %p.24, i64 128)
+  %p.34 = getelementptr i8, ptr %p.22, i64 64
+  call void @llvm.x86.tileloadd64(i8 7, ptr %p.34, i64 128)
   call void @llvm.x86.tdpbf16ps(i8 1, i8 4, i8 7)
-  %p.25 = getelementptr i8, ptr %p.20, i64 %t.10
-  call void @llvm.x86.tileloadd64(i8 5, ptr %p.25, i64 %row)
+  %p.35 = getelementptr i8, ptr %p.20, i64 %t.10
+  call void @llvm.x86.tileloadd64(i8 5, ptr %p.35, i64 %row)
   call void @llvm.x86.tdpbf16ps(i8 2, i8 5, i8 6)
   call void @llvm.x86.tdpbf16ps(i8 3, i8 5, i8 7)
   %i.17 = add i64 %i.16, 1
   br label %head.13
 done.15:
-  %p.26 = getelementptr i8, ptr %tile, i64 0
-  call void @llvm.x86.tilestored64(i8 0, ptr %p.26, i64 128)
-  %p.27 = getelementptr i8, ptr %tile, i64 64
-  call void @llvm.x86.tilestored64(i8 1, ptr %p.27, i64 128)
-  %p.28 = getelementptr i8, ptr %tile, i64 2048
-  call void @llvm.x86.tilestored64(i8 2, ptr %p.28, i64 128)
-  %p.29 = getelementptr i8, ptr %tile, i64 2112
-  call void @llvm.x86.tilestored64(i8 3, ptr %p.29, i64 128)
+  %p.36 = getelementptr i8, ptr %tile, i64 0
+  call void @llvm.x86.tilestored64(i8 0, ptr %p.36, i64 128)
+  %p.37 = getelementptr i8, ptr %tile, i64 64
+  call void @llvm.x86.tilestored64(i8 1, ptr %p.37, i64 128)
+  %p.38 = getelementptr i8, ptr %tile, i64 2048
+  call void @llvm.x86.tilestored64(i8 2, ptr %p.38, i64 128)
+  %p.39 = getelementptr i8, ptr %tile, i64 2112
+  call void @llvm.x86.tilestored64(i8 3, ptr %p.39, i64 128)
   ret void
 }

@@ -1,4 +1,4 @@
-define internal void @micro_14_2(ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step) noinline {
+define internal void @micro_14_2(ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step, ptr %next, i64 %pace) noinline {
 entry:
   %v.1 = alloca <16 x float>
   %v.2 = alloca <16 x float>
@@ -120,447 +120,657 @@ head.59:
   %t.64 = icmp slt i64 %i.62, %t.58
   br i1 %t.64, label %body.60, label %done.61
 body.60:
-  %t.65 = mul i64 %i.62, 56
-  %p.66 = getelementptr i8, ptr %a, i64 %t.65
-  %t.67 = mul i64 %i.62, 128
-  %p.68 = getelementptr i8, ptr %b, i64 %t.67
-  %p.69 = getelementptr i8, ptr %p.68, i64 0
-  %t.70 = load <16 x float>, ptr %p.69, align 16
-  %p.71 = getelementptr i8, ptr %p.68, i64 64
-  %t.72 = load <16 x float>, ptr %p.71, align 16
-  %p.73 = getelementptr i8, ptr %p.66, i64 1792
-  call void @llvm.prefetch.p0(ptr %p.73, i32 0, i32 3, i32 1)
-  %p.74 = getelementptr i8, ptr %p.68, i64 2048
-  call void @llvm.prefetch.p0(ptr %p.74, i32 0, i32 3, i32 1)
-  %p.75 = getelementptr i8, ptr %p.68, i64 2112
-  call void @llvm.prefetch.p0(ptr %p.75, i32 0, i32 3, i32 1)
-  %p.76 = getelementptr i8, ptr %p.66, i64 0
-  %t.77 = load float, ptr %p.76, align 4
-  %t.78 = insertelement <16 x float> poison, float %t.77, i32 0
-  %t.79 = shufflevector <16 x float> %t.78, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.80 = load <16 x float>, ptr %v.1
-  %t.81 = bitcast <16 x float> %t.79 to <32 x bfloat>
-  %t.82 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.83 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.80, <32 x bfloat> %t.81, <32 x bfloat> %t.82)
-  store <16 x float> %t.83, ptr %v.1
-  %t.84 = load <16 x float>, ptr %v.2
-  %t.85 = bitcast <16 x float> %t.79 to <32 x bfloat>
-  %t.86 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.87 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.84, <32 x bfloat> %t.85, <32 x bfloat> %t.86)
-  store <16 x float> %t.87, ptr %v.2
-  %p.88 = getelementptr i8, ptr %p.66, i64 4
-  %t.89 = load float, ptr %p.88, align 4
-  %t.90 = insertelement <16 x float> poison, float %t.89, i32 0
-  %t.91 = shufflevector <16 x float> %t.90, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.92 = load <16 x float>, ptr %v.3
-  %t.93 = bitcast <16 x float> %t.91 to <32 x bfloat>
-  %t.94 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.95 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.92, <32 x bfloat> %t.93, <32 x bfloat> %t.94)
-  store <16 x float> %t.95, ptr %v.3
-  %t.96 = load <16 x float>, ptr %v.4
-  %t.97 = bitcast <16 x float> %t.91 to <32 x bfloat>
-  %t.98 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.99 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.96, <32 x bfloat> %t.97, <32 x bfloat> %t.98)
-  store <16 x float> %t.99, ptr %v.4
-  %p.100 = getelementptr i8, ptr %p.66, i64 8
-  %t.101 = load float, ptr %p.100, align 4
-  %t.102 = insertelement <16 x float> poison, float %t.101, i32 0
-  %t.103 = shufflevector <16 x float> %t.102, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.104 = load <16 x float>, ptr %v.5
-  %t.105 = bitcast <16 x float> %t.103 to <32 x bfloat>
-  %t.106 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.107 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.104, <32 x bfloat> %t.105, <32 x bfloat> %t.106)
-  store <16 x float> %t.107, ptr %v.5
-  %t.108 = load <16 x float>, ptr %v.6
-  %t.109 = bitcast <16 x float> %t.103 to <32 x bfloat>
-  %t.110 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.111 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.108, <32 x bfloat> %t.109, <32 x bfloat> %t.110)
-  store <16 x float> %t.111, ptr %v.6
-  %p.112 = getelementptr i8, ptr %p.66, i64 12
-  %t.113 = load float, ptr %p.112, align 4
-  %t.114 = insertelement <16 x float> poison, float %t.113, i32 0
-  %t.115 = shufflevector <16 x float> %t.114, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.116 = load <16 x float>, ptr %v.7
-  %t.117 = bitcast <16 x float> %t.115 to <32 x bfloat>
-  %t.118 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.119 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.116, <32 x bfloat> %t.117, <32 x bfloat> %t.118)
-  store <16 x float> %t.119, ptr %v.7
-  %t.120 = load <16 x float>, ptr %v.8
-  %t.121 = bitcast <16 x float> %t.115 to <32 x bfloat>
-  %t.122 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.123 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.120, <32 x bfloat> %t.121, <32 x bfloat> %t.122)
-  store <16 x float> %t.123, ptr %v.8
-  %p.124 = getelementptr i8, ptr %p.66, i64 16
-  %t.125 = load float, ptr %p.124, align 4
-  %t.126 = insertelement <16 x float> poison, float %t.125, i32 0
-  %t.127 = shufflevector <16 x float> %t.126, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.128 = load <16 x float>, ptr %v.9
-  %t.129 = bitcast <16 x float> %t.127 to <32 x bfloat>
-  %t.130 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.131 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.128, <32 x bfloat> %t.129, <32 x bfloat> %t.130)
-  store <16 x float> %t.131, ptr %v.9
-  %t.132 = load <16 x float>, ptr %v.10
-  %t.133 = bitcast <16 x float> %t.127 to <32 x bfloat>
-  %t.134 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.135 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.132, <32 x bfloat> %t.133, <32 x bfloat> %t.134)
-  store <16 x float> %t.135, ptr %v.10
-  %p.136 = getelementptr i8, ptr %p.66, i64 20
-  %t.137 = load float, ptr %p.136, align 4
-  %t.138 = insertelement <16 x float> poison, float %t.137, i32 0
-  %t.139 = shufflevector <16 x float> %t.138, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.140 = load <16 x float>, ptr %v.11
-  %t.141 = bitcast <16 x float> %t.139 to <32 x bfloat>
-  %t.142 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.143 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.140, <32 x bfloat> %t.141, <32 x bfloat> %t.142)
-  store <16 x float> %t.143, ptr %v.11
-  %t.144 = load <16 x float>, ptr %v.12
-  %t.145 = bitcast <16 x float> %t.139 to <32 x bfloat>
-  %t.146 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.147 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.144, <32 x bfloat> %t.145, <32 x bfloat> %t.146)
-  store <16 x float> %t.147, ptr %v.12
-  %p.148 = getelementptr i8, ptr %p.66, i64 24
-  %t.149 = load float, ptr %p.148, align 4
-  %t.150 = insertelement <16 x float> poison, float %t.149, i32 0
-  %t.151 = shufflevector <16 x float> %t.150, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.152 = load <16 x float>, ptr %v.13
-  %t.153 = bitcast <16 x float> %t.151 to <32 x bfloat>
-  %t.154 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.155 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.152, <32 x bfloat> %t.153, <32 x bfloat> %t.154)
-  store <16 x float> %t.155, ptr %v.13
-  %t.156 = load <16 x float>, ptr %v.14
-  %t.157 = bitcast <16 x float> %t.151 to <32 x bfloat>
-  %t.158 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.159 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.156, <32 x bfloat> %t.157, <32 x bfloat> %t.158)
-  store <16 x float> %t.159, ptr %v.14
-  %p.160 = getelementptr i8, ptr %p.66, i64 28
-  %t.161 = load float, ptr %p.160, align 4
-  %t.162 = insertelement <16 x float> poison, float %t.161, i32 0
-  %t.163 = shufflevector <16 x float> %t.162, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.164 = load <16 x float>, ptr %v.15
-  %t.165 = bitcast <16 x float> %t.163 to <32 x bfloat>
-  %t.166 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.167 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.164, <32 x bfloat> %t.165, <32 x bfloat> %t.166)
-  store <16 x float> %t.167, ptr %v.15
-  %t.168 = load <16 x float>, ptr %v.16
-  %t.169 = bitcast <16 x float> %t.163 to <32 x bfloat>
-  %t.170 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.171 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.168, <32 x bfloat> %t.169, <32 x bfloat> %t.170)
-  store <16 x float> %t.171, ptr %v.16
-  %p.172 = getelementptr i8, ptr %p.66, i64 32
-  %t.173 = load float, ptr %p.172, align 4
-  %t.174 = insertelement <16 x float> poison, float %t.173, i32 0
-  %t.175 = shufflevector <16 x float> %t.174, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.176 = load <16 x float>, ptr %v.17
-  %t.177 = bitcast <16 x float> %t.175 to <32 x bfloat>
-  %t.178 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.179 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.176, <32 x bfloat> %t.177, <32 x bfloat> %t.178)
-  store <16 x float> %t.179, ptr %v.17
-  %t.180 = load <16 x float>, ptr %v.18
-  %t.181 = bitcast <16 x float> %t.175 to <32 x bfloat>
-  %t.182 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.183 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.180, <32 x bfloat> %t.181, <32 x bfloat> %t.182)
-  store <16 x float> %t.183, ptr %v.18
-  %p.184 = getelementptr i8, ptr %p.66, i64 36
-  %t.185 = load float, ptr %p.184, align 4
-  %t.186 = insertelement <16 x float> poison, float %t.185, i32 0
-  %t.187 = shufflevector <16 x float> %t.186, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.188 = load <16 x float>, ptr %v.19
-  %t.189 = bitcast <16 x float> %t.187 to <32 x bfloat>
-  %t.190 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.191 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.188, <32 x bfloat> %t.189, <32 x bfloat> %t.190)
-  store <16 x float> %t.191, ptr %v.19
-  %t.192 = load <16 x float>, ptr %v.20
-  %t.193 = bitcast <16 x float> %t.187 to <32 x bfloat>
-  %t.194 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.195 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.192, <32 x bfloat> %t.193, <32 x bfloat> %t.194)
-  store <16 x float> %t.195, ptr %v.20
-  %p.196 = getelementptr i8, ptr %p.66, i64 40
-  %t.197 = load float, ptr %p.196, align 4
-  %t.198 = insertelement <16 x float> poison, float %t.197, i32 0
-  %t.199 = shufflevector <16 x float> %t.198, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.200 = load <16 x float>, ptr %v.21
-  %t.201 = bitcast <16 x float> %t.199 to <32 x bfloat>
-  %t.202 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.203 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.200, <32 x bfloat> %t.201, <32 x bfloat> %t.202)
-  store <16 x float> %t.203, ptr %v.21
-  %t.204 = load <16 x float>, ptr %v.22
-  %t.205 = bitcast <16 x float> %t.199 to <32 x bfloat>
-  %t.206 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.207 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.204, <32 x bfloat> %t.205, <32 x bfloat> %t.206)
-  store <16 x float> %t.207, ptr %v.22
-  %p.208 = getelementptr i8, ptr %p.66, i64 44
-  %t.209 = load float, ptr %p.208, align 4
-  %t.210 = insertelement <16 x float> poison, float %t.209, i32 0
-  %t.211 = shufflevector <16 x float> %t.210, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.212 = load <16 x float>, ptr %v.23
-  %t.213 = bitcast <16 x float> %t.211 to <32 x bfloat>
-  %t.214 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.215 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.212, <32 x bfloat> %t.213, <32 x bfloat> %t.214)
-  store <16 x float> %t.215, ptr %v.23
-  %t.216 = load <16 x float>, ptr %v.24
-  %t.217 = bitcast <16 x float> %t.211 to <32 x bfloat>
-  %t.218 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.219 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.216, <32 x bfloat> %t.217, <32 x bfloat> %t.218)
-  store <16 x float> %t.219, ptr %v.24
-  %p.220 = getelementptr i8, ptr %p.66, i64 48
-  %t.221 = load float, ptr %p.220, align 4
-  %t.222 = insertelement <16 x float> poison, float %t.221, i32 0
-  %t.223 = shufflevector <16 x float> %t.222, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.224 = load <16 x float>, ptr %v.25
-  %t.225 = bitcast <16 x float> %t.223 to <32 x bfloat>
-  %t.226 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.227 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.224, <32 x bfloat> %t.225, <32 x bfloat> %t.226)
-  store <16 x float> %t.227, ptr %v.25
-  %t.228 = load <16 x float>, ptr %v.26
-  %t.229 = bitcast <16 x float> %t.223 to <32 x bfloat>
-  %t.230 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.231 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.228, <32 x bfloat> %t.229, <32 x bfloat> %t.230)
-  store <16 x float> %t.231, ptr %v.26
-  %p.232 = getelementptr i8, ptr %p.66, i64 52
-  %t.233 = load float, ptr %p.232, align 4
-  %t.234 = insertelement <16 x float> poison, float %t.233, i32 0
-  %t.235 = shufflevector <16 x float> %t.234, <16 x float> poison, <16 x i32> zeroinitializer
-  %t.236 = load <16 x float>, ptr %v.27
-  %t.237 = bitcast <16 x float> %t.235 to <32 x bfloat>
-  %t.238 = bitcast <16 x float> %t.70 to <32 x bfloat>
-  %t.239 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.236, <32 x bfloat> %t.237, <32 x bfloat> %t.238)
-  store <16 x float> %t.239, ptr %v.27
-  %t.240 = load <16 x float>, ptr %v.28
-  %t.241 = bitcast <16 x float> %t.235 to <32 x bfloat>
-  %t.242 = bitcast <16 x float> %t.72 to <32 x bfloat>
-  %t.243 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.240, <32 x bfloat> %t.241, <32 x bfloat> %t.242)
-  store <16 x float> %t.243, ptr %v.28
-  %i.63 = add i64 %i.62, 1
+  %t.65 = mul i64 %i.62, %pace
+  %p.66 = getelementptr i8, ptr %next, i64 %t.65
+  %p.67 = getelementptr i8, ptr %p.66, i64 0
+  call void @llvm.prefetch.p0(ptr %p.67, i32 0, i32 2, i32 1)
+  %t.68 = mul i64 %i.62, 56
+  %t.69 = add i64 %t.68, 0
+  %p.70 = getelementptr i8, ptr %a, i64 %t.69
+  %t.71 = mul i64 %i.62, 128
+  %t.72 = add i64 %t.71, 0
+  %p.73 = getelementptr i8, ptr %b, i64 %t.72
+  %p.74 = getelementptr i8, ptr %p.73, i64 0
+  %t.75 = load <16 x float>, ptr %p.74, align 16
+  %p.76 = getelementptr i8, ptr %p.73, i64 64
+  %t.77 = load <16 x float>, ptr %p.76, align 16
+  %p.78 = getelementptr i8, ptr %p.70, i64 1792
+  call void @llvm.prefetch.p0(ptr %p.78, i32 0, i32 3, i32 1)
+  %p.79 = getelementptr i8, ptr %p.70, i64 0
+  %t.80 = load float, ptr %p.79, align 4
+  %t.81 = insertelement <16 x float> poison, float %t.80, i32 0
+  %t.82 = shufflevector <16 x float> %t.81, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.83 = load <16 x float>, ptr %v.1
+  %t.84 = bitcast <16 x float> %t.82 to <32 x bfloat>
+  %t.85 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.86 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.83, <32 x bfloat> %t.84, <32 x bfloat> %t.85)
+  store <16 x float> %t.86, ptr %v.1
+  %t.87 = load <16 x float>, ptr %v.2
+  %t.88 = bitcast <16 x float> %t.82 to <32 x bfloat>
+  %t.89 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.90 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.87, <32 x bfloat> %t.88, <32 x bfloat> %t.89)
+  store <16 x float> %t.90, ptr %v.2
+  %p.91 = getelementptr i8, ptr %p.70, i64 4
+  %t.92 = load float, ptr %p.91, align 4
+  %t.93 = insertelement <16 x float> poison, float %t.92, i32 0
+  %t.94 = shufflevector <16 x float> %t.93, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.95 = load <16 x float>, ptr %v.3
+  %t.96 = bitcast <16 x float> %t.94 to <32 x bfloat>
+  %t.97 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.98 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.95, <32 x bfloat> %t.96, <32 x bfloat> %t.97)
+  store <16 x float> %t.98, ptr %v.3
+  %t.99 = load <16 x float>, ptr %v.4
+  %t.100 = bitcast <16 x float> %t.94 to <32 x bfloat>
+  %t.101 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.102 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.99, <32 x bfloat> %t.100, <32 x bfloat> %t.101)
+  store <16 x float> %t.102, ptr %v.4
+  %p.103 = getelementptr i8, ptr %p.70, i64 8
+  %t.104 = load float, ptr %p.103, align 4
+  %t.105 = insertelement <16 x float> poison, float %t.104, i32 0
+  %t.106 = shufflevector <16 x float> %t.105, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.107 = load <16 x float>, ptr %v.5
+  %t.108 = bitcast <16 x float> %t.106 to <32 x bfloat>
+  %t.109 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.110 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.107, <32 x bfloat> %t.108, <32 x bfloat> %t.109)
+  store <16 x float> %t.110, ptr %v.5
+  %t.111 = load <16 x float>, ptr %v.6
+  %t.112 = bitcast <16 x float> %t.106 to <32 x bfloat>
+  %t.113 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.114 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.111, <32 x bfloat> %t.112, <32 x bfloat> %t.113)
+  store <16 x float> %t.114, ptr %v.6
+  %p.115 = getelementptr i8, ptr %p.70, i64 12
+  %t.116 = load float, ptr %p.115, align 4
+  %t.117 = insertelement <16 x float> poison, float %t.116, i32 0
+  %t.118 = shufflevector <16 x float> %t.117, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.119 = load <16 x float>, ptr %v.7
+  %t.120 = bitcast <16 x float> %t.118 to <32 x bfloat>
+  %t.121 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.122 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.119, <32 x bfloat> %t.120, <32 x bfloat> %t.121)
+  store <16 x float> %t.122, ptr %v.7
+  %t.123 = load <16 x float>, ptr %v.8
+  %t.124 = bitcast <16 x float> %t.118 to <32 x bfloat>
+  %t.125 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.126 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.123, <32 x bfloat> %t.124, <32 x bfloat> %t.125)
+  store <16 x float> %t.126, ptr %v.8
+  %p.127 = getelementptr i8, ptr %p.70, i64 16
+  %t.128 = load float, ptr %p.127, align 4
+  %t.129 = insertelement <16 x float> poison, float %t.128, i32 0
+  %t.130 = shufflevector <16 x float> %t.129, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.131 = load <16 x float>, ptr %v.9
+  %t.132 = bitcast <16 x float> %t.130 to <32 x bfloat>
+  %t.133 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.134 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.131, <32 x bfloat> %t.132, <32 x bfloat> %t.133)
+  store <16 x float> %t.134, ptr %v.9
+  %t.135 = load <16 x float>, ptr %v.10
+  %t.136 = bitcast <16 x float> %t.130 to <32 x bfloat>
+  %t.137 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.138 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.135, <32 x bfloat> %t.136, <32 x bfloat> %t.137)
+  store <16 x float> %t.138, ptr %v.10
+  %p.139 = getelementptr i8, ptr %p.70, i64 20
+  %t.140 = load float, ptr %p.139, align 4
+  %t.141 = insertelement <16 x float> poison, float %t.140, i32 0
+  %t.142 = shufflevector <16 x float> %t.141, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.143 = load <16 x float>, ptr %v.11
+  %t.144 = bitcast <16 x float> %t.142 to <32 x bfloat>
+  %t.145 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.146 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.143, <32 x bfloat> %t.144, <32 x bfloat> %t.145)
+  store <16 x float> %t.146, ptr %v.11
+  %t.147 = load <16 x float>, ptr %v.12
+  %t.148 = bitcast <16 x float> %t.142 to <32 x bfloat>
+  %t.149 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.150 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.147, <32 x bfloat> %t.148, <32 x bfloat> %t.149)
+  store <16 x float> %t.150, ptr %v.12
+  %p.151 = getelementptr i8, ptr %p.70, i64 24
+  %t.152 = load float, ptr %p.151, align 4
+  %t.153 = insertelement <16 x float> poison, float %t.152, i32 0
+  %t.154 = shufflevector <16 x float> %t.153, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.155 = load <16 x float>, ptr %v.13
+  %t.156 = bitcast <16 x float> %t.154 to <32 x bfloat>
+  %t.157 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.158 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.155, <32 x bfloat> %t.156, <32 x bfloat> %t.157)
+  store <16 x float> %t.158, ptr %v.13
+  %t.159 = load <16 x float>, ptr %v.14
+  %t.160 = bitcast <16 x float> %t.154 to <32 x bfloat>
+  %t.161 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.162 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.159, <32 x bfloat> %t.160, <32 x bfloat> %t.161)
+  store <16 x float> %t.162, ptr %v.14
+  %p.163 = getelementptr i8, ptr %p.70, i64 28
+  %t.164 = load float, ptr %p.163, align 4
+  %t.165 = insertelement <16 x float> poison, float %t.164, i32 0
+  %t.166 = shufflevector <16 x float> %t.165, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.167 = load <16 x float>, ptr %v.15
+  %t.168 = bitcast <16 x float> %t.166 to <32 x bfloat>
+  %t.169 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.170 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.167, <32 x bfloat> %t.168, <32 x bfloat> %t.169)
+  store <16 x float> %t.170, ptr %v.15
+  %t.171 = load <16 x float>, ptr %v.16
+  %t.172 = bitcast <16 x float> %t.166 to <32 x bfloat>
+  %t.173 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.174 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.171, <32 x bfloat> %t.172, <32 x bfloat> %t.173)
+  store <16 x float> %t.174, ptr %v.16
+  %p.175 = getelementptr i8, ptr %p.70, i64 32
+  %t.176 = load float, ptr %p.175, align 4
+  %t.177 = insertelement <16 x float> poison, float %t.176, i32 0
+  %t.178 = shufflevector <16 x float> %t.177, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.179 = load <16 x float>, ptr %v.17
+  %t.180 = bitcast <16 x float> %t.178 to <32 x bfloat>
+  %t.181 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.182 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.179, <32 x bfloat> %t.180, <32 x bfloat> %t.181)
+  store <16 x float> %t.182, ptr %v.17
+  %t.183 = load <16 x float>, ptr %v.18
+  %t.184 = bitcast <16 x float> %t.178 to <32 x bfloat>
+  %t.185 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.186 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.183, <32 x bfloat> %t.184, <32 x bfloat> %t.185)
+  store <16 x float> %t.186, ptr %v.18
+  %p.187 = getelementptr i8, ptr %p.70, i64 36
+  %t.188 = load float, ptr %p.187, align 4
+  %t.189 = insertelement <16 x float> poison, float %t.188, i32 0
+  %t.190 = shufflevector <16 x float> %t.189, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.191 = load <16 x float>, ptr %v.19
+  %t.192 = bitcast <16 x float> %t.190 to <32 x bfloat>
+  %t.193 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.194 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.191, <32 x bfloat> %t.192, <32 x bfloat> %t.193)
+  store <16 x float> %t.194, ptr %v.19
+  %t.195 = load <16 x float>, ptr %v.20
+  %t.196 = bitcast <16 x float> %t.190 to <32 x bfloat>
+  %t.197 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.198 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.195, <32 x bfloat> %t.196, <32 x bfloat> %t.197)
+  store <16 x float> %t.198, ptr %v.20
+  %p.199 = getelementptr i8, ptr %p.70, i64 40
+  %t.200 = load float, ptr %p.199, align 4
+  %t.201 = insertelement <16 x float> poison, float %t.200, i32 0
+  %t.202 = shufflevector <16 x float> %t.201, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.203 = load <16 x float>, ptr %v.21
+  %t.204 = bitcast <16 x float> %t.202 to <32 x bfloat>
+  %t.205 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.206 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.203, <32 x bfloat> %t.204, <32 x bfloat> %t.205)
+  store <16 x float> %t.206, ptr %v.21
+  %t.207 = load <16 x float>, ptr %v.22
+  %t.208 = bitcast <16 x float> %t.202 to <32 x bfloat>
+  %t.209 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.210 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.207, <32 x bfloat> %t.208, <32 x bfloat> %t.209)
+  store <16 x float> %t.210, ptr %v.22
+  %p.211 = getelementptr i8, ptr %p.70, i64 44
+  %t.212 = load float, ptr %p.211, align 4
+  %t.213 = insertelement <16 x float> poison, float %t.212, i32 0
+  %t.214 = shufflevector <16 x float> %t.213, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.215 = load <16 x float>, ptr %v.23
+  %t.216 = bitcast <16 x float> %t.214 to <32 x bfloat>
+  %t.217 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.218 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.215, <32 x bfloat> %t.216, <32 x bfloat> %t.217)
+  store <16 x float> %t.218, ptr %v.23
+  %t.219 = load <16 x float>, ptr %v.24
+  %t.220 = bitcast <16 x float> %t.214 to <32 x bfloat>
+  %t.221 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.222 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.219, <32 x bfloat> %t.220, <32 x bfloat> %t.221)
+  store <16 x float> %t.222, ptr %v.24
+  %p.223 = getelementptr i8, ptr %p.70, i64 48
+  %t.224 = load float, ptr %p.223, align 4
+  %t.225 = insertelement <16 x float> poison, float %t.224, i32 0
+  %t.226 = shufflevector <16 x float> %t.225, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.227 = load <16 x float>, ptr %v.25
+  %t.228 = bitcast <16 x float> %t.226 to <32 x bfloat>
+  %t.229 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.230 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.227, <32 x bfloat> %t.228, <32 x bfloat> %t.229)
+  store <16 x float> %t.230, ptr %v.25
+  %t.231 = load <16 x float>, ptr %v.26
+  %t.232 = bitcast <16 x float> %t.226 to <32 x bfloat>
+  %t.233 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.234 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.231, <32 x bfloat> %t.232, <32 x bfloat> %t.233)
+  store <16 x float> %t.234, ptr %v.26
+  %p.235 = getelementptr i8, ptr %p.70, i64 52
+  %t.236 = load float, ptr %p.235, align 4
+  %t.237 = insertelement <16 x float> poison, float %t.236, i32 0
+  %t.238 = shufflevector <16 x float> %t.237, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.239 = load <16 x float>, ptr %v.27
+  %t.240 = bitcast <16 x float> %t.238 to <32 x bfloat>
+  %t.241 = bitcast <16 x float> %t.75 to <32 x bfloat>
+  %t.242 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.239, <32 x bfloat> %t.240, <32 x bfloat> %t.241)
+  store <16 x float> %t.242, ptr %v.27
+  %t.243 = load <16 x float>, ptr %v.28
+  %t.244 = bitcast <16 x float> %t.238 to <32 x bfloat>
+  %t.245 = bitcast <16 x float> %t.77 to <32 x bfloat>
+  %t.246 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.243, <32 x bfloat> %t.244, <32 x bfloat> %t.245)
+  store <16 x float> %t.246, ptr %v.28
+  %t.247 = mul i64 %i.62, 56
+  %t.248 = add i64 %t.247, 56
+  %p.249 = getelementptr i8, ptr %a, i64 %t.248
+  %t.250 = mul i64 %i.62, 128
+  %t.251 = add i64 %t.250, 128
+  %p.252 = getelementptr i8, ptr %b, i64 %t.251
+  %p.253 = getelementptr i8, ptr %p.252, i64 0
+  %t.254 = load <16 x float>, ptr %p.253, align 16
+  %p.255 = getelementptr i8, ptr %p.252, i64 64
+  %t.256 = load <16 x float>, ptr %p.255, align 16
+  %p.257 = getelementptr i8, ptr %p.249, i64 1792
+  call void @llvm.prefetch.p0(ptr %p.257, i32 0, i32 3, i32 1)
+  %p.258 = getelementptr i8, ptr %p.249, i64 0
+  %t.259 = load float, ptr %p.258, align 4
+  %t.260 = insertelement <16 x float> poison, float %t.259, i32 0
+  %t.261 = shufflevector <16 x float> %t.260, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.262 = load <16 x float>, ptr %v.1
+  %t.263 = bitcast <16 x float> %t.261 to <32 x bfloat>
+  %t.264 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.265 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.262, <32 x bfloat> %t.263, <32 x bfloat> %t.264)
+  store <16 x float> %t.265, ptr %v.1
+  %t.266 = load <16 x float>, ptr %v.2
+  %t.267 = bitcast <16 x float> %t.261 to <32 x bfloat>
+  %t.268 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.269 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.266, <32 x bfloat> %t.267, <32 x bfloat> %t.268)
+  store <16 x float> %t.269, ptr %v.2
+  %p.270 = getelementptr i8, ptr %p.249, i64 4
+  %t.271 = load float, ptr %p.270, align 4
+  %t.272 = insertelement <16 x float> poison, float %t.271, i32 0
+  %t.273 = shufflevector <16 x float> %t.272, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.274 = load <16 x float>, ptr %v.3
+  %t.275 = bitcast <16 x float> %t.273 to <32 x bfloat>
+  %t.276 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.277 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.274, <32 x bfloat> %t.275, <32 x bfloat> %t.276)
+  store <16 x float> %t.277, ptr %v.3
+  %t.278 = load <16 x float>, ptr %v.4
+  %t.279 = bitcast <16 x float> %t.273 to <32 x bfloat>
+  %t.280 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.281 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.278, <32 x bfloat> %t.279, <32 x bfloat> %t.280)
+  store <16 x float> %t.281, ptr %v.4
+  %p.282 = getelementptr i8, ptr %p.249, i64 8
+  %t.283 = load float, ptr %p.282, align 4
+  %t.284 = insertelement <16 x float> poison, float %t.283, i32 0
+  %t.285 = shufflevector <16 x float> %t.284, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.286 = load <16 x float>, ptr %v.5
+  %t.287 = bitcast <16 x float> %t.285 to <32 x bfloat>
+  %t.288 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.289 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.286, <32 x bfloat> %t.287, <32 x bfloat> %t.288)
+  store <16 x float> %t.289, ptr %v.5
+  %t.290 = load <16 x float>, ptr %v.6
+  %t.291 = bitcast <16 x float> %t.285 to <32 x bfloat>
+  %t.292 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.293 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.290, <32 x bfloat> %t.291, <32 x bfloat> %t.292)
+  store <16 x float> %t.293, ptr %v.6
+  %p.294 = getelementptr i8, ptr %p.249, i64 12
+  %t.295 = load float, ptr %p.294, align 4
+  %t.296 = insertelement <16 x float> poison, float %t.295, i32 0
+  %t.297 = shufflevector <16 x float> %t.296, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.298 = load <16 x float>, ptr %v.7
+  %t.299 = bitcast <16 x float> %t.297 to <32 x bfloat>
+  %t.300 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.301 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.298, <32 x bfloat> %t.299, <32 x bfloat> %t.300)
+  store <16 x float> %t.301, ptr %v.7
+  %t.302 = load <16 x float>, ptr %v.8
+  %t.303 = bitcast <16 x float> %t.297 to <32 x bfloat>
+  %t.304 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.305 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.302, <32 x bfloat> %t.303, <32 x bfloat> %t.304)
+  store <16 x float> %t.305, ptr %v.8
+  %p.306 = getelementptr i8, ptr %p.249, i64 16
+  %t.307 = load float, ptr %p.306, align 4
+  %t.308 = insertelement <16 x float> poison, float %t.307, i32 0
+  %t.309 = shufflevector <16 x float> %t.308, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.310 = load <16 x float>, ptr %v.9
+  %t.311 = bitcast <16 x float> %t.309 to <32 x bfloat>
+  %t.312 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.313 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.310, <32 x bfloat> %t.311, <32 x bfloat> %t.312)
+  store <16 x float> %t.313, ptr %v.9
+  %t.314 = load <16 x float>, ptr %v.10
+  %t.315 = bitcast <16 x float> %t.309 to <32 x bfloat>
+  %t.316 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.317 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.314, <32 x bfloat> %t.315, <32 x bfloat> %t.316)
+  store <16 x float> %t.317, ptr %v.10
+  %p.318 = getelementptr i8, ptr %p.249, i64 20
+  %t.319 = load float, ptr %p.318, align 4
+  %t.320 = insertelement <16 x float> poison, float %t.319, i32 0
+  %t.321 = shufflevector <16 x float> %t.320, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.322 = load <16 x float>, ptr %v.11
+  %t.323 = bitcast <16 x float> %t.321 to <32 x bfloat>
+  %t.324 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.325 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.322, <32 x bfloat> %t.323, <32 x bfloat> %t.324)
+  store <16 x float> %t.325, ptr %v.11
+  %t.326 = load <16 x float>, ptr %v.12
+  %t.327 = bitcast <16 x float> %t.321 to <32 x bfloat>
+  %t.328 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.329 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.326, <32 x bfloat> %t.327, <32 x bfloat> %t.328)
+  store <16 x float> %t.329, ptr %v.12
+  %p.330 = getelementptr i8, ptr %p.249, i64 24
+  %t.331 = load float, ptr %p.330, align 4
+  %t.332 = insertelement <16 x float> poison, float %t.331, i32 0
+  %t.333 = shufflevector <16 x float> %t.332, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.334 = load <16 x float>, ptr %v.13
+  %t.335 = bitcast <16 x float> %t.333 to <32 x bfloat>
+  %t.336 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.337 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.334, <32 x bfloat> %t.335, <32 x bfloat> %t.336)
+  store <16 x float> %t.337, ptr %v.13
+  %t.338 = load <16 x float>, ptr %v.14
+  %t.339 = bitcast <16 x float> %t.333 to <32 x bfloat>
+  %t.340 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.341 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.338, <32 x bfloat> %t.339, <32 x bfloat> %t.340)
+  store <16 x float> %t.341, ptr %v.14
+  %p.342 = getelementptr i8, ptr %p.249, i64 28
+  %t.343 = load float, ptr %p.342, align 4
+  %t.344 = insertelement <16 x float> poison, float %t.343, i32 0
+  %t.345 = shufflevector <16 x float> %t.344, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.346 = load <16 x float>, ptr %v.15
+  %t.347 = bitcast <16 x float> %t.345 to <32 x bfloat>
+  %t.348 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.349 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.346, <32 x bfloat> %t.347, <32 x bfloat> %t.348)
+  store <16 x float> %t.349, ptr %v.15
+  %t.350 = load <16 x float>, ptr %v.16
+  %t.351 = bitcast <16 x float> %t.345 to <32 x bfloat>
+  %t.352 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.353 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.350, <32 x bfloat> %t.351, <32 x bfloat> %t.352)
+  store <16 x float> %t.353, ptr %v.16
+  %p.354 = getelementptr i8, ptr %p.249, i64 32
+  %t.355 = load float, ptr %p.354, align 4
+  %t.356 = insertelement <16 x float> poison, float %t.355, i32 0
+  %t.357 = shufflevector <16 x float> %t.356, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.358 = load <16 x float>, ptr %v.17
+  %t.359 = bitcast <16 x float> %t.357 to <32 x bfloat>
+  %t.360 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.361 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.358, <32 x bfloat> %t.359, <32 x bfloat> %t.360)
+  store <16 x float> %t.361, ptr %v.17
+  %t.362 = load <16 x float>, ptr %v.18
+  %t.363 = bitcast <16 x float> %t.357 to <32 x bfloat>
+  %t.364 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.365 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.362, <32 x bfloat> %t.363, <32 x bfloat> %t.364)
+  store <16 x float> %t.365, ptr %v.18
+  %p.366 = getelementptr i8, ptr %p.249, i64 36
+  %t.367 = load float, ptr %p.366, align 4
+  %t.368 = insertelement <16 x float> poison, float %t.367, i32 0
+  %t.369 = shufflevector <16 x float> %t.368, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.370 = load <16 x float>, ptr %v.19
+  %t.371 = bitcast <16 x float> %t.369 to <32 x bfloat>
+  %t.372 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.373 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.370, <32 x bfloat> %t.371, <32 x bfloat> %t.372)
+  store <16 x float> %t.373, ptr %v.19
+  %t.374 = load <16 x float>, ptr %v.20
+  %t.375 = bitcast <16 x float> %t.369 to <32 x bfloat>
+  %t.376 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.377 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.374, <32 x bfloat> %t.375, <32 x bfloat> %t.376)
+  store <16 x float> %t.377, ptr %v.20
+  %p.378 = getelementptr i8, ptr %p.249, i64 40
+  %t.379 = load float, ptr %p.378, align 4
+  %t.380 = insertelement <16 x float> poison, float %t.379, i32 0
+  %t.381 = shufflevector <16 x float> %t.380, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.382 = load <16 x float>, ptr %v.21
+  %t.383 = bitcast <16 x float> %t.381 to <32 x bfloat>
+  %t.384 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.385 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.382, <32 x bfloat> %t.383, <32 x bfloat> %t.384)
+  store <16 x float> %t.385, ptr %v.21
+  %t.386 = load <16 x float>, ptr %v.22
+  %t.387 = bitcast <16 x float> %t.381 to <32 x bfloat>
+  %t.388 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.389 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.386, <32 x bfloat> %t.387, <32 x bfloat> %t.388)
+  store <16 x float> %t.389, ptr %v.22
+  %p.390 = getelementptr i8, ptr %p.249, i64 44
+  %t.391 = load float, ptr %p.390, align 4
+  %t.392 = insertelement <16 x float> poison, float %t.391, i32 0
+  %t.393 = shufflevector <16 x float> %t.392, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.394 = load <16 x float>, ptr %v.23
+  %t.395 = bitcast <16 x float> %t.393 to <32 x bfloat>
+  %t.396 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.397 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.394, <32 x bfloat> %t.395, <32 x bfloat> %t.396)
+  store <16 x float> %t.397, ptr %v.23
+  %t.398 = load <16 x float>, ptr %v.24
+  %t.399 = bitcast <16 x float> %t.393 to <32 x bfloat>
+  %t.400 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.401 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.398, <32 x bfloat> %t.399, <32 x bfloat> %t.400)
+  store <16 x float> %t.401, ptr %v.24
+  %p.402 = getelementptr i8, ptr %p.249, i64 48
+  %t.403 = load float, ptr %p.402, align 4
+  %t.404 = insertelement <16 x float> poison, float %t.403, i32 0
+  %t.405 = shufflevector <16 x float> %t.404, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.406 = load <16 x float>, ptr %v.25
+  %t.407 = bitcast <16 x float> %t.405 to <32 x bfloat>
+  %t.408 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.409 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.406, <32 x bfloat> %t.407, <32 x bfloat> %t.408)
+  store <16 x float> %t.409, ptr %v.25
+  %t.410 = load <16 x float>, ptr %v.26
+  %t.411 = bitcast <16 x float> %t.405 to <32 x bfloat>
+  %t.412 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.413 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.410, <32 x bfloat> %t.411, <32 x bfloat> %t.412)
+  store <16 x float> %t.413, ptr %v.26
+  %p.414 = getelementptr i8, ptr %p.249, i64 52
+  %t.415 = load float, ptr %p.414, align 4
+  %t.416 = insertelement <16 x float> poison, float %t.415, i32 0
+  %t.417 = shufflevector <16 x float> %t.416, <16 x float> poison, <16 x i32> zeroinitializer
+  %t.418 = load <16 x float>, ptr %v.27
+  %t.419 = bitcast <16 x float> %t.417 to <32 x bfloat>
+  %t.420 = bitcast <16 x float> %t.254 to <32 x bfloat>
+  %t.421 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.418, <32 x bfloat> %t.419, <32 x bfloat> %t.420)
+  store <16 x float> %t.421, ptr %v.27
+  %t.422 = load <16 x float>, ptr %v.28
+  %t.423 = bitcast <16 x float> %t.417 to <32 x bfloat>
+  %t.424 = bitcast <16 x float> %t.256 to <32 x bfloat>
+  %t.425 = call <16 x float> @llvm.x86.avx512bf16.dpbf16ps.512(<16 x float> %t.422, <32 x bfloat> %t.423, <32 x bfloat> %t.424)
+  store <16 x float> %t.425, ptr %v.28
+  %i.63 = add i64 %i.62, 2
   br label %head.59
 done.61:
-  %t.244 = icmp ne ptr %start, null
-  br i1 %t.244, label %then.245, label %done.246
-then.245:
-  %p.247 = getelementptr i8, ptr %start, i64 0
-  %t.248 = load <16 x float>, ptr %p.247, align 16
-  %t.249 = load <16 x float>, ptr %v.1
-  %t.250 = fadd <16 x float> %t.248, %t.249
-  store <16 x float> %t.250, ptr %v.1
-  %p.251 = getelementptr i8, ptr %start, i64 64
-  %t.252 = load <16 x float>, ptr %p.251, align 16
-  %t.253 = load <16 x float>, ptr %v.2
-  %t.254 = fadd <16 x float> %t.252, %t.253
-  store <16 x float> %t.254, ptr %v.2
-  %p.255 = getelementptr i8, ptr %start, i64 128
-  %t.256 = load <16 x float>, ptr %p.255, align 16
-  %t.257 = load <16 x float>, ptr %v.3
-  %t.258 = fadd <16 x float> %t.256, %t.257
-  store <16 x float> %t.258, ptr %v.3
-  %p.259 = getelementptr i8, ptr %start, i64 192
-  %t.260 = load <16 x float>, ptr %p.259, align 16
-  %t.261 = load <16 x float>, ptr %v.4
-  %t.262 = fadd <16 x float> %t.260, %t.261
-  store <16 x float> %t.262, ptr %v.4
-  %p.263 = getelementptr i8, ptr %start, i64 256
-  %t.264 = load <16 x float>, ptr %p.263, align 16
-  %t.265 = load <16 x float>, ptr %v.5
-  %t.266 = fadd <16 x float> %t.264, %t.265
-  store <16 x float> %t.266, ptr %v.5
-  %p.267 = getelementptr i8, ptr %start, i64 320
-  %t.268 = load <16 x float>, ptr %p.267, align 16
-  %t.269 = load <16 x float>, ptr %v.6
-  %t.270 = fadd <16 x float> %t.268, %t.269
-  store <16 x float> %t.270, ptr %v.6
-  %p.271 = getelementptr i8, ptr %start, i64 384
-  %t.272 = load <16 x float>, ptr %p.271, align 16
-  %t.273 = load <16 x float>, ptr %v.7
-  %t.274 = fadd <16 x float> %t.272, %t.273
-  store <16 x float> %t.274, ptr %v.7
-  %p.275 = getelementptr i8, ptr %start, i64 448
-  %t.276 = load <16 x float>, ptr %p.275, align 16
-  %t.277 = load <16 x float>, ptr %v.8
-  %t.278 = fadd <16 x float> %t.276, %t.277
-  store <16 x float> %t.278, ptr %v.8
-  %p.279 = getelementptr i8, ptr %start, i64 512
-  %t.280 = load <16 x float>, ptr %p.279, align 16
-  %t.281 = load <16 x float>, ptr %v.9
-  %t.282 = fadd <16 x float> %t.280, %t.281
-  store <16 x float> %t.282, ptr %v.9
-  %p.283 = getelementptr i8, ptr %start, i64 576
-  %t.284 = load <16 x float>, ptr %p.283, align 16
-  %t.285 = load <16 x float>, ptr %v.10
-  %t.286 = fadd <16 x float> %t.284, %t.285
-  store <16 x float> %t.286, ptr %v.10
-  %p.287 = getelementptr i8, ptr %start, i64 640
-  %t.288 = load <16 x float>, ptr %p.287, align 16
-  %t.289 = load <16 x float>, ptr %v.11
-  %t.290 = fadd <16 x float> %t.288, %t.289
-  store <16 x float> %t.290, ptr %v.11
-  %p.291 = getelementptr i8, ptr %start, i64 704
-  %t.292 = load <16 x float>, ptr %p.291, align 16
-  %t.293 = load <16 x float>, ptr %v.12
-  %t.294 = fadd <16 x float> %t.292, %t.293
-  store <16 x float> %t.294, ptr %v.12
-  %p.295 = getelementptr i8, ptr %start, i64 768
-  %t.296 = load <16 x float>, ptr %p.295, align 16
-  %t.297 = load <16 x float>, ptr %v.13
-  %t.298 = fadd <16 x float> %t.296, %t.297
-  store <16 x float> %t.298, ptr %v.13
-  %p.299 = getelementptr i8, ptr %start, i64 832
-  %t.300 = load <16 x float>, ptr %p.299, align 16
-  %t.301 = load <16 x float>, ptr %v.14
-  %t.302 = fadd <16 x float> %t.300, %t.301
-  store <16 x float> %t.302, ptr %v.14
-  %p.303 = getelementptr i8, ptr %start, i64 896
-  %t.304 = load <16 x float>, ptr %p.303, align 16
-  %t.305 = load <16 x float>, ptr %v.15
-  %t.306 = fadd <16 x float> %t.304, %t.305
-  store <16 x float> %t.306, ptr %v.15
-  %p.307 = getelementptr i8, ptr %start, i64 960
-  %t.308 = load <16 x float>, ptr %p.307, align 16
-  %t.309 = load <16 x float>, ptr %v.16
-  %t.310 = fadd <16 x float> %t.308, %t.309
-  store <16 x float> %t.310, ptr %v.16
-  %p.311 = getelementptr i8, ptr %start, i64 1024
-  %t.312 = load <16 x float>, ptr %p.311, align 16
-  %t.313 = load <16 x float>, ptr %v.17
-  %t.314 = fadd <16 x float> %t.312, %t.313
-  store <16 x float> %t.314, ptr %v.17
-  %p.315 = getelementptr i8, ptr %start, i64 1088
-  %t.316 = load <16 x float>, ptr %p.315, align 16
-  %t.317 = load <16 x float>, ptr %v.18
-  %t.318 = fadd <16 x float> %t.316, %t.317
-  store <16 x float> %t.318, ptr %v.18
-  %p.319 = getelementptr i8, ptr %start, i64 1152
-  %t.320 = load <16 x float>, ptr %p.319, align 16
-  %t.321 = load <16 x float>, ptr %v.19
-  %t.322 = fadd <16 x float> %t.320, %t.321
-  store <16 x float> %t.322, ptr %v.19
-  %p.323 = getelementptr i8, ptr %start, i64 1216
-  %t.324 = load <16 x float>, ptr %p.323, align 16
-  %t.325 = load <16 x float>, ptr %v.20
-  %t.326 = fadd <16 x float> %t.324, %t.325
-  store <16 x float> %t.326, ptr %v.20
-  %p.327 = getelementptr i8, ptr %start, i64 1280
-  %t.328 = load <16 x float>, ptr %p.327, align 16
-  %t.329 = load <16 x float>, ptr %v.21
-  %t.330 = fadd <16 x float> %t.328, %t.329
-  store <16 x float> %t.330, ptr %v.21
-  %p.331 = getelementptr i8, ptr %start, i64 1344
-  %t.332 = load <16 x float>, ptr %p.331, align 16
-  %t.333 = load <16 x float>, ptr %v.22
-  %t.334 = fadd <16 x float> %t.332, %t.333
-  store <16 x float> %t.334, ptr %v.22
-  %p.335 = getelementptr i8, ptr %start, i64 1408
-  %t.336 = load <16 x float>, ptr %p.335, align 16
-  %t.337 = load <16 x float>, ptr %v.23
-  %t.338 = fadd <16 x float> %t.336, %t.337
-  store <16 x float> %t.338, ptr %v.23
-  %p.339 = getelementptr i8, ptr %start, i64 1472
-  %t.340 = load <16 x float>, ptr %p.339, align 16
-  %t.341 = load <16 x float>, ptr %v.24
-  %t.342 = fadd <16 x float> %t.340, %t.341
-  store <16 x float> %t.342, ptr %v.24
-  %p.343 = getelementptr i8, ptr %start, i64 1536
-  %t.344 = load <16 x float>, ptr %p.343, align 16
-  %t.345 = load <16 x float>, ptr %v.25
-  %t.346 = fadd <16 x float> %t.344, %t.345
-  store <16 x float> %t.346, ptr %v.25
-  %p.347 = getelementptr i8, ptr %start, i64 1600
-  %t.348 = load <16 x float>, ptr %p.347, align 16
-  %t.349 = load <16 x float>, ptr %v.26
-  %t.350 = fadd <16 x float> %t.348, %t.349
-  store <16 x float> %t.350, ptr %v.26
-  %p.351 = getelementptr i8, ptr %start, i64 1664
-  %t.352 = load <16 x float>, ptr %p.351, align 16
-  %t.353 = load <16 x float>, ptr %v.27
-  %t.354 = fadd <16 x float> %t.352, %t.353
-  store <16 x float> %t.354, ptr %v.27
-  %p.355 = getelementptr i8, ptr %start, i64 1728
-  %t.356 = load <16 x float>, ptr %p.355, align 16
-  %t.357 = load <16 x float>, ptr %v.28
-  %t.358 = fadd <16 x float> %t.356, %t.357
-  store <16 x float> %t.358, ptr %v.28
-  br label %done.246
-done.246:
-  %t.359 = load <16 x float>, ptr %v.1
-  %p.360 = getelementptr i8, ptr %tile, i64 0
-  store <16 x float> %t.359, ptr %p.360, align 16
-  %t.361 = load <16 x float>, ptr %v.2
-  %p.362 = getelementptr i8, ptr %tile, i64 64
-  store <16 x float> %t.361, ptr %p.362, align 16
-  %t.363 = load <16 x float>, ptr %v.3
-  %p.364 = getelementptr i8, ptr %tile, i64 128
-  store <16 x float> %t.363, ptr %p.364, align 16
-  %t.365 = load <16 x float>, ptr %v.4
-  %p.366 = getelementptr i8, ptr %tile, i64 192
-  store <16 x float> %t.365, ptr %p.366, align 16
-  %t.367 = load <16 x float>, ptr %v.5
-  %p.368 = getelementptr i8, ptr %tile, i64 256
-  store <16 x float> %t.367, ptr %p.368, align 16
-  %t.369 = load <16 x float>, ptr %v.6
-  %p.370 = getelementptr i8, ptr %tile, i64 320
-  store <16 x float> %t.369, ptr %p.370, align 16
-  %t.371 = load <16 x float>, ptr %v.7
-  %p.372 = getelementptr i8, ptr %tile, i64 384
-  store <16 x float> %t.371, ptr %p.372, align 16
-  %t.373 = load <16 x float>, ptr %v.8
-  %p.374 = getelementptr i8, ptr %tile, i64 448
-  store <16 x float> %t.373, ptr %p.374, align 16
-  %t.375 = load <16 x float>, ptr %v.9
-  %p.376 = getelementptr i8, ptr %tile, i64 512
-  store <16 x float> %t.375, ptr %p.376, align 16
-  %t.377 = load <16 x float>, ptr %v.10
-  %p.378 = getelementptr i8, ptr %tile, i64 576
-  store <16 x float> %t.377, ptr %p.378, align 16
-  %t.379 = load <16 x float>, ptr %v.11
-  %p.380 = getelementptr i8, ptr %tile, i64 640
-  store <16 x float> %t.379, ptr %p.380, align 16
-  %t.381 = load <16 x float>, ptr %v.12
-  %p.382 = getelementptr i8, ptr %tile, i64 704
-  store <16 x float> %t.381, ptr %p.382, align 16
-  %t.383 = load <16 x float>, ptr %v.13
-  %p.384 = getelementptr i8, ptr %tile, i64 768
-  store <16 x float> %t.383, ptr %p.384, align 16
-  %t.385 = load <16 x float>, ptr %v.14
-  %p.386 = getelementptr i8, ptr %tile, i64 832
-  store <16 x float> %t.385, ptr %p.386, align 16
-  %t.387 = load <16 x float>, ptr %v.15
-  %p.388 = getelementptr i8, ptr %tile, i64 896
-  store <16 x float> %t.387, ptr %p.388, align 16
-  %t.389 = load <16 x float>, ptr %v.16
-  %p.390 = getelementptr i8, ptr %tile, i64 960
-  store <16 x float> %t.389, ptr %p.390, align 16
-  %t.391 = load <16 x float>, ptr %v.17
-  %p.392 = getelementptr i8, ptr %tile, i64 1024
-  store <16 x float> %t.391, ptr %p.392, align 16
-  %t.393 = load <16 x float>, ptr %v.18
-  %p.394 = getelementptr i8, ptr %tile, i64 1088
-  store <16 x float> %t.393, ptr %p.394, align 16
-  %t.395 = load <16 x float>, ptr %v.19
-  %p.396 = getelementptr i8, ptr %tile, i64 1152
-  store <16 x float> %t.395, ptr %p.396, align 16
-  %t.397 = load <16 x float>, ptr %v.20
-  %p.398 = getelementptr i8, ptr %tile, i64 1216
-  store <16 x float> %t.397, ptr %p.398, align 16
-  %t.399 = load <16 x float>, ptr %v.21
-  %p.400 = getelementptr i8, ptr %tile, i64 1280
-  store <16 x float> %t.399, ptr %p.400, align 16
-  %t.401 = load <16 x float>, ptr %v.22
-  %p.402 = getelementptr i8, ptr %tile, i64 1344
-  store <16 x float> %t.401, ptr %p.402, align 16
-  %t.403 = load <16 x float>, ptr %v.23
-  %p.404 = getelementptr i8, ptr %tile, i64 1408
-  store <16 x float> %t.403, ptr %p.404, align 16
-  %t.405 = load <16 x float>, ptr %v.24
-  %p.406 = getelementptr i8, ptr %tile, i64 1472
-  store <16 x float> %t.405, ptr %p.406, align 16
-  %t.407 = load <16 x float>, ptr %v.25
-  %p.408 = getelementptr i8, ptr %tile, i64 1536
-  store <16 x float> %t.407, ptr %p.408, align 16
-  %t.409 = load <16 x float>, ptr %v.26
-  %p.410 = getelementptr i8, ptr %tile, i64 1600
-  store <16 x float> %t.409, ptr %p.410, align 16
-  %t.411 = load <16 x float>, ptr %v.27
-  %p.412 = getelementptr i8, ptr %tile, i64 1664
-  store <16 x float> %t.411, ptr %p.412, align 16
-  %t.413 = load <16 x float>, ptr %v.28
-  %p.414 = getelementptr i8, ptr %tile, i64 1728
-  store <16 x float> %t.413, ptr %p.414, align 16
+  %t.426 = icmp ne ptr %start, null
+  br i1 %t.426, label %then.427, label %done.428
+then.427:
+  %p.429 = getelementptr i8, ptr %start, i64 0
+  %t.430 = load <16 x float>, ptr %p.429, align 16
+  %t.431 = load <16 x float>, ptr %v.1
+  %t.432 = fadd <16 x float> %t.430, %t.431
+  store <16 x float> %t.432, ptr %v.1
+  %p.433 = getelementptr i8, ptr %start, i64 64
+  %t.434 = load <16 x float>, ptr %p.433, align 16
+  %t.435 = load <16 x float>, ptr %v.2
+  %t.436 = fadd <16 x float> %t.434, %t.435
+  store <16 x float> %t.436, ptr %v.2
+  %p.437 = getelementptr i8, ptr %start, i64 128
+  %t.438 = load <16 x float>, ptr %p.437, align 16
+  %t.439 = load <16 x float>, ptr %v.3
+  %t.440 = fadd <16 x float> %t.438, %t.439
+  store <16 x float> %t.440, ptr %v.3
+  %p.441 = getelementptr i8, ptr %start, i64 192
+  %t.442 = load <16 x float>, ptr %p.441, align 16
+  %t.443 = load <16 x float>, ptr %v.4
+  %t.444 = fadd <16 x float> %t.442, %t.443
+  store <16 x float> %t.444, ptr %v.4
+  %p.445 = getelementptr i8, ptr %start, i64 256
+  %t.446 = load <16 x float>, ptr %p.445, align 16
+  %t.447 = load <16 x float>, ptr %v.5
+  %t.448 = fadd <16 x float> %t.446, %t.447
+  store <16 x float> %t.448, ptr %v.5
+  %p.449 = getelementptr i8, ptr %start, i64 320
+  %t.450 = load <16 x float>, ptr %p.449, align 16
+  %t.451 = load <16 x float>, ptr %v.6
+  %t.452 = fadd <16 x float> %t.450, %t.451
+  store <16 x float> %t.452, ptr %v.6
+  %p.453 = getelementptr i8, ptr %start, i64 384
+  %t.454 = load <16 x float>, ptr %p.453, align 16
+  %t.455 = load <16 x float>, ptr %v.7
+  %t.456 = fadd <16 x float> %t.454, %t.455
+  store <16 x float> %t.456, ptr %v.7
+  %p.457 = getelementptr i8, ptr %start, i64 448
+  %t.458 = load <16 x float>, ptr %p.457, align 16
+  %t.459 = load <16 x float>, ptr %v.8
+  %t.460 = fadd <16 x float> %t.458, %t.459
+  store <16 x float> %t.460, ptr %v.8
+  %p.461 = getelementptr i8, ptr %start, i64 512
+  %t.462 = load <16 x float>, ptr %p.461, align 16
+  %t.463 = load <16 x float>, ptr %v.9
+  %t.464 = fadd <16 x float> %t.462, %t.463
+  store <16 x float> %t.464, ptr %v.9
+  %p.465 = getelementptr i8, ptr %start, i64 576
+  %t.466 = load <16 x float>, ptr %p.465, align 16
+  %t.467 = load <16 x float>, ptr %v.10
+  %t.468 = fadd <16 x float> %t.466, %t.467
+  store <16 x float> %t.468, ptr %v.10
+  %p.469 = getelementptr i8, ptr %start, i64 640
+  %t.470 = load <16 x float>, ptr %p.469, align 16
+  %t.471 = load <16 x float>, ptr %v.11
+  %t.472 = fadd <16 x float> %t.470, %t.471
+  store <16 x float> %t.472, ptr %v.11
+  %p.473 = getelementptr i8, ptr %start, i64 704
+  %t.474 = load <16 x float>, ptr %p.473, align 16
+  %t.475 = load <16 x float>, ptr %v.12
+  %t.476 = fadd <16 x float> %t.474, %t.475
+  store <16 x float> %t.476, ptr %v.12
+  %p.477 = getelementptr i8, ptr %start, i64 768
+  %t.478 = load <16 x float>, ptr %p.477, align 16
+  %t.479 = load <16 x float>, ptr %v.13
+  %t.480 = fadd <16 x float> %t.478, %t.479
+  store <16 x float> %t.480, ptr %v.13
+  %p.481 = getelementptr i8, ptr %start, i64 832
+  %t.482 = load <16 x float>, ptr %p.481, align 16
+  %t.483 = load <16 x float>, ptr %v.14
+  %t.484 = fadd <16 x float> %t.482, %t.483
+  store <16 x float> %t.484, ptr %v.14
+  %p.485 = getelementptr i8, ptr %start, i64 896
+  %t.486 = load <16 x float>, ptr %p.485, align 16
+  %t.487 = load <16 x float>, ptr %v.15
+  %t.488 = fadd <16 x float> %t.486, %t.487
+  store <16 x float> %t.488, ptr %v.15
+  %p.489 = getelementptr i8, ptr %start, i64 960
+  %t.490 = load <16 x float>, ptr %p.489, align 16
+  %t.491 = load <16 x float>, ptr %v.16
+  %t.492 = fadd <16 x float> %t.490, %t.491
+  store <16 x float> %t.492, ptr %v.16
+  %p.493 = getelementptr i8, ptr %start, i64 1024
+  %t.494 = load <16 x float>, ptr %p.493, align 16
+  %t.495 = load <16 x float>, ptr %v.17
+  %t.496 = fadd <16 x float> %t.494, %t.495
+  store <16 x float> %t.496, ptr %v.17
+  %p.497 = getelementptr i8, ptr %start, i64 1088
+  %t.498 = load <16 x float>, ptr %p.497, align 16
+  %t.499 = load <16 x float>, ptr %v.18
+  %t.500 = fadd <16 x float> %t.498, %t.499
+  store <16 x float> %t.500, ptr %v.18
+  %p.501 = getelementptr i8, ptr %start, i64 1152
+  %t.502 = load <16 x float>, ptr %p.501, align 16
+  %t.503 = load <16 x float>, ptr %v.19
+  %t.504 = fadd <16 x float> %t.502, %t.503
+  store <16 x float> %t.504, ptr %v.19
+  %p.505 = getelementptr i8, ptr %start, i64 1216
+  %t.506 = load <16 x float>, ptr %p.505, align 16
+  %t.507 = load <16 x float>, ptr %v.20
+  %t.508 = fadd <16 x float> %t.506, %t.507
+  store <16 x float> %t.508, ptr %v.20
+  %p.509 = getelementptr i8, ptr %start, i64 1280
+  %t.510 = load <16 x float>, ptr %p.509, align 16
+  %t.511 = load <16 x float>, ptr %v.21
+  %t.512 = fadd <16 x float> %t.510, %t.511
+  store <16 x float> %t.512, ptr %v.21
+  %p.513 = getelementptr i8, ptr %start, i64 1344
+  %t.514 = load <16 x float>, ptr %p.513, align 16
+  %t.515 = load <16 x float>, ptr %v.22
+  %t.516 = fadd <16 x float> %t.514, %t.515
+  store <16 x float> %t.516, ptr %v.22
+  %p.517 = getelementptr i8, ptr %start, i64 1408
+  %t.518 = load <16 x float>, ptr %p.517, align 16
+  %t.519 = load <16 x float>, ptr %v.23
+  %t.520 = fadd <16 x float> %t.518, %t.519
+  store <16 x float> %t.520, ptr %v.23
+  %p.521 = getelementptr i8, ptr %start, i64 1472
+  %t.522 = load <16 x float>, ptr %p.521, align 16
+  %t.523 = load <16 x float>, ptr %v.24
+  %t.524 = fadd <16 x float> %t.522, %t.523
+  store <16 x float> %t.524, ptr %v.24
+  %p.525 = getelementptr i8, ptr %start, i64 1536
+  %t.526 = load <16 x float>, ptr %p.525, align 16
+  %t.527 = load <16 x float>, ptr %v.25
+  %t.528 = fadd <16 x float> %t.526, %t.527
+  store <16 x float> %t.528, ptr %v.25
+  %p.529 = getelementptr i8, ptr %start, i64 1600
+  %t.530 = load <16 x float>, ptr %p.529, align 16
+  %t.531 = load <16 x float>, ptr %v.26
+  %t.532 = fadd <16 x float> %t.530, %t.531
+  store <16 x float> %t.532, ptr %v.26
+  %p.533 = getelementptr i8, ptr %start, i64 1664
+  %t.534 = load <16 x float>, ptr %p.533, align 16
+  %t.535 = load <16 x float>, ptr %v.27
+  %t.536 = fadd <16 x float> %t.534, %t.535
+  store <16 x float> %t.536, ptr %v.27
+  %p.537 = getelementptr i8, ptr %start, i64 1728
+  %t.538 = load <16 x float>, ptr %p.537, align 16
+  %t.539 = load <16 x float>, ptr %v.28
+  %t.540 = fadd <16 x float> %t.538, %t.539
+  store <16 x float> %t.540, ptr %v.28
+  br label %done.428
+done.428:
+  %t.541 = load <16 x float>, ptr %v.1
+  %p.542 = getelementptr i8, ptr %tile, i64 0
+  store <16 x float> %t.541, ptr %p.542, align 16
+  %t.543 = load <16 x float>, ptr %v.2
+  %p.544 = getelementptr i8, ptr %tile, i64 64
+  store <16 x float> %t.543, ptr %p.544, align 16
+  %t.545 = load <16 x float>, ptr %v.3
+  %p.546 = getelementptr i8, ptr %tile, i64 128
+  store <16 x float> %t.545, ptr %p.546, align 16
+  %t.547 = load <16 x float>, ptr %v.4
+  %p.548 = getelementptr i8, ptr %tile, i64 192
+  store <16 x float> %t.547, ptr %p.548, align 16
+  %t.549 = load <16 x float>, ptr %v.5
+  %p.550 = getelementptr i8, ptr %tile, i64 256
+  store <16 x float> %t.549, ptr %p.550, align 16
+  %t.551 = load <16 x float>, ptr %v.6
+  %p.552 = getelementptr i8, ptr %tile, i64 320
+  store <16 x float> %t.551, ptr %p.552, align 16
+  %t.553 = load <16 x float>, ptr %v.7
+  %p.554 = getelementptr i8, ptr %tile, i64 384
+  store <16 x float> %t.553, ptr %p.554, align 16
+  %t.555 = load <16 x float>, ptr %v.8
+  %p.556 = getelementptr i8, ptr %tile, i64 448
+  store <16 x float> %t.555, ptr %p.556, align 16
+  %t.557 = load <16 x float>, ptr %v.9
+  %p.558 = getelementptr i8, ptr %tile, i64 512
+  store <16 x float> %t.557, ptr %p.558, align 16
+  %t.559 = load <16 x float>, ptr %v.10
+  %p.560 = getelementptr i8, ptr %tile, i64 576
+  store <16 x float> %t.559, ptr %p.560, align 16
+  %t.561 = load <16 x float>, ptr %v.11
+  %p.562 = getelementptr i8, ptr %tile, i64 640
+  store <16 x float> %t.561, ptr %p.562, align 16
+  %t.563 = load <16 x float>, ptr %v.12
+  %p.564 = getelementptr i8, ptr %tile, i64 704
+  store <16 x float> %t.563, ptr %p.564, align 16
+  %t.565 = load <16 x float>, ptr %v.13
+  %p.566 = getelementptr i8, ptr %tile, i64 768
+  store <16 x float> %t.565, ptr %p.566, align 16
+  %t.567 = load <16 x float>, ptr %v.14
+  %p.568 = getelementptr i8, ptr %tile, i64 832
+  store <16 x float> %t.567, ptr %p.568, align 16
+  %t.569 = load <16 x float>, ptr %v.15
+  %p.570 = getelementptr i8, ptr %tile, i64 896
+  store <16 x float> %t.569, ptr %p.570, align 16
+  %t.571 = load <16 x float>, ptr %v.16
+  %p.572 = getelementptr i8, ptr %tile, i64 960
+  store <16 x float> %t.571, ptr %p.572, align 16
+  %t.573 = load <16 x float>, ptr %v.17
+  %p.574 = getelementptr i8, ptr %tile, i64 1024
+  store <16 x float> %t.573, ptr %p.574, align 16
+  %t.575 = load <16 x float>, ptr %v.18
+  %p.576 = getelementptr i8, ptr %tile, i64 1088
+  store <16 x float> %t.575, ptr %p.576, align 16
+  %t.577 = load <16 x float>, ptr %v.19
+  %p.578 = getelementptr i8, ptr %tile, i64 1152
+  store <16 x float> %t.577, ptr %p.578, align 16
+  %t.579 = load <16 x float>, ptr %v.20
+  %p.580 = getelementptr i8, ptr %tile, i64 1216
+  store <16 x float> %t.579, ptr %p.580, align 16
+  %t.581 = load <16 x float>, ptr %v.21
+  %p.582 = getelementptr i8, ptr %tile, i64 1280
+  store <16 x float> %t.581, ptr %p.582, align 16
+  %t.583 = load <16 x float>, ptr %v.22
+  %p.584 = getelementptr i8, ptr %tile, i64 1344
+  store <16 x float> %t.583, ptr %p.584, align 16
+  %t.585 = load <16 x float>, ptr %v.23
+  %p.586 = getelementptr i8, ptr %tile, i64 1408
+  store <16 x float> %t.585, ptr %p.586, align 16
+  %t.587 = load <16 x float>, ptr %v.24
+  %p.588 = getelementptr i8, ptr %tile, i64 1472
+  store <16 x float> %t.587, ptr %p.588, align 16
+  %t.589 = load <16 x float>, ptr %v.25
+  %p.590 = getelementptr i8, ptr %tile, i64 1536
+  store <16 x float> %t.589, ptr %p.590, align 16
+  %t.591 = load <16 x float>, ptr %v.26
+  %p.592 = getelementptr i8, ptr %tile, i64 1600
+  store <16 x float> %t.591, ptr %p.592, align 16
+  %t.593 = load <16 x float>, ptr %v.27
+  %p.594 = getelementptr i8, ptr %tile, i64 1664
+  store <16 x float> %t.593, ptr %p.594, align 16
+  %t.595 = load <16 x float>, ptr %v.28
+  %p.596 = getelementptr i8, ptr %tile, i64 1728
+  store <16 x float> %t.595, ptr %p.596, align 16
   ret void
 }

@@ -170,8 +170,11 @@ def _task(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None
                 row, step = (64, scheme.panel_a.nbytes(scheme.panel_a.k_step))
                 if lies:
                     a, row, step = lies.choose(i, a, row, step)
+                after, pace = _next_panel(
+                    f, scheme, b, right[1], inside, f.sub(i, i0), f.sub(i1, i0)
+                )
                 panels = (f"ptr {a}, ptr {b}, i64 {inside}, ptr {start}, ptr {tile}, "
-                          f"i64 {row}, i64 {step}")  # fmt: skip
+                          f"i64 {row}, i64 {step}, ptr {after}, i64 {pace}")  # fmt: skip
                 _tile(f, scheme, i, j, panels, tile, ends, plain)
 
 
@@ -200,6 +203,20 @@ class InPlace:
             f.select(here, self.stride, row),
             f.select(here, 64, step),
         )
+
+
+def _next_panel(
+    f: Function, scheme: Scheme, b: str, step: Value, depth: str, tile: str, tiles: str
+) -> tuple[str, str]:
+    """Which part of the panel of columns behind b a tile asks for, and how much at each lane of k.
+
+    The `tiles` of a panel share it evenly. It was packed long ago and has left the second cache; the panels of rows,
+    which every tile reads anew, follow each other in memory and need no such help.
+    """
+    line = scheme.tile_columns * scheme.panel_b.lane_bytes
+    pace = f.div(line, tiles)
+    lanes = f.ceil_div(depth, scheme.panel_b.group)
+    return f.at(f.at(b, step), f.mul(f.mul(lanes, pace), tile)), pace
 
 
 def _side(

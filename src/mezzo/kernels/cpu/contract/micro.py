@@ -1,8 +1,9 @@
 """Micro-kernels: one tile of accumulators from one panel of each operand.
 
-`void @micro_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile, i64 row, i64 step)`: tile = start + a b,
+`void @micro_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile, i64 row, i64 step, ptr next, i64 pace)`: tile = start + a b,
 where start is null for zeros; row and step are bytes between rows and between steps of k in a, for tile registers
-(which read a where it lies as well as packed). The tile is row-major, tile_rows by tile_columns accumulators, of which the first R
+(which read a where it lies as well as packed); next is memory that will be wanted soon, of which `pace` bytes are asked
+for with every lane along k. The tile is row-major, tile_rows by tile_columns accumulators, of which the first R
 rows and V vectors of columns are computed: edges of the output do not pay for a whole tile.
 """
 
@@ -13,10 +14,18 @@ from mezzo.kernels.cpu.contract.lanes import FLOAT, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
-SIGNATURE = "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step"
+SIGNATURE = (
+    "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile, i64 %row, i64 %step, "
+    "ptr %next, i64 %pace"
+)
 LINE = 64  # bytes of a cache line
-# Steps that the loads of a panel run ahead: both panels stream from the second cache.
-AHEAD_A, AHEAD_B = 32, 16
+# Steps that the loads of a panel of rows run ahead. That of columns is read by one tile after another and comes from
+# the second cache fast enough by itself: to ask for it costs more slots than it saves (202 and 211 GFLOP/s). What brings
+# it there is `next`.
+AHEAD = 32
+STEPS = (
+    2  # in a turn of the loop; panels are padded to whole vectors along k, which is an even number
+)
 _DOT = "llvm.x86.avx512bf16.dpbf16ps.512"
 
 
@@ -36,8 +45,8 @@ def _name(rows: int, vectors: int) -> str:
 
 
 def packed_steps(scheme: Scheme) -> str:
-    """The operands row and step for a packed a."""
-    return f"i64 {LINE}, i64 {scheme.panel_a.nbytes(scheme.panel_a.k_step)}"
+    """The operands row and step for a packed a, with nothing to ask for."""
+    return f"i64 {LINE}, i64 {scheme.panel_a.nbytes(scheme.panel_a.k_step)}, ptr null, i64 0"
 
 
 def choose(f: Function, scheme: Scheme, rows: str, columns: str) -> str:
@@ -64,18 +73,23 @@ def _vectors(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     for line in range(0, scheme.tile_bytes, LINE):
         f.prefetch("%tile", line)
     step_a, step_b = scheme.tile_rows * size, scheme.tile_columns * size
-    with f.loop(0, f.ceil_div("%depth", scheme.panel_a.group)) as step:
-        row, column = f.at("%a", f.mul(step, step_a)), f.at("%b", f.mul(step, step_b))
-        right = [f.load(kind, f.at(column, j * scheme.width * size), 16) for j in range(vectors)]
-        f.prefetch(row, AHEAD_A * step_a)
-        for line in range(0, step_b, LINE):
-            f.prefetch(column, AHEAD_B * step_b + line)
-        for i in range(rows):
-            one = f.load(element, f.at(row, i * size), size)
-            left = lanes.splat(f, element, one, scheme.width)
-            for j in range(vectors):
-                total = f.load(kind, sums[i, j])
-                f.store(kind, _multiply(f, scheme, kind, left, right[j], total), sums[i, j])
+    whole = (rows, vectors) == (scheme.tile_rows, scheme.tile_vectors)
+    steps = STEPS if whole else 1  # edges would only take longer to compile
+    with f.loop(0, f.ceil_div("%depth", scheme.panel_a.group), steps) as first:
+        f.prefetch(f.at("%next", f.mul(first, "%pace")), 0, level=2)
+        for step in range(steps):
+            row = f.at("%a", f.add(f.mul(first, step_a), step * step_a))
+            column = f.at("%b", f.add(f.mul(first, step_b), step * step_b))
+            right = [
+                f.load(kind, f.at(column, j * scheme.width * size), 16) for j in range(vectors)
+            ]
+            f.prefetch(row, AHEAD * step_a)
+            for i in range(rows):
+                one = f.load(element, f.at(row, i * size), size)
+                left = lanes.splat(f, element, one, scheme.width)
+                for j in range(vectors):
+                    total = f.load(kind, sums[i, j])
+                    f.store(kind, _multiply(f, scheme, kind, left, right[j], total), sums[i, j])
     with f.when(f.let("icmp ne ptr %start, null")):
         for cell in cells:
             before = f.load(kind, f.at("%start", place[cell]), 16)
@@ -116,6 +130,8 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     step_b, half = panel_b.nbytes(panel_b.k_step), f.mul("%row", 16)
     with f.loop(0, f.ceil_div("%depth", panel_a.k_step)) as step:
         a, b = f.at("%a", f.mul(step, "%step")), f.at("%b", f.mul(step, step_b))
+        for part in (0, 8):
+            f.prefetch(f.at("%next", f.mul(f.add(f.mul(step, 16), part), "%pace")), 0, level=2)
         loaded = set()
         for i, j in corners:
             if ("a", i) not in loaded:
