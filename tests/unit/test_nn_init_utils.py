@@ -141,6 +141,15 @@ def test_clip_grad_norm(norm, limit):
             np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
+def test_clip_below_the_norm_touches_nothing():
+    made = [p for p in parameters(mezzo, nn) if p.grad is not None]
+    before = [(p.grad._version, p.grad.tolist()) for p in made]
+    assert nn.utils.clip_grad_norm_(made, 14.0).item() == pytest.approx(13.0)
+    assert [(p.grad._version, p.grad.tolist()) for p in made] == before
+    nn.utils.clip_grad_norm_(made, 12.0)
+    assert all(p.grad._version > version for p, (version, _) in zip(made, before))
+
+
 def test_clip_one_tensor_an_iterator_and_nothing():
     one = parameters(mezzo, nn)[0]
     assert nn.utils.clip_grad_norm_(one, 1.0).item() == pytest.approx(5.0)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from mezzo import ops
 from mezzo.autograd import no_grad
+from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 
 
@@ -60,11 +61,11 @@ def clip_grads_with_norm_(
     total_norm: Tensor,
     foreach: bool | None = None,
 ) -> None:
-    """Scale the gradients by max_norm / (total_norm + 1e-6) where that is below 1."""
+    """Scale the gradients by max_norm / (total_norm + 1e-6) where that is below 1; else leave them untouched."""
     with no_grad():
-        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(
-            max=1.0
-        )  # on the device: no read-back
+        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        if not STATE.stack and factor.device.type == "cpu" and factor.item() == 1.0:
+            return  # on other devices, and in traces, to look would cost more than a pass of ones
         for grad in _gradients(parameters, "clip_grads_with_norm_"):
             grad.mul_(factor.to(grad.device))
 
