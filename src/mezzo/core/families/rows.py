@@ -33,6 +33,7 @@ from mezzo.kernels.cpu.memory import allocate
 from mezzo.kernels.cpu.reduce import ReduceKernel
 from mezzo.kernels.cpu.rows import RowKernel
 from mezzo.kernels.cpu.rows_text import CHUNK, LINE
+from mezzo.kernels.cpu.rows_turned import ROWS, SHORT, TURNED
 from mezzo.kernels.cpu.rows_walks import KEPT
 from mezzo.rules import folds, shapes
 from mezzo.rules.iteration import coalesce
@@ -114,10 +115,11 @@ def _total(storage: str, to: str) -> ReduceKernel:
 class _Operand:
     """An operand on its way into the block. letter and byte strides are those of the kernel."""
 
-    __slots__ = ("item", "kind", "letter", "strides", "unit")
+    __slots__ = ("item", "kind", "letter", "storage", "strides", "unit")
 
-    def __init__(self, strides: Strides, item: int, kind: str):
-        self.strides, self.item = tuple(s * item for s in strides), item
+    def __init__(self, strides: Strides, dtype: DType, kind: str):
+        self.item, self.storage = dtype.itemsize, dtype.ir
+        self.strides = tuple(s * self.item for s in strides)
         self.kind, self.letter = kind, ""
         self.unit = 0  # bytes from one unit's partial sums to the next one's
 
@@ -178,16 +180,16 @@ def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> R
         return plan
     each, row = len(kernel.rows.each), len(kernel.rows.row)
     kinds = ["each"] * each + ["row"] * row + ["column"] * (len(frame.outs) - each - row)
-    outs = [_Operand(o.strides, o.layout.dtype.itemsize, k) for o, k in zip(frame.outs, kinds)]
+    outs = [_Operand(o.strides, o.layout.dtype, k) for o, k in zip(frame.outs, kinds)]
     for operand, out in zip(outs, frame.outs):
         if operand.kind == "column":
             operand.unit = out.layout.strides[0] * operand.item
     ins = [
-        _Operand(st, x.dtype.itemsize, "once" if i in frame.once else "each")
+        _Operand(st, x.dtype, "once" if i in frame.once else "each")
         for i, (st, x) in enumerate(zip(frame.ins, in_layouts))
     ]
     guide = outs[0] if each else next(o for o in ins if o.kind == "each")
-    walk = _Walk(frame, kernel.uses_index)
+    walk = _Walk(frame, kernel)
     misfits = walk.arrange(guide, outs, ins)
     if any(o in misfits for o in (guide, *outs)):
         # Rows of such a guide suit neither lanes nor outputs: take row-major ones.
@@ -235,13 +237,14 @@ def _make_dense(
 class _Walk:
     """The order in which a kernel goes through a frame."""
 
-    def __init__(self, frame: Frame, ordered: bool):
-        self.shape, self.rows, self.ordered = frame.shape, frame.rows, ordered
+    def __init__(self, frame: Frame, kernel: RowKernel):
+        self.shape, self.rows, self.ordered = frame.shape, frame.rows, kernel.uses_index
+        self.reduces = bool(kernel.schedule.passes)
         self.kept = tuple(d for d in range(len(frame.shape)) if d not in frame.rows)
 
     def arrange(self, guide: _Operand, outs: list[_Operand], ins: list[_Operand]) -> list[_Operand]:
         """Choose by the guide; set every operand's letter; return those that do not fit."""
-        self.operands = [*outs, *ins]
+        self.operands, self.outs = [*outs, *ins], outs
         front = [guide, *[o for o in self.operands if o is not guide]]
         kept = [[o.strides[d] for d in self.kept] for o in front]
         self.ksizes, ktable = coalesce([self.shape[d] for d in self.kept], kept)
@@ -256,7 +259,31 @@ class _Walk:
         self.mode = "outer" if across and (not along or tiny) else "inner"
         if any(o.kind == "column" for o in outs):
             self.mode = "inner"
+        elif self.mode == "inner" and along and self._is_short():
+            self.mode = "turned"
+            return []
         return [o for o in self.operands if not self._fits(o)]
+
+    def _is_short(self) -> bool:
+        """True if rows of few elements are better taken side by side, and every operand can be."""
+        short = self.reduces and len(self.rsizes) == 1 and self.rsizes[0] <= SHORT
+        return short and all(self._fits_turned(o) for o in self.operands)
+
+    def _fits_turned(self, o: _Operand) -> bool:
+        """True, with its letter set, if an operand of short rows can be walked across them."""
+        step, lane = self.rtable[id(o)][0], self.ktable[id(o)][0]
+        is_single = self.ksizes == [1]  # then nothing lies along the lanes
+        if o.kind == "row":
+            o.letter = "c"
+            return is_single or lane == o.item
+        if o.kind == "once":
+            o.letter = "k" if lane == 0 else "v"
+            return lane in (0, o.item)
+        if step == o.item and (lane or is_single) and o.storage in TURNED:
+            o.letter = "t"
+            return True
+        o.letter = "s" if lane == 0 else "c"
+        return lane in (0, o.item) and (lane != 0 or o not in self.outs)
 
     def _fits(self, o: _Operand) -> bool:
         step, lane = self.rtable[id(o)][0], self.ktable[id(o)][0]
@@ -280,10 +307,12 @@ class _Walk:
         """Fill in the block and the address."""
         rn, ro = self.rsizes[0], shapes.numel(self.rsizes[1:])
         ksizes, lanes, chunk, per = self.ksizes, 1, 1, 1
-        if self.mode == "outer":
+        across = self.mode != "inner"
+        if across:
             lanes, ksizes = self.ksizes[0], self.ksizes[1:]
             cells = shapes.numel(ksizes)
-            chunk = CHUNK  # fewer lanes to a task would read parts of every line
+            # Across rows fewer lanes to a task would read parts of every line.
+            chunk = CHUNK if self.mode == "outer" else ROWS
             count = cells * -(-lanes // chunk)
         else:
             count = shapes.numel(ksizes)
@@ -295,11 +324,10 @@ class _Walk:
         words = [units, serial, count, per, len(ksizes), len(self.rsizes) - 1, rn, ro, lanes, chunk, *ksizes, *self.rsizes[1:]]  # fmt: skip
         for o in self.operands:
             k, r = self.ktable[id(o)], self.rtable[id(o)]
-            lane = k[0] if self.mode == "outer" else o.unit
-            words += [lane, *(k[1:] if self.mode == "outer" else k), *r]
+            words += [k[0] if across else o.unit, *(k[1:] if across else k), *r]
         plan.block = array.array("q", words)
         pattern = "".join(o.letter for o in [*outs, *ins])
-        streams = kernel.may_stream and self._streams(plan, outs)
+        streams = self.mode != "turned" and kernel.may_stream and self._streams(plan, outs)
         plan.address = kernel.address(self.mode, pattern, streams, rn * ro > KEPT)
         plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
 

@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.rows_turned import TurnedWriter
 from mezzo.kernels.cpu.rows_walks import InnerWriter, OuterWriter
 from mezzo.kernels.ir import COMPUTE, MATH, ROW_OPS, SIZE, Expr, walk
 
@@ -110,6 +111,9 @@ def _stash(rows: Rows, plan: Schedule, outs: Sequence[str]) -> Expr | None:
     return None
 
 
+_WRITERS = {"inner": InnerWriter, "outer": OuterWriter, "turned": TurnedWriter}
+
+
 class RowKernel:
     """Expressions over rows with the storage types of operands; compiles "inner" and "outer"."""
 
@@ -153,7 +157,6 @@ class RowKernel:
         key = mode, pattern, streams, is_long and self.keeps_wider
         found = self._addresses.get(key)
         if found is None:
-            writer = InnerWriter if mode == "inner" else OuterWriter
-            text = writer(self, *key[1:]).text()
+            text = _WRITERS[mode](self, *key[1:]).text()
             found = self._addresses[key] = jit.load(text).address("kernel")
         return found

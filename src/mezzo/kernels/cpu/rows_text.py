@@ -97,6 +97,10 @@ class Writer:
         """The storage type of an operand."""
         return self.stash.type if name == "stash" else self.storages[self.names.index(name)]
 
+    def mask_for(self, name: str, mask: str | None) -> str | None:
+        """The mask that an operand needs."""
+        return mask
+
     def mask(self, left: str) -> str:
         """Lanes below a count."""
         e = self.emitter(LANES)
@@ -221,9 +225,15 @@ class Writer:
 
     # ---- one row, or one group of rows side by side
 
-    def program(self, tag: str, base: dict[str, str], vectors: int, mask: str | None) -> None:
-        """All passes. self.label is the block that falls in, and after it the block that goes on."""
-        self.tag, self.base, self.vectors, self.row_mask = tag, base, vectors, mask
+    def program(
+        self, tag: str, base: dict[str, str], vectors: int, masks: list[str] | None
+    ) -> None:
+        """All passes. self.label is the block that falls in, and after it the block that goes on.
+
+        masks: of the rows in each vector, where not every lane has one.
+        """
+        self.tag, self.base, self.vectors = tag, base, vectors
+        self.row_masks = masks or [None] * vectors
         self.once = [self.emitter(self.row_lanes, None) for _ in range(vectors)]
         for u, e in enumerate(self.once):
             e.leaf = lambda x, e=e, u=u: self.once_leaf(x, e, u)
@@ -259,7 +269,7 @@ class Writer:
                 pointer = e.put(
                     f"getelementptr i8, ptr {self.base[name]}, i64 {u * LANES * SIZE[storage]}"
                 )
-                return self.load(e, pointer, storage, self.row_mask)
+                return self.load(e, pointer, storage, self.row_masks[u])
             one = self.emitter(1)
             return e.splat(one.load(self.base[name], storage), LLVM[COMPUTE[storage]])
         raise KernelError(f"row kernel: {x.op} is not one value per row.")
@@ -312,7 +322,8 @@ class Writer:
             if self.letter(name) == "s":
                 one = self.emitter(1)
                 return e.splat(one.load(pointers[name], storage), LLVM[COMPUTE[storage]])
-            return self.load(e, self.beside(pointers[name], storage, u), storage, mask)
+            at = self.beside(pointers[name], storage, u)
+            return self.load(e, at, storage, self.mask_for(name, mask))
 
         e = self.emitter(LANES, leaf)
         for node in self.plan.nodes:
@@ -320,9 +331,8 @@ class Writer:
                 e.memo[id(node)] = known[id(node)]
         if self.final and self.stash is not None:
             storage = self.storage("stash")
-            e.memo[id(self.stash)] = self.load(
-                e, self.beside(pointers["stash"], storage, u), storage, mask
-            )
+            at = self.beside(pointers["stash"], storage, u)
+            e.memo[id(self.stash)] = self.load(e, at, storage, self.mask_for("stash", mask))
         return e
 
     def beside(self, pointer: str, storage: str, u: int) -> str:
@@ -346,16 +356,17 @@ class Writer:
             result.append(combine(e, node, acc, value))
         if stash is not None:
             storage = self.storage("stash")
-            self.store(e, e.value(stash), self.beside(pointers["stash"], storage, u), storage, mask)
+            at = self.beside(pointers["stash"], storage, u)
+            self.store(e, e.value(stash), at, storage, self.mask_for("stash", mask))
         if self.final:
             values = [e.value(x) for x in self.kernel.rows.each]
             for i, value in enumerate(values):
-                storage = self.storages[i]
+                storage = self.storage(f"out{i}")
                 at = self.beside(pointers[f"out{i}"], storage, u)
                 if self.streams and mask is None:
                     self.store_past(e, value, at, storage, i)
                 else:
-                    self.store(e, value, at, storage, mask)
+                    self.store(e, value, at, storage, self.mask_for(f"out{i}", mask))
             self.columns(e, pointers, mask, u)
         return result
 

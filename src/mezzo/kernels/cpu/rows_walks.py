@@ -177,13 +177,21 @@ class OuterWriter(Writer):
 
     row_lanes = LANES
 
-    def cell(self) -> None:
+    def lane_range(self) -> dict[str, str]:
+        """%lane0 and %lane1 of the cell; pointers to lane 0 of every operand."""
         self.do("%up = add i64 %lanes, %chunk", "%up1 = sub i64 %up, 1", "%groups = sdiv i64 %up1, %chunk",
                 "%group = sdiv i64 %c, %groups", "%groupback = mul i64 %group, %groups",
                 "%part = sub i64 %c, %groupback", "%lane0 = mul i64 %part, %chunk",
                 "%lanefar = add i64 %lane0, %chunk", "%lanecut = icmp slt i64 %lanefar, %lanes",
                 "%lane1 = select i1 %lanecut, i64 %lanefar, i64 %lanes")  # fmt: skip
-        first = self.kept("%group")
+        return self.kept("%group")
+
+    def stride(self, name: str) -> str:
+        """Bytes from one element of a row to the next."""
+        return f"%{name}_step"
+
+    def cell(self) -> None:
+        first = self.lane_range()
         self.do("br label %lanes_wide", "lanes_wide:", f"%l = phi i64 [%lane0, %{self.label}], [%l2, %lanes_next]",
                 f"%l2 = add i64 %l, {CHUNK}", "%lfits = icmp sle i64 %l2, %lane1",
                 "br i1 %lfits, label %wide, label %lanes_narrow", "wide:")  # fmt: skip
@@ -196,7 +204,7 @@ class OuterWriter(Writer):
         self.label = "narrow"
         mask = self.mask("%qleft")
         base = {n: self.step(n, "nb", p, "%q", f"%{n}_lane") for n, p in first.items()}
-        self.program("n", base, 1, mask)
+        self.program("n", base, 1, [mask])
         self.do("br label %narrow_next", "narrow_next:", f"%q2 = add i64 %q, {LANES}", "br label %lanes_narrow",
                 "lanes_done:")  # fmt: skip
 
@@ -214,7 +222,7 @@ class OuterWriter(Writer):
             self.phis(accs[u], types, (zero, f"{t}bb"), (new[u], f"{t}ml"))
         self.do(f"%{t}x = add i64 %{t}rbase, %{t}j")
         pointers = {
-            name: self.step(name, f"{t}jp", p, f"%{t}j", f"%{name}_step")
+            name: self.step(name, f"{t}jp", p, f"%{t}j", self.stride(name))
             for name, p in start.items()
             if name != "stash"
         }
@@ -222,7 +230,7 @@ class OuterWriter(Writer):
             pointers["stash"] = pointers["out0"]
         for u in range(self.vectors):
             made = self.body(
-                u, known[u], pointers, f"%{t}x", self.row_mask, reductions, stash, accs[u]
+                u, known[u], pointers, f"%{t}x", self.row_masks[u], reductions, stash, accs[u]
             )
             for name, type, value in zip(new[u], types, made):
                 self.do(f"{name} = freeze {type} {value}")
@@ -245,14 +253,14 @@ class OuterWriter(Writer):
                     e.value(expr),
                     self.beside(self.base[f"out{i}"], storage, u),
                     storage,
-                    self.row_mask,
+                    self.row_masks[u],
                 )
 
     def check(self, t: str, condition: Expr, value: Expr) -> None:
         for u, e in enumerate(self.once):
             mask, hit = e.type("b1"), e.value(condition)
-            if self.row_mask is not None:
-                hit = e.put(f"and {mask} {hit}, {self.row_mask}")
+            if self.row_masks[u] is not None:
+                hit = e.put(f"and {mask} {hit}, {self.row_masks[u]}")
             self.declares.add(f"declare i1 @llvm.vector.reduce.or.v{LANES}i1({mask})")
             self.declares.add(f"declare i64 @llvm.vector.reduce.smax.v{LANES}i64({e.type('i64')})")
             some = e.put(f"call i1 @llvm.vector.reduce.or.v{LANES}i1({mask} {hit})")
