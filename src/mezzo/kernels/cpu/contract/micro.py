@@ -89,7 +89,7 @@ def _vectors(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
                 left = lanes.splat(f, element, one, scheme.width)
                 for j in range(vectors):
                     total = f.load(kind, sums[i, j])
-                    f.store(kind, _multiply(f, scheme, kind, left, right[j], total), sums[i, j])
+                    f.store(kind, multiply(f, scheme, kind, left, right[j], total), sums[i, j])
     with f.when(f.let("icmp ne ptr %start, null")):
         for cell in cells:
             before = f.load(kind, f.at("%start", place[cell]), 16)
@@ -99,7 +99,7 @@ def _vectors(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
         f.store(kind, f.load(kind, sums[cell]), f.at("%tile", place[cell]), 16)
 
 
-def _multiply(f: Function, scheme: Scheme, kind: str, left: str, right: str, total: str) -> str:
+def multiply(f: Function, scheme: Scheme, kind: str, left: str, right: str, total: str) -> str:
     if scheme.method == "fma":
         suffix = f"v{scheme.width}{scheme.acc}"
         # fused where the processor can, two roundings where it cannot: never a call per element
@@ -122,7 +122,7 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     continues = f.let("icmp ne ptr %start, null")
     with f.when(continues):
         for i, j in corners:
-            _tile(f, "tileloadd64", 2 * i + j, f.at("%start", place[i, j]), line)
+            tile(f, "tileloadd64", 2 * i + j, f.at("%start", place[i, j]), line)
     with f.unless(continues):
         for i, j in corners:
             f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
@@ -135,21 +135,21 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
         loaded = set()
         for i, j in corners:
             if ("a", i) not in loaded:
-                _tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, "%row")
+                tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, "%row")
             if ("b", j) not in loaded:
-                _tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
+                tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
             loaded |= {("a", i), ("b", j)}
-            _dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+            dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
     for i, j in corners:
-        _tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+        tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
 
 
-def _tile(f: Function, name: str, tile: int, pointer: str, stride: Value) -> None:
+def tile(f: Function, name: str, tile: int, pointer: str, stride: Value) -> None:
     f.program.declares.add(f"declare void @llvm.x86.{name}(i8 immarg, ptr, i64)")
     f.do(f"call void @llvm.x86.{name}(i8 {tile}, ptr {pointer}, i64 {stride})")
 
 
-def _dot_tiles(f: Function, total: int, left: int, right: int) -> None:
+def dot_tiles(f: Function, total: int, left: int, right: int) -> None:
     f.program.declares.add("declare void @llvm.x86.tdpbf16ps(i8 immarg, i8 immarg, i8 immarg)")
     f.do(f"call void @llvm.x86.tdpbf16ps(i8 {total}, i8 {left}, i8 {right})")
 

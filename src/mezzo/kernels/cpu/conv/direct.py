@@ -1,0 +1,274 @@
+"""Convolutions of images whose channels are innermost, without patches.
+
+A part of the image is copied once, converted and with its padding, to where the second cache keeps it. There every window's
+element of every tap lies at a fixed distance from the window's first, so register tiles read their operand from the copy:
+neighbouring results are rows, channels of a tap (or of a whole row of taps, where there are few) the steps of k.
+Weights are packed in that order. A tile is summed over all taps and channels before it is stored.
+
+    out[n, t, o] = bias[o] + sum over i, j, c of weight[o, i, j, c] image[n, t_h stride_h + shift_h[i], t_w stride_w + shift_w[j], c]
+
+This is a convolution, and each phase of its gradient by the image.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mezzo.kernels.cpu import entry, jit
+from mezzo.kernels.cpu.contract.lanes import SIZE
+from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
+from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
+from mezzo.kernels.cpu.conv.axes import Axis, Operand
+from mezzo.kernels.cpu.conv.direct_ir import WORDS, module
+
+COPY_BYTES = (
+    384 << 10
+)  # of an image that a task copies: it should stay in the second cache beside the weights
+TASKS = 4  # for each thread, where the work allows
+FEW_COLUMNS = 4  # of results: below this, tiles would be mostly empty
+TILE_ROWS = 16  # of tile registers
+LINE = 64
+
+
+class Sliding(NamedTuple):
+    """Places of the result along an axis, and what they read: image[t * stride + shift] for each shift."""
+
+    count: int
+    stride: int
+    shifts: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        """The lowest shift."""
+        return min(self.shifts)
+
+    @property
+    def span(self) -> int:
+        """How many places a window covers."""
+        return max(self.shifts) - min(self.shifts) + 1
+
+    def reach(self, count: int) -> int:
+        """How many places `count` neighbouring windows cover."""
+        return (count - 1) * self.stride + self.span
+
+
+class Image(NamedTuple):
+    """An image with channels innermost: storage, sizes (n, h, w) and byte strides, bytes from group to group.
+
+    first: bytes from the buffer's beginning to its first element.
+    """
+
+    storage: str
+    sizes: tuple[int, int, int]
+    steps: tuple[int, int, int]
+    group: int
+    first: int = 0
+
+
+class Weight(NamedTuple):
+    """Byte strides of columns (the result's channels) and k's channels, offsets of the taps, bytes between groups."""
+
+    storage: str
+    column: int
+    channel: int
+    taps_h: tuple[int, ...]
+    taps_w: tuple[int, ...]
+    group: int
+
+
+class Form(NamedTuple):
+    """How a pixel's channels are cut: `blocks` of `length` elements; `merged` taps of a row are one run of k."""
+
+    blocks: int
+    length: int
+    merged: int
+
+
+class Keeper(NamedTuple):
+    """The launch that packs a weight once; see contract.Keeper. which: the order of its panels."""
+
+    address: int
+    block: int
+    which: tuple
+    compute: str
+    groups: int
+    nbytes: int
+
+    def launch(self, operand: int, panels: int) -> None:
+        """Pack the weight that lies at one address to another."""
+        entry.launch(self.address, self.block, 0, operand, panels, 0, 0)
+
+
+class Plan:
+    """One launch. plan: itself, as its users expect; keeper: what packs the weight once, or None."""
+
+    __slots__ = ("_alive", "address", "block", "keeper", "plan", "workspace_bytes")
+
+    def slots(self, image: int, weight: int, out: int, bias: int, workspace: int) -> tuple:
+        """The slots of a launch; weight: its panels, if there is a keeper."""
+        return self.block, image, weight, out, bias, workspace
+
+
+def form(chosen: Scheme, channels: int, across: Sequence[int]) -> Form:
+    """The cut for so many channels and shifts `across` a row of the image."""
+    most = 32 if chosen.panel_a.group == 2 else 16
+    blocks = -(-channels // most)
+    length = up(-(-channels // blocks), chosen.panel_a.group)
+    merged = 1
+    if blocks == 1 and all(b - a == 1 for a, b in itertools.pairwise(across)):
+        fits = [d for d in range(1, len(across) + 1) if len(across) % d == 0]
+        merged = max(d for d in fits if chosen.method != "amx" or d * length <= most)
+    return Form(blocks, length, merged)
+
+
+@functools.cache
+def segments(chosen: Scheme, count: int) -> tuple[tuple[int, int], ...]:
+    """Tiles along a row of `count` results, as (first, results): as few rows of registers as cover it."""
+    if chosen.method == "amx":
+        each = parts(count, TILE_ROWS)
+        return tuple((at, min(each, count - at)) for at in range(0, count, each))
+    steps, best = sorted(chosen.row_steps, reverse=True), [(0, 0)]
+    for n in range(
+        1, count + 1
+    ):  # the cheapest way to cover n: a tile costs its rows and its columns' loads
+        best.append(min((best[max(n - s, 0)][0] + s + 1, s) for s in steps))
+    found, at = [], 0
+    while at < count:
+        size = min(best[count - at][1], count - at)
+        found.append((at, size))
+        at += size
+    return tuple(found)
+
+
+def serves(chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channels: int) -> bool:
+    """Whether this is the way: each element is read several times, and rows of results fill tiles."""
+    if columns.count < FEW_COLUMNS or not channels or not image.sizes[0]:
+        return False
+    taps = len(rows.shifts) * len(columns.shifts)
+    copied = rows.reach(rows.count) * columns.reach(columns.count)
+    if 2 * copied > taps * rows.count * columns.count:
+        return False
+    tiles = segments(chosen, columns.count)
+    used = sum(_height(chosen, n, max(n for _, n in tiles)) for _, n in tiles)
+    return chosen.method == "amx" or 8 * used <= 9 * columns.count
+
+
+def plan(
+    image: Image, out: Image, rows: Sliding, columns: Sliding, weight: Weight, channels: int, outs: int, groups: int,
+    compute: str, *, bias: str | None = None, bias_step: int = 0, threads: int = 1, kept: bool = False,
+) -> Plan | None:  # fmt: skip
+    """The plan, or None if another way serves better. channels, outs: of a group; kept: the weight comes as panels."""
+    chosen = scheme(image.storage, weight.storage, out.storage, compute, bias)
+    if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels):
+        return None
+    cut = form(chosen, channels, columns.shifts)
+    operand = _weight_operand(weight, cut, channels, outs)
+    table_n, table_k, alive = operand.tables()
+    pixel = cut.length * (2 if chosen.panel_a.group == 2 else 4)
+    words, tables = _words(chosen, image, out, rows, columns, cut, pixel, outs, groups, threads)
+    words |= {"channels": channels, "w_group": weight.group, "b_n": table_n, "b_k": table_k,
+              "k": operand.k.length, "bias_step": bias_step, "kept": int(kept)}  # fmt: skip
+    exact = channels == cut.blocks * cut.length and cut.length == (
+        32 if chosen.panel_a.group == 2 else 16
+    )
+    step = 0 if chosen.method == "amx" else pixel * columns.stride
+    code = module(chosen, operand.vector("rows"), len(operand.dims), exact, step)
+    made, loaded = Plan(), jit.load(code)
+    made.workspace_bytes = _workspace(words, chosen, kept)
+    block = (ctypes.c_int64 * len(WORDS))(*[words[name] for name in WORDS])
+    made._alive = [block, *alive, *tables]
+    made.plan, made.address, made.block = made, loaded.address("direct"), ctypes.addressof(block)
+    made.keeper = None
+    if kept:
+        size = groups * words["panels"] * words["panel_bytes"]
+        made.keeper = Keeper(
+            loaded.address("keep"), made.block, ("direct", *cut), compute, groups, size
+        )
+    return made
+
+
+def _weight_operand(weight: Weight, cut: Form, channels: int, outs: int) -> Operand:
+    """The weight by columns and k: taps, their blocks of channels, and channels; those beyond the last are zeros."""
+    taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).reshape(-1)
+    channel = np.arange(cut.blocks * cut.length)
+    offsets = np.add.outer(taps, channel * weight.channel)
+    places = np.broadcast_to(channel, offsets.shape)
+    k = Axis(offsets, [places])
+    columns = Axis(np.arange(outs) * weight.column, [np.zeros(outs)])
+    return Operand(weight.storage, SIZE[weight.storage], columns, k, (channels,))
+
+
+def _words(
+    chosen, image: Image, out: Image, rows, columns, cut: Form, pixel: int, outs, groups, threads
+):
+    """What the kernel must know, and the tables that it points to."""
+    tiles = segments(chosen, columns.count)
+    tall = max(n for _, n in tiles)
+    widest = max(at + _height(chosen, n, tall) for at, n in tiles)
+    line = up(columns.reach(widest) * pixel, LINE)
+    panels = -(-outs // chosen.tile_columns)
+    n, _, _ = out.sizes
+    block = _blocks(rows, line * cut.blocks, n)
+    units = groups * -(-n // block[0]) * -(-rows.count // block[1])
+    work = n * rows.count * columns.count * outs * groups * len(rows.shifts) * len(columns.shifts)
+    serial = threads <= 1 or work * cut.blocks * cut.length < SERIAL_WORK
+    cuts = 1 if serial else min(panels, max(1, -(-threads * TASKS // units)))
+    plane = rows.reach(block[1]) * line
+    plane += LINE * (
+        cut.blocks > 1 and plane // LINE % 2 == 0
+    )  # an odd count of lines: blocks share no sets of a cache
+    group = chosen.panel_a.group
+    runs = [(i - rows.first) * line + (columns.shifts[j] - columns.first) * pixel + b * plane
+            for i in rows.shifts for j in range(0, len(columns.shifts), cut.merged) for b in range(cut.blocks)]  # fmt: skip
+    tables = [np.array(t, np.int64) for t in (runs, [at for at, _ in tiles], [n for _, n in tiles])]
+    k = len(rows.shifts) * len(columns.shifts) * cut.blocks * cut.length
+    words = {
+        "serial": int(serial), "lanes": 1 if serial else threads, "images": n, "groups": groups, "outs": outs,
+        "rows": rows.count, "images_each": block[0], "rows_each": block[1],
+        "panels": panels, "panels_each": -(-panels // cuts),
+        "blocks": cut.blocks, "length": cut.length, "first_h": rows.first, "first_w": columns.first,
+        "stride_h": rows.stride, "span_h": rows.span, "height": image.sizes[1], "width": image.sizes[2],
+        "across": columns.reach(widest), "image_n": image.steps[0], "image_h": image.steps[1], "image_w": image.steps[2],
+        "image_group": image.group, "image_first": image.first,
+        "out_n": out.steps[0], "out_h": out.steps[1], "out_w": out.steps[2], "out_group": out.group, "out_first": out.first,
+        "pixel": pixel, "line": line, "plane": plane, "whole": plane * cut.blocks, "step": pixel * columns.stride,
+        "run_lanes": cut.merged * cut.length // group, "runs": len(runs), "run_at": tables[0].ctypes.data,
+        "tiles": len(tiles), "tile_at": tables[1].ctypes.data, "tile_rows": tables[2].ctypes.data, "tall": tall,
+        "panel_bytes": chosen.panel_b.nbytes(k),
+    }  # fmt: skip
+    return words, tables
+
+
+def _height(chosen: Scheme, rows: int, tall: int) -> int:
+    """Rows that a tile of so many results reads."""
+    return tall if chosen.method == "amx" else min(s for s in chosen.row_steps if s >= rows)
+
+
+def _blocks(rows: Sliding, line: int, images: int) -> tuple[int, int]:
+    """Images and rows of results of a task: as many as their copy leaves room for."""
+    whole = rows.reach(rows.count) * line
+    if whole <= COPY_BYTES:
+        return parts(images, COPY_BYTES // whole), rows.count
+    fits = max(1, (COPY_BYTES // line - rows.span) // rows.stride + 1)
+    return 1, parts(rows.count, fits)
+
+
+def _workspace(words: dict[str, int], chosen: Scheme, kept: bool) -> int:
+    """Lay out the workspace: biases, panels, and for each thread a copy, the places of its tiles and one tile."""
+    w = words
+    columns = w["panels"] * chosen.tile_columns * w["groups"]
+    w["at_panels"] = up(columns * 4, LINE)
+    w["at_copies"] = up(
+        w["at_panels"] + (0 if kept else w["groups"] * w["panels"] * w["panel_bytes"]), 4096
+    )
+    w["at_places"] = up(w["images_each"] * w["whole"], LINE)
+    places = w["images_each"] * w["rows_each"] * w["tiles"]
+    w["at_tile"] = up(w["at_places"] + places * 24, LINE)
+    w["copy_bytes"] = up(w["at_tile"] + max(chosen.tile_bytes, 4096), 4096) + 5 * LINE
+    return w["at_copies"] + w["lanes"] * w["copy_bytes"]

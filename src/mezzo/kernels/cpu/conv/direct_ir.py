@@ -1,0 +1,493 @@
+"""The kernel of conv/direct.py.
+
+args = [block, image, weight, out, bias, workspace]; block = WORDS
+
+direct   biases as floats, panels of the weight unless they come packed, then tasks
+task     a group's part of the image, copied; then every panel of columns times every tile of results
+keep     panels of the weight to `out`, for launches to come
+"""
+
+from __future__ import annotations
+
+import functools
+
+from mezzo.kernels.cpu.contract import lanes, micro, slots
+from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
+from mezzo.kernels.cpu.contract.pack import Packer
+from mezzo.kernels.cpu.contract.scheme import Scheme
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+from mezzo.kernels.cpu.conv.pack import pack
+
+WORDS = (
+    "serial", "lanes", "images", "groups", "outs", "rows", "images_each", "rows_each", "panels", "panels_each",
+    "channels", "blocks", "length", "first_h", "first_w", "stride_h", "span_h", "height", "width", "across",
+    "image_n", "image_h", "image_w", "image_group", "image_first",
+    "out_n", "out_h", "out_w", "out_group", "out_first",
+    "pixel", "line", "plane", "whole", "step", "run_lanes", "runs", "run_at", "tiles", "tile_at", "tile_rows", "tall",
+    "k", "b_n", "b_k", "w_group", "panel_bytes", "bias_step", "kept",
+    "at_panels", "at_copies", "at_places", "at_tile", "copy_bytes",
+)  # fmt: skip
+AT = {name: 8 * i for i, name in enumerate(WORDS)}
+ARGS = {
+    name: 8 * i
+    for i, name in enumerate(("block", "image", "weight", "out", "bias", "workspace", "panels"))
+}
+BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
+PLACE = (
+    24  # bytes of a tile's place: where it reads the copy, where its results go, how many they are
+)
+AHEAD = 16  # steps that loads of a panel run ahead
+
+
+def word(f: Function, name: str, kind: str = "i64") -> str:
+    """A word of the block."""
+    return f.load(kind, f.at(argument(f, "block"), AT[name]), 8)
+
+
+def argument(f: Function, name: str) -> str:
+    """An argument, as a pointer."""
+    return f.load("ptr", f.at("%args", ARGS[name]), 8)
+
+
+@functools.cache
+def module(scheme: Scheme, vector: str, dims: int, exact: bool, step: int) -> str:
+    """The text. vector, dims: how the weight is packed (conv/pack.py); exact: blocks of channels are whole vectors;
+
+    step: bytes between neighbouring rows of a tile, which for tile registers is not known here.
+    """
+    program = Program()
+    program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
+    packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
+    pack(program, "pack_b", packer, vector, dims, ("b0", "b_n", "b_k"))
+    _pack_body(program, scheme)
+    _copy(program, scheme, exact)
+    _places(program)
+    _finish(program, scheme)
+    if scheme.method == "amx":
+        for halves in (1, 2):
+            for vectors in scheme.vector_steps:
+                _tiles(program, scheme, halves, vectors)
+    else:
+        for rows in scheme.row_steps:
+            for vectors in scheme.vector_steps:
+                _vectors(program, scheme, rows, vectors, step)
+    _task_body(program, scheme)
+    _entry(program, scheme)
+    return program.text()
+
+
+# ---- entry
+
+
+def _entry(program: Program, scheme: Scheme) -> None:
+    with program.function("direct", "ptr %given", linkage="") as f:
+        _receive(f, ("block", "image", "weight", "out", "bias", "workspace"))
+        space = argument(f, "workspace")
+        own = f.at(space, word(f, "at_panels"))
+        kept = f.compare("ne", word(f, "kept"), 0)
+        panels = f.select(kept, argument(f, "weight"), own, "ptr")
+        f.store("ptr", panels, f.at("%args", ARGS["panels"]), 8)
+        _biases(f, scheme, space)
+        with f.unless(kept):
+            _run(f, "pack_body", f.mul(word(f, "groups"), word(f, "panels")))
+        _run(f, "task_body", _units(f))
+    with program.function("keep", "ptr %given", linkage="") as f:
+        _receive(f, ("block", "image", "weight", "panels"))
+        count = f.mul(word(f, "groups"), word(f, "panels"))
+        f.call("pack_body", "void", "ptr %args", "i64 0", f"i64 {count}", "i64 0")
+
+
+def _receive(f: Function, names: tuple[str, ...]) -> None:
+    """Copy the slots of a call to %args."""
+    f.slots.append(f"  %args = alloca [{8 * len(ARGS)} x i8], align 64")
+    for i, name in enumerate(names):
+        f.store("ptr", f.load("ptr", f.at("%given", 8 * i), 8), f.at("%args", ARGS[name]), 8)
+
+
+def _run(f: Function, body: str, count: str) -> None:
+    alone = f.compare("ne", word(f, "serial"), 0)
+    with f.when(alone):
+        f.call(body, "void", "ptr %args", "i64 0", f"i64 {count}", "i64 0")
+    with f.unless(alone):
+        f.call("mezzo_parallel", "void", f"ptr @{body}", "ptr %args", f"i64 {count}")
+
+
+def _up(f: Function, a: str, b: str) -> str:
+    """a / b rounded up."""
+    return f.div(f.add(a, f.sub(b, 1)), b)
+
+
+def _units(f: Function) -> str:
+    """Tasks: groups by blocks of images, rows and panels."""
+    found = word(f, "groups")
+    for many, each in (("images", "images_each"), ("rows", "rows_each"), ("panels", "panels_each")):
+        found = f.mul(found, _up(f, word(f, many), word(f, each)))
+    return found
+
+
+def _biases(f: Function, scheme: Scheme, to: str) -> None:
+    """The bias of every column of every panel; -0.0, which adds nothing, where there is none."""
+    outs, step, each = (
+        word(f, "outs"),
+        word(f, "bias_step"),
+        f.mul(word(f, "panels"), scheme.tile_columns),
+    )
+    given = f.let(f"icmp ne ptr {argument(f, 'bias')}, null")
+    with f.loop(0, word(f, "groups")) as group, f.loop(0, each) as column:
+        slot = f.variable("float")
+        f.store("float", "-0.0", slot)
+        if scheme.bias:
+            with f.when(f.both(given, f.compare("slt", column, outs))):
+                index = f.add(f.mul(group, outs), column)
+                raw = f.load(
+                    MEMORY[scheme.bias],
+                    f.at(argument(f, "bias"), f.mul(index, step)),
+                    SIZE[scheme.bias],
+                )
+                f.store("float", lanes.widen(f, raw, scheme.bias, "f32", 1), slot)
+        at = f.mul(f.add(f.mul(group, each), column), 4)
+        f.store("float", f.load("float", slot), f.at(to, at), 4)
+
+
+def _pack_body(program: Program, scheme: Scheme) -> None:
+    """Panels of the weight, one a task."""
+    with program.function("pack_body", BODY) as f:
+        ctx = slots.context(f)
+        slots.put(f, "b_n", word(f, "b_n"), ctx)
+        slots.put(f, "b_k", word(f, "b_k"), ctx)
+        panels, outs, depth, size = (word(f, n) for n in ("panels", "outs", "k", "panel_bytes"))
+        with f.loop("%begin", "%end") as unit:
+            group, row = f.div(unit, panels), f.mul(f.rem(unit, panels), scheme.tile_columns)
+            base = f.at(argument(f, "weight"), f.mul(group, word(f, "w_group")))
+            slots.put_pointer(f, "b0", base, ctx)
+            rows = f.min(f.sub(outs, row), scheme.tile_columns)
+            to = f.at(argument(f, "panels"), f.mul(unit, size))
+            f.call(
+                "pack_b",
+                "void",
+                f"ptr {ctx}",
+                f"i64 {row}",
+                f"i64 {rows}",
+                "i64 0",
+                f"i64 {depth}",
+                f"ptr {to}",
+            )
+
+
+# ---- the copy
+
+
+def _copy(program: Program, scheme: Scheme, exact: bool) -> None:
+    """Write @copy(args, image, images, row, rows, group, to): what windows of those rows of results read."""
+    packer = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
+    signature = "ptr %args, i64 %image, i64 %images, i64 %row, i64 %rows, i64 %group, ptr %to"
+    with program.function("copy", signature, attributes="noinline") as f:
+        copier = _Copier(f, packer, exact)
+        height, line, across = word(f, "height"), word(f, "line"), word(f, "across")
+        first, stride = word(f, "first_h"), word(f, "stride_h")
+        count = f.add(f.mul(f.sub("%rows", 1), stride), word(f, "span_h"))
+        top = f.add(f.mul("%row", stride), first)
+        base = f.at(
+            argument(f, "image"),
+            f.add(word(f, "image_first"), f.mul("%group", word(f, "image_group"))),
+        )
+        begin = f.max(f.min(f.sub(0, word(f, "first_w")), across), 0)  # columns before the image
+        end = f.max(f.min(f.sub(word(f, "width"), word(f, "first_w")), across), begin)
+        with f.loop(0, "%images") as n, f.loop(0, count) as i:
+            here = f.at("%to", f.add(f.mul(n, word(f, "whole")), f.mul(i, line)))
+            y = f.add(top, i)
+            inside = f.both(f.compare("sge", y, 0), f.compare("slt", y, height))
+            stop = f.select(inside, end, begin)
+            down = f.add(
+                f.mul(f.add("%image", n), word(f, "image_n")), f.mul(y, word(f, "image_h"))
+            )
+            source = f.at(f.at(base, down), f.mul(word(f, "first_w"), word(f, "image_w")))
+            copier.zeros(here, 0, begin)
+            copier.pixels(here, source, begin, stop)
+            copier.zeros(here, stop, across)
+
+
+class _Copier:
+    """Writes pixels of a row, block by block of their channels."""
+
+    def __init__(self, f: Function, packer: Packer, exact: bool):
+        self.f, self.packer, self.exact = f, packer, exact
+        self.group = packer.panel.group
+        self.most = 32 if self.group == 2 else 16  # elements of a block
+        self.width = packer.panel.width * self.group
+        self.size = 2 if self.group == 2 else 4
+        self.kind = "i16" if self.group == 2 else "float"
+        self.channels, self.blocks, self.length = (
+            word(f, n) for n in ("channels", "blocks", "length")
+        )
+        self.pixel, self.plane = word(f, "pixel"), word(f, "plane")
+        self.step = word(f, "image_w")
+
+    def zeros(self, row: str, begin: Value, end: str) -> None:
+        """Zeros for pixels begin to end."""
+        f = self.f
+        with f.loop(begin, end) as x, f.loop(0, self.blocks) as b:
+            to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.plane)))
+            for at in range(0, self.most, self.width):
+                self._store(to, at, "zeroinitializer")
+
+    def pixels(self, row: str, source: str, begin: str, end: str) -> None:
+        """Copy pixels begin to end, converted."""
+        f, size = self.f, SIZE[self.packer.storage]
+        with f.loop(begin, end) as x, f.loop(0, self.blocks) as b:
+            to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.plane)))
+            first = f.mul(b, self.length)
+            here = f.at(source, f.add(f.mul(x, self.step), f.mul(first, size)))
+            for at in range(0, self.most, self.width):
+                count = None
+                if not self.exact:
+                    count = f.sub(f.min(self.length, f.sub(self.channels, first)), at)
+                raw = self.packer.some(f, f.at(here, at * size), self.width, count)
+                self._store(to, at, self.packer.convert(f, raw, self.width))
+
+    def _store(self, to: str, at: int, value: str) -> None:
+        f, kind = self.f, wide(self.kind, self.width)
+        here = f.at(to, at * self.size)
+        if self.exact:
+            f.store(kind, value, here, self.size)
+            return
+        storage = "f32" if self.kind == "float" else "i16"
+        lanes.store_some(f, value, here, storage, self.width, f.sub(self.length, at))
+
+
+def _places(program: Program) -> None:
+    """Write @places(args, image, images, row, rows, group, to): of all tiles of a task, row by row."""
+    signature = "ptr %args, i64 %image, i64 %images, i64 %row, i64 %rows, i64 %group, ptr %to"
+    with program.function("places", signature, attributes="noinline") as f:
+        tiles = word(f, "tiles")
+        starts, sizes = word(f, "tile_at", "ptr"), word(f, "tile_rows", "ptr")
+        down = f.mul(word(f, "stride_h"), word(f, "line"))
+        origin = f.add(word(f, "out_first"), f.mul("%group", word(f, "out_group")))
+        origin = f.add(origin, f.mul("%image", word(f, "out_n")))
+        origin = f.add(origin, f.mul("%row", word(f, "out_h")))
+        slot = f.variable("ptr", "%to")
+        with f.loop(0, "%images") as n, f.loop(0, "%rows") as t, f.loop(0, tiles) as i:
+            start = f.load("i64", f.at(starts, f.mul(i, 8)), 8)
+            a = f.add(
+                f.mul(n, word(f, "whole")), f.add(f.mul(t, down), f.mul(start, word(f, "step")))
+            )
+            out = f.add(
+                f.mul(n, word(f, "out_n")),
+                f.add(f.mul(t, word(f, "out_h")), f.mul(start, word(f, "out_w"))),
+            )
+            here = f.load("ptr", slot)
+            for at, value in enumerate(
+                (a, f.add(origin, out), f.load("i64", f.at(sizes, f.mul(i, 8)), 8))
+            ):
+                f.store("i64", value, f.at(here, 8 * at), 8)
+            f.store("ptr", f.at(here, PLACE), slot)
+
+
+# ---- tasks
+
+
+def _task_body(program: Program, scheme: Scheme) -> None:
+    """Tasks one after another; the copy serves all of them that share it."""
+    with program.function("task_body", BODY) as f:
+        if scheme.method == "amx":
+            _open_tiles(f)
+        own = f.at(argument(f, "workspace"), word(f, "at_copies"))
+        own = f.at(own, f.mul("%worker", word(f, "copy_bytes")))
+        places, tile = f.at(own, word(f, "at_places")), f.at(own, word(f, "at_tile"))
+        panels, each = word(f, "panels"), word(f, "panels_each")
+        cuts = _up(f, panels, each)
+        down = _up(f, word(f, "rows"), word(f, "rows_each"))
+        copied, size = f.variable("i64", -1), f.variable("i64", 0)
+        with f.loop("%begin", "%end") as unit:
+            part, rest = f.rem(unit, cuts), f.div(unit, cuts)
+            blocks = _up(f, word(f, "images"), word(f, "images_each"))
+            row = f.mul(f.rem(rest, down), word(f, "rows_each"))
+            image = f.mul(f.rem(f.div(rest, down), blocks), word(f, "images_each"))
+            group = f.div(f.div(rest, down), blocks)
+            with f.when(f.compare("ne", rest, f.load("i64", copied))):
+                rows = f.min(f.sub(word(f, "rows"), row), word(f, "rows_each"))
+                images = f.min(f.sub(word(f, "images"), image), word(f, "images_each"))
+                what = (
+                    "ptr %args",
+                    f"i64 {image}",
+                    f"i64 {images}",
+                    f"i64 {row}",
+                    f"i64 {rows}",
+                    f"i64 {group}",
+                )
+                f.call("copy", "void", *what, f"ptr {own}")
+                f.call("places", "void", *what, f"ptr {places}")
+                f.store("i64", f.mul(f.mul(images, rows), word(f, "tiles")), size)
+                f.store("i64", rest, copied)
+            first = f.mul(part, each)
+            with f.loop(first, f.min(f.add(first, each), panels)) as j:
+                _panel(f, scheme, own, places, f.load("i64", size), group, j, tile)
+        if scheme.method == "amx":
+            micro.close_tiles(f)
+
+
+def _panel(
+    f: Function, scheme: Scheme, own: str, places: str, count: str, group: str, j: str, tile: str
+) -> None:
+    """All tiles of a panel of columns."""
+    index = f.add(f.mul(group, word(f, "panels")), j)
+    b = f.at(argument(f, "panels"), f.mul(index, word(f, "panel_bytes")))
+    bias = f.at(argument(f, "workspace"), f.mul(index, scheme.tile_columns * 4))
+    column = f.mul(j, scheme.tile_columns)
+    columns = f.min(f.sub(word(f, "outs"), column), scheme.tile_columns)
+    out = f.at(argument(f, "out"), f.mul(column, SIZE[scheme.out]))
+    common = f"ptr {b}, ptr {word(f, 'run_at', 'ptr')}, i64 {word(f, 'runs')}, i64 {word(f, 'run_lanes')}, ptr {tile}"
+    ends = (out, columns, bias)
+    if scheme.method == "amx":
+        _pairs(f, scheme, own, places, count, tile, common, ends)
+        return
+    with f.loop(0, count) as i:
+        place = f.at(places, f.mul(i, PLACE))
+        kernel = micro.choose(f, scheme, f.load("i64", f.at(place, 16), 8), columns)
+        f.do(f"call void {kernel}(ptr {f.at(own, f.load('i64', place, 8))}, {common})")
+        _call_finish(f, place, tile, *ends)
+
+
+def _pairs(
+    f: Function,
+    scheme: Scheme,
+    own: str,
+    places: str,
+    count: str,
+    tile: str,
+    common: str,
+    ends: tuple,
+) -> None:
+    """Two tiles of results at a time, wherever they lie: the halves of the rows of tile registers."""
+    with f.loop(0, count, 2) as i:
+        place = f.at(places, f.mul(i, PLACE))
+        two = f.compare("slt", f.add(i, 1), count)
+        after = f.select(two, f.at(place, PLACE), place, "ptr")
+        a, c = (f.at(own, f.load("i64", at, 8)) for at in (place, after))
+        narrow = f.compare("sle", ends[1], scheme.width)
+        kernels = [f.select(narrow, f"@micro_{n}_1", f"@micro_{n}_2", "ptr") for n in (16, 32)]
+        kernel = f.select(two, kernels[1], kernels[0], "ptr")
+        f.do(f"call void {kernel}(ptr {a}, ptr {c}, i64 {word(f, 'step')}, {common})")
+        _call_finish(f, place, tile, *ends)
+        with f.when(two):
+            _call_finish(f, after, f.at(tile, 16 * scheme.tile_columns * 4), *ends)
+
+
+def _call_finish(f: Function, place: str, tile: str, out: str, columns: str, bias: str) -> None:
+    to = f.at(out, f.load("i64", f.at(place, 8), 8))
+    rows = f.load("i64", f.at(place, 16), 8)
+    f.call(
+        "finish",
+        "void",
+        "ptr %args",
+        f"ptr {tile}",
+        f"ptr {to}",
+        f"i64 {rows}",
+        f"i64 {columns}",
+        f"ptr {bias}",
+    )
+
+
+def _finish(program: Program, scheme: Scheme) -> None:
+    """Write @finish: add the bias, round once, store a row of columns for each result."""
+    width, size = scheme.width, SIZE[scheme.out]
+    kind, memory = wide("float", width), wide(MEMORY[scheme.out], width)
+    signature = "ptr %args, ptr %tile, ptr %out, i64 %rows, i64 %columns, ptr %bias"
+    with program.function("finish", signature, attributes="noinline") as f:
+        step = word(f, "out_w")
+        biases = [f.load(kind, f.at("%bias", v * width * 4), 4) for v in range(scheme.tile_vectors)]
+
+        def row(i: str, masked: bool) -> None:
+            line, to = (
+                f.at("%tile", f.mul(i, scheme.tile_columns * 4)),
+                f.at("%out", f.mul(i, step)),
+            )
+            for v, bias in enumerate(biases):
+                value = f.load(kind, f.at(line, v * width * 4), 16)
+                value = f.let(f"fadd {kind} {value}, {bias}")
+                value = lanes.narrow(f, value, "f32", scheme.out, width)
+                here = f.at(to, v * width * size)
+                if masked:
+                    lanes.store_some(
+                        f, value, here, scheme.out, width, f.sub("%columns", v * width)
+                    )
+                else:
+                    f.store(memory, value, here, size)
+
+        full = f.compare("eq", "%columns", scheme.tile_columns)
+        with f.when(full), f.loop(0, "%rows") as i:
+            row(i, False)
+        with f.unless(full), f.loop(0, "%rows") as i:
+            row(i, True)
+
+
+# ---- tiles
+
+
+def _vectors(program: Program, scheme: Scheme, rows: int, vectors: int, stride: int) -> None:
+    """Write @micro_R_V: accumulators in vector registers, rows `stride` bytes apart."""
+    kind, width = wide("float", scheme.width), scheme.width
+    signature = "ptr noalias %a, ptr noalias %b, ptr noalias %at, i64 %runs, i64 %lanes, ptr %tile"
+    with program.function(f"micro_{rows}_{vectors}", signature, attributes="noinline") as f:
+        cells = [(i, j) for i in range(rows) for j in range(vectors)]
+        sums = {cell: f.variable(kind, "zeroinitializer") for cell in cells}
+        step = scheme.tile_columns * 4
+        panel = f.mul("%lanes", step)
+        with f.loop(0, "%runs") as run:
+            start = f.at("%a", f.load("i64", f.at("%at", f.mul(run, 8)), 8))
+            right = f.at("%b", f.mul(run, panel))
+            with f.loop(0, "%lanes") as k:
+                row, column = f.at(start, f.mul(k, 4)), f.at(right, f.mul(k, step))
+                vector = [f.load(kind, f.at(column, j * width * 4), 16) for j in range(vectors)]
+                for line in range(0, vectors * width * 4, micro.LINE):
+                    f.prefetch(column, AHEAD * step + line)
+                for i in range(rows):
+                    one = f.load("float", f.at(row, i * stride), 4)
+                    left = lanes.splat(f, "float", one, width)
+                    for j in range(vectors):
+                        total = f.load(kind, sums[i, j])
+                        f.store(
+                            kind,
+                            micro.multiply(f, scheme, kind, left, vector[j], total),
+                            sums[i, j],
+                        )
+        for i, j in cells:
+            f.store(kind, f.load(kind, sums[i, j]), f.at("%tile", i * step + j * width * 4), 16)
+
+
+def _open_tiles(f: Function) -> None:
+    """Shape the tile registers: rows of results, lanes of a run; 0-3 accumulate, 4 and 5 hold rows, 6 and 7 columns."""
+    config = f.array(64)
+    f.store("<64 x i8>", "zeroinitializer", config, 64)
+    f.store("i8", 1, config)
+    tall, deep = (f.let(f"trunc i64 {word(f, n)} to i8") for n in ("tall", "run_lanes"))
+    short = f.let(f"shl i8 {deep}, 2")
+    for tile in range(8):
+        rows, line = (deep, "64") if tile >= 6 else (tall, short if tile >= 4 else "64")
+        f.store("i8", line, f.at(config, 16 + 2 * tile))
+        f.store("i8", rows, f.at(config, 48 + tile))
+    f.program.declares.add("declare void @llvm.x86.ldtilecfg(ptr)")
+    f.do(f"call void @llvm.x86.ldtilecfg(ptr {config})")
+
+
+def _tiles(program: Program, scheme: Scheme, halves: int, vectors: int) -> None:
+    """Write @micro_R_V on tile registers: the two halves of rows begin where they please."""
+    signature = "ptr %a, ptr %c, i64 %step, ptr %b, ptr %at, i64 %runs, i64 %lanes, ptr %tile"
+    with program.function(f"micro_{16 * halves}_{vectors}", signature, attributes="noinline") as f:
+        line = scheme.tile_columns * 4
+        corners = [(i, j) for i in range(halves) for j in range(vectors)]
+        f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
+        for i, j in corners:
+            f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
+        panel = f.mul("%lanes", line)
+        with f.loop(0, "%runs") as run:
+            at = f.load("i64", f.at("%at", f.mul(run, 8)), 8)
+            b = f.at("%b", f.mul(run, panel))
+            for j in range(vectors):
+                micro.tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
+            for i in range(halves):
+                micro.tile(f, "tileloadd64", 4 + i, f.at(("%a", "%c")[i], at), "%step")
+                for j in range(vectors):
+                    micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+        for i, j in corners:
+            micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", i * 16 * line + j * 64), line)

@@ -1,0 +1,177 @@
+"""Convolutions of images with channels innermost, against PyTorch in float64: values, both gradients, kept weights, threads.
+
+An error may be as large as the rounding of so many sums in float32 and of the result: bounds follow from the operands' sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as TF
+
+import mezzo
+from mezzo.core.families import convolution as family
+from mezzo.kernels.cpu import pool
+
+F = mezzo.nn.functional
+EPS = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-12}
+# images, channels, outputs, height, width, kernel, stride, padding, dilation, groups
+CASES = [
+    (2, 64, 64, 14, 14, (3, 3), 1, 1, 1, 1),
+    (2, 64, 96, 17, 19, (3, 3), 1, 1, 1, 1),  # odd sizes: tiles overlap the end of a row
+    (1, 3, 64, 30, 30, (7, 7), 2, 3, 1, 1),  # few channels: a row of taps is one run of k
+    (1, 3, 8, 57, 57, (7, 7), 4, 3, 1, 1),
+    (2, 128, 128, 14, 14, (3, 3), 1, 1, 1, 4),  # groups of a whole block of channels
+    (2, 6, 10, 11, 11, (3, 3), (2, 1), 1, 1, 2),
+    (3, 20, 24, 13, 33, (3, 3), 2, 1, 1, 1),  # blocks of channels with zeros behind them
+    (2, 48, 40, 12, 12, (3, 3), 1, 2, 2, 1),  # dilation: taps of a row do not touch
+    (2, 16, 16, 9, 7, (5, 3), 1, (2, 0), 1, 1),
+    (9, 5, 7, 7, 7, (3, 3), 1, 1, 1, 1),
+    (4, 33, 70, 10, 10, (2, 2), 1, 0, 1, 1),
+    (1, 8, 8, 150, 100, (3, 3), 1, 1, 1, 1),  # several tasks for one image
+    (5, 256, 130, 8, 8, (3, 3), 1, 1, 1, 1),
+    (2, 40, 40, 6, 6, (3, 3), 1, (4, 3), 1, 1),  # more padding than the window needs
+    (7, 64, 64, 4, 4, (3, 3), 1, 1, 1, 1),
+    (2, 32, 32, 1, 40, (1, 5), 1, (0, 2), 1, 1),
+]
+
+
+def ours(tensor: torch.Tensor, last: bool = False):
+    """A mezzo tensor with the same values and dtype."""
+    made = mezzo.from_numpy(np.array(tensor.detach().double().numpy()))
+    made = made.to(getattr(mezzo, str(tensor.dtype).removeprefix("torch.")))
+    return made.to(memory_format=mezzo.channels_last) if last else made
+
+
+def theirs(tensor) -> torch.Tensor:
+    return torch.from_numpy(np.array(tensor.detach().to(mezzo.float64).numpy()))
+
+
+def made(case, dtype, bias: bool):
+    n, channels, outs, height, width, kernel, *options = case
+    torch.manual_seed(n)
+    x = torch.randn(n, channels, height, width).to(dtype)
+    w = torch.randn(outs, channels // options[-1], *kernel).to(dtype)
+    return x, w, torch.randn(outs).to(dtype) if bias else None, options
+
+
+def exactly(x, w, b, options, g):
+    """The result and the gradients of x and w in float64."""
+    x, w = (t.double().requires_grad_() for t in (x, w))
+    y = TF.conv2d(x, w, None if b is None else b.double(), *options)
+    return y.detach(), *torch.autograd.grad(y, (x, w), g.double())
+
+
+def check(got, want, sizes, count: int, dtype) -> None:
+    """count: of the terms of a sum; sizes: the sums of their magnitudes."""
+    bound = 2 * EPS[dtype] * want.abs() + (count + 2) * 2.0**-24 * sizes + 1e-30
+    assert ((theirs(got) - want).abs() <= bound).all()
+
+
+def ran(x, w, b, options, g, last: bool = True):
+    mine = [ours(x, True).requires_grad_(), ours(w, last).requires_grad_()]
+    y = F.conv2d(*mine, None if b is None else ours(b), *options)
+    y.backward(ours(g, True))
+    with mezzo.inference_mode():
+        kept = F.conv2d(mine[0].detach(), mine[1], None if b is None else ours(b), *options)
+    return y, kept, mine[0].grad, mine[1].grad
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    before = pool.get_num_threads()
+    yield
+    pool.set_num_threads(before)
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
+@pytest.mark.parametrize("dtype", list(EPS), ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_and_gradients(case, dtype, bias):
+    x, w, b, options = made(case, dtype, bias)
+    shape = TF.conv2d(x.double(), w.double(), None, *options).shape
+    g = torch.randn(shape).to(dtype)
+    y, dx, dw = exactly(x, w, b, options, g)
+    sizes = exactly(x.abs(), w.abs(), None if b is None else b.abs(), options, g.abs())
+    taps, bits = w[0].numel(), set()
+    for threads in (1, 2):
+        pool.set_num_threads(threads)
+        got = ran(x, w, b, options, g, last=bias)
+        check(got[0], y, sizes[0], taps, dtype)
+        check(got[1], y, sizes[0], taps, dtype)
+        check(got[2], dx, sizes[1], taps * w.shape[0] // w.shape[1], dtype)
+        check(got[3], dw, sizes[2], shape.numel() // shape[1], dtype)
+        bits.add(b"".join(t.detach().double().numpy().tobytes() for t in got))
+    assert len(bits) == 1
+
+
+def test_infinities_stay_where_they_are():
+    """What a window does not hold has no part in its sum, not even times zero."""
+    for dtype in EPS:
+        for channels, size, stride in ((3, 7, 2), (3, 3, 1), (40, 3, 1), (64, 3, 2)):
+            x = torch.zeros(1, channels, 21, 23)
+            x[0, channels - 1, 10, 10] = float("inf")
+            w = torch.ones(8, channels, size, size)
+            got = F.conv2d(ours(x.to(dtype), True), ours(w.to(dtype)), None, stride, size // 2)
+            want = TF.conv2d(x, w, None, stride, size // 2)
+            assert torch.equal(theirs(got).isinf(), want.isinf())
+            assert not theirs(got).isnan().any()
+
+
+def test_autocast_converts_while_copying():
+    x, w, b, options = made(CASES[1], torch.float32, True)
+    with mezzo.autocast("cpu", dtype=mezzo.bfloat16):
+        got = F.conv2d(ours(x, True), ours(w), ours(b), *options)
+    x, w = x.bfloat16(), w.bfloat16()
+    want = TF.conv2d(x.double(), w.double(), b.double(), *options)
+    sizes = TF.conv2d(x.double().abs(), w.double().abs(), b.double().abs(), *options)
+    check(got, want, sizes, w[0].numel(), torch.bfloat16)
+
+
+def test_gradients_of_gradients():
+    x, w, _, options = made((2, 12, 20, 9, 9, (3, 3), 2, 1, 1, 1), torch.float32, False)
+    mine = [ours(x, True).requires_grad_(), ours(w, True).requires_grad_()]
+    exact = [t.double().requires_grad_() for t in (x, w)]
+    first = torch.autograd.grad(
+        (TF.conv2d(*exact, None, *options) ** 2).sum(), exact, create_graph=True
+    )
+    second = torch.autograd.grad(sum((t**2).sum() for t in first), exact)
+    y = F.conv2d(*mine, None, *options)
+    found = mezzo.autograd.grad((y * y).sum(), mine, create_graph=True)
+    found = mezzo.autograd.grad(sum((t * t).sum() for t in found), mine)
+    for want, got in zip(second, found):
+        scale = float(want.abs().max())
+        torch.testing.assert_close(theirs(got) / scale, want / scale, rtol=1e-4, atol=1e-5)
+
+
+def test_this_is_the_way_that_is_taken():
+    """The cases above reach the kernel that they are about."""
+    direct = 0
+    for case in CASES:
+        x, w, _, (stride, padding, dilation, groups) = made(case, torch.float32, False)
+        y = F.conv2d(ours(x, True), ours(w), None, stride, padding, dilation, groups)
+        pair = [v if isinstance(v, tuple) else (v, v) for v in (stride, padding, dilation)]
+        window = family.Window(*pair, groups)
+        geometry = family.Geometry(ours(x, True).layout, ours(w).layout, y.layout, window)
+        ((plan, _),) = family.forward(geometry, None, mezzo.float32)
+        direct += plan.__class__.__module__.endswith("conv.direct")
+    assert direct >= 12
+
+
+@pytest.mark.parametrize("target", ["native", "avx512bf16", "avx512", "avx2", "plain"])
+def test_lower_targets(target):
+    """The same tests on what lesser processors run, in memory that ends at pages which fault on access."""
+    if os.environ.get("MEZZO_GUARD"):
+        pytest.skip("already lowered")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
+        env={**os.environ, "MEZZO_CPU_TARGET": target, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    if "which this processor" in run.stdout:
+        pytest.skip(f"this processor has no {target}")
+    assert run.returncode == 0, run.stdout[-3000:]
