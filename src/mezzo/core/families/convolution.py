@@ -26,7 +26,7 @@ from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, bfloat16, dtype
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels.cpu import conv, depthwise, depthwise_grad, entry, pool
-from mezzo.kernels.cpu.conv import direct
+from mezzo.kernels.cpu.conv import direct, weights
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
 from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.memory import allocate
@@ -272,32 +272,42 @@ def _planned(
     return made, swap != weight_first
 
 
-def _direct(g: Geometry, source: Layout, target: Layout, axes: list, starts: list, compute: dtype, bias: Layout | None, *,
-            back: bool, keeps: bool = False) -> direct.Plan | None:  # fmt: skip
-    """A plan of kernels/cpu/conv/direct.py from `source` to places of `target`, or None.
+def _picture(of: Layout, channels: int, places: list = ()) -> direct.Image:
+    """A tensor as conv/direct.py wants it; places: for every axis the first one, and the steps from one to the next."""
+    sizes, strides = _flat(of)
+    places = [(0, 1)] * (2 - len(places)) + [*places]
+    first = sum(at * step for (at, _), step in zip(places, strides[2:]))
+    steps = (strides[0], *(step * every for (_, every), step in zip(places, strides[2:])))
+    return direct.Image(of.dtype.ir, (sizes[0], *sizes[2:]), steps, channels * strides[1], first)
 
-    axes: for every axis the taps and direct.Sliding; starts: for every axis the first place, and the steps from place to place.
-    """
-    if not g.last or len(axes) > 2:
-        return None
-    axes, starts = (
-        [([0], direct.Sliding(1, 1, (0,)))] * (2 - len(axes)) + axes,
-        [(0, 1)] * (2 - len(axes)) + starts,
-    )
-    (sizes, strides), (_, to), (_, ws) = _flat(source), _flat(target), _flat(g.w)
-    channels, outs = (g.outs, g.channels) if back else (g.channels, g.outs)
-    image = direct.Image(
-        source.dtype.ir, (sizes[0], *sizes[2:]), (strides[0], *strides[2:]), channels * strides[1]
-    )
-    first = sum(at * step for (at, _), step in zip(starts, to[2:]))
-    steps = [to[0], *(step * every for (_, every), step in zip(starts, to[2:]))]
-    out = direct.Image(
-        target.dtype.ir, (target.shape[0], *target.shape[2:]), tuple(steps), outs * to[1], first
-    )
-    taps = [tuple(i * step for i in which) for (which, _), step in zip(axes, ws[2:])]
+
+def _taps(g: Geometry, axes: list, back: bool) -> direct.Weight:
+    """The weight with its taps along two axes; back: its columns are the channels of x."""
+    _, ws = _flat(g.w)
+    offsets = [tuple(i * step for i in which) for (which, _), step in zip(axes, ws[2:])]
     column, channel = (ws[1], ws[0]) if back else (ws[0], ws[1])
-    weight = direct.Weight(g.w.dtype.ir, column, channel, *taps, g.outs * ws[0])
-    return direct.plan(image, out, axes[0][1], axes[1][1], weight, channels, outs, g.window.groups, compute.ir,
+    return direct.Weight(g.w.dtype.ir, column, channel, *offsets, g.outs * ws[0])
+
+
+def _sliding(g: Geometry) -> list:
+    """For two axes the taps, and how windows slide."""
+    window = g.window
+    found = [(range(k), direct.Sliding(t, s, tuple(i * d - p for i in range(k))))
+             for k, t, s, d, p in zip(g.kernel, g.result, window.stride, window.dilation, window.before)]  # fmt: skip
+    return [([0], direct.Sliding(1, 1, (0,)))] * (2 - len(found)) + found
+
+
+def _direct(g: Geometry, axes: list, compute: dtype, bias: Layout | None, phase: list | None = None,
+            keeps: bool = False) -> direct.Plan | None:  # fmt: skip
+    """A plan of kernels/cpu/conv/direct.py, or None. axes: taps and direct.Sliding; phase: from y to those places of x."""
+    if not g.last or len(g.image) > 2:
+        return None
+    back = phase is not None
+    source, target = (g.y, g.x) if back else (g.x, g.y)
+    channels, outs = (g.outs, g.channels) if back else (g.channels, g.outs)
+    axes = [([0], direct.Sliding(1, 1, (0,)))] * (2 - len(axes)) + axes
+    return direct.plan(_picture(source, channels), _picture(target, outs, phase or []), axes[0][1], axes[1][1],
+                       _taps(g, axes, back), channels, outs, g.window.groups, compute.ir,
                        bias=None if bias is None else bias.dtype.ir,
                        bias_step=0 if bias is None else bias.byte_strides()[0],
                        threads=pool.get_num_threads(), kept=keeps)  # fmt: skip
@@ -307,10 +317,7 @@ def forward(g: Geometry, bias: Layout | None, compute: dtype, keeps: bool = Fals
     """y: outputs by pixels. keeps: w comes as panels packed once, if the plan has a keeper."""
     if is_depthwise(g, g.x, g.y):
         return [] if keeps else depthwise_plan(g, bias, compute, False)
-    window = g.window
-    axes = [(range(k), direct.Sliding(t, s, tuple(i * d - p for i in range(k))))
-            for k, t, s, d, p in zip(g.kernel, g.result, window.stride, window.dilation, window.before)]  # fmt: skip
-    made = _direct(g, g.x, g.y, axes, [(0, 1)] * len(axes), compute, bias, back=False, keeps=keeps)
+    made = _direct(g, _sliding(g), compute, bias, keeps=keeps)
     if made is not None:
         return [(made, False)]
     w = _operand(g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, g.last))
@@ -329,6 +336,12 @@ def weight_grad(g: Geometry, compute: dtype) -> list:
     """w: outputs by taps, summed over pixels."""
     if is_depthwise(g, g.x, g.y):
         return depthwise_weight_plan(g, compute)
+    axes = _sliding(g) if g.last and len(g.image) <= 2 else []
+    made = axes and weights.plan(_picture(g.x, g.channels), _picture(g.y, g.outs), axes[0][1], axes[1][1],
+                                 _taps(g, axes, False), g.channels, g.outs, g.window.groups, compute.ir,
+                                 pool.get_num_threads())  # fmt: skip
+    if made:
+        return [(made, False)]
     last = is_channels_last(g.x)
     y = _operand(g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
     x = _operand(g.x, g.taps(g.x, 1, g.channels, True, last), g.patches(), g.image)
@@ -367,7 +380,7 @@ def _phase(g: Geometry, phase: Ints, bias: Layout | None, compute: dtype):
         axes = [
             (t, direct.Sliding(n, 1, tuple(at.tolist()))) for t, n, at in zip(taps, counts, shifts)
         ]
-        made = _direct(g, g.y, g.x, axes, list(zip(phase, window.stride)), compute, bias, back=True)
+        made = _direct(g, axes, compute, bias, list(zip(phase, window.stride)))
         if made is not None:
             return made, False
     where = [np.arange(c) for c in counts]

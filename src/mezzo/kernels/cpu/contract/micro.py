@@ -119,14 +119,7 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     line = scheme.tile_columns * 4
     corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
     place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
-    continues = f.let("icmp ne ptr %start, null")
-    with f.when(continues):
-        for i, j in corners:
-            tile(f, "tileloadd64", 2 * i + j, f.at("%start", place[i, j]), line)
-    with f.unless(continues):
-        for i, j in corners:
-            f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
-            f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
+    start_tiles(f, "%start", place, line)
     step_b, half = panel_b.nbytes(panel_b.k_step), f.mul("%row", 16)
     with f.loop(0, f.ceil_div("%depth", panel_a.k_step)) as step:
         a, b = f.at("%a", f.mul(step, "%step")), f.at("%b", f.mul(step, step_b))
@@ -144,6 +137,18 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
         tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
 
 
+def start_tiles(f: Function, start: str, place: dict[tuple[int, int], int], line: int) -> None:
+    """Accumulators from memory, or zeros if start is null; place: of tile (i, j) in it."""
+    continues = f.let(f"icmp ne ptr {start}, null")
+    with f.when(continues):
+        for (i, j), at in place.items():
+            tile(f, "tileloadd64", 2 * i + j, f.at(start, at), line)
+    with f.unless(continues):
+        for i, j in place:
+            f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
+            f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
+
+
 def tile(f: Function, name: str, tile: int, pointer: str, stride: Value) -> None:
     f.program.declares.add(f"declare void @llvm.x86.{name}(i8 immarg, ptr, i64)")
     f.do(f"call void @llvm.x86.{name}(i8 {tile}, ptr {pointer}, i64 {stride})")
@@ -154,14 +159,16 @@ def dot_tiles(f: Function, total: int, left: int, right: int) -> None:
     f.do(f"call void @llvm.x86.tdpbf16ps(i8 {total}, i8 {left}, i8 {right})")
 
 
-def open_tiles(f: Function) -> None:
-    """Shape all eight tile registers as 16 rows of 64 bytes; once per thread and region."""
+def open_tiles(f: Function, rows: Value = 16, lanes: Value = 16) -> None:
+    """Shape the tile registers; once per thread and region. rows: of the first operand; lanes: of a step (i8, at most 16)."""
     config = f.array(64)
     f.store("<64 x i8>", "zeroinitializer", config, 64)
     f.store("i8", 1, config)
+    short = f.let(f"shl i8 {lanes}, 2")
     for tile in range(8):
-        f.store("i16", 64, f.at(config, 16 + 2 * tile))
-        f.store("i8", 16, f.at(config, 48 + tile))
+        height, line = (lanes, 64) if tile >= 6 else (rows, short if tile >= 4 else 64)
+        f.store("i8", line, f.at(config, 16 + 2 * tile))
+        f.store("i8", height, f.at(config, 48 + tile))
     f.program.declares.add("declare void @llvm.x86.ldtilecfg(ptr)")
     f.do(f"call void @llvm.x86.ldtilecfg(ptr {config})")
 

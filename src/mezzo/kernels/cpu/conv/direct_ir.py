@@ -290,7 +290,10 @@ def _task_body(program: Program, scheme: Scheme) -> None:
     """Tasks one after another; the copy serves all of them that share it."""
     with program.function("task_body", BODY) as f:
         if scheme.method == "amx":
-            _open_tiles(f)
+            tall, deep = (
+                f.let(f"trunc i64 {word(f, name)} to i8") for name in ("tall", "run_lanes")
+            )
+            micro.open_tiles(f, tall, deep)
         own = f.at(argument(f, "workspace"), word(f, "at_copies"))
         own = f.at(own, f.mul("%worker", word(f, "copy_bytes")))
         places, tile = f.at(own, word(f, "at_places")), f.at(own, word(f, "at_tile"))
@@ -453,21 +456,6 @@ def _vectors(program: Program, scheme: Scheme, rows: int, vectors: int, stride: 
                         )
         for i, j in cells:
             f.store(kind, f.load(kind, sums[i, j]), f.at("%tile", i * step + j * width * 4), 16)
-
-
-def _open_tiles(f: Function) -> None:
-    """Shape the tile registers: rows of results, lanes of a run; 0-3 accumulate, 4 and 5 hold rows, 6 and 7 columns."""
-    config = f.array(64)
-    f.store("<64 x i8>", "zeroinitializer", config, 64)
-    f.store("i8", 1, config)
-    tall, deep = (f.let(f"trunc i64 {word(f, n)} to i8") for n in ("tall", "run_lanes"))
-    short = f.let(f"shl i8 {deep}, 2")
-    for tile in range(8):
-        rows, line = (deep, "64") if tile >= 6 else (tall, short if tile >= 4 else "64")
-        f.store("i8", line, f.at(config, 16 + 2 * tile))
-        f.store("i8", rows, f.at(config, 48 + tile))
-    f.program.declares.add("declare void @llvm.x86.ldtilecfg(ptr)")
-    f.do(f"call void @llvm.x86.ldtilecfg(ptr {config})")
 
 
 def _tiles(program: Program, scheme: Scheme, halves: int, vectors: int) -> None:

@@ -1,0 +1,217 @@
+"""Gradients of weights for images whose channels are innermost, without patches.
+
+    out[o, i, j, c] = sum over n, t of gradient[n, t, o] image[n, t_h stride_h + shift_h[i], t_w stride_w + shift_w[j], c]
+
+Part after part of the images is copied, converted and with its padding, to where the second cache keeps it; there every tap is
+the same copy some bytes further. Rows of a tile are channels of a tap, columns the result's channels, steps of k
+neighbouring places of the gradient; sums stay in memory from part to part. Parts follow each other, tiles are shared by threads.
+
+Vector registers read one element of the copy for all columns, so it keeps its order: where a window's taps touch, channels of
+a row of taps are one range of rows. Tile registers want places side by side, so for each column of taps the copy is turned.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+
+import numpy as np
+
+from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.contract.lanes import SIZE
+from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
+from mezzo.kernels.cpu.contract.scheme import scheme
+from mezzo.kernels.cpu.conv.direct import LINE, Image, Sliding, Weight, segments
+from mezzo.kernels.cpu.conv.weights_ir import WORDS, module
+
+COPY_BYTES = 384 << 10  # of a part, for vector registers
+PLACES = (
+    448  # of a part, for tile registers: a block of channels and a panel stay in the first cache
+)
+DEEP = 32  # places of a step of tile registers, at most
+FEW_CHANNELS = 16  # with fewer, rows of tile registers would be mostly empty
+
+
+class Plan:
+    """One launch. plan: itself, as its users expect."""
+
+    __slots__ = ("_alive", "address", "block", "keeper", "plan", "workspace_bytes")
+
+    def __init__(self, code: str, words: dict[str, int], tables: list[np.ndarray], workspace: int):
+        block = (ctypes.c_int64 * len(WORDS))(*[words[name] for name in WORDS])
+        self._alive = [block, *tables]
+        self.address, self.block = jit.load(code).address("weights"), ctypes.addressof(block)
+        self.workspace_bytes, self.plan, self.keeper = workspace, self, None
+
+    def slots(self, gradient: int, image: int, out: int, bias: int, workspace: int) -> tuple:
+        """The slots of a launch; there is no bias."""
+        return self.block, gradient, image, out, workspace
+
+
+def plan(
+    image: Image, gradient: Image, rows: Sliding, columns: Sliding, out: Weight, channels: int, outs: int, groups: int,
+    compute: str, threads: int = 1,
+) -> Plan | None:  # fmt: skip
+    """The plan, or None if another way serves better. channels, outs: of a group."""
+    chosen = scheme(image.storage, gradient.storage, out.storage, compute, None)
+    taps, places = len(rows.shifts) * len(columns.shifts), rows.count * columns.count
+    copied = rows.reach(rows.count) * columns.reach(columns.count)
+    if not image.sizes[0] or not channels or 2 * copied > taps * places:
+        return None
+    make = {"fma": _for_vectors, "amx": _for_tiles}.get(chosen.method)
+    found = (
+        make(chosen, image, gradient, rows, columns, out, channels, outs, groups) if make else None
+    )
+    if found is None or chosen.acc != "f32":
+        return None
+    words, tables, entries = found
+    panels = -(-outs // chosen.tile_columns)
+    n = image.sizes[0]
+    work = n * places * taps * channels * outs * groups
+    serial = threads <= 1 or work < SERIAL_WORK
+    words |= {
+        "serial": int(serial), "images": n, "groups": groups, "channels": channels, "outs": outs, "panels": panels,
+        "rows": rows.count, "columns": columns.count, "entries": entries,
+        "first_h": rows.first, "first_w": columns.first, "stride_h": rows.stride, "stride_w": columns.stride,
+        "height": image.sizes[1], "width": image.sizes[2],
+        "image_n": image.steps[0], "image_h": image.steps[1], "image_w": image.steps[2], "image_group": image.group,
+        "image_first": image.first,
+        "out_n": gradient.steps[0], "out_h": gradient.steps[1], "out_w": gradient.steps[2], "out_group": gradient.group,
+        "w_group": out.group, "w_column": out.column,
+    }  # fmt: skip
+    words["panel_bytes"] = words["images_each"] * words["rows_each"] * columns.count * chosen.tile_columns * (
+        4 if chosen.method == "fma" else 2)  # fmt: skip
+    words["at_panels"] = up(words["copy_bytes"], 4096)
+    words["at_sums"] = up(words["at_panels"] + groups * panels * words["panel_bytes"], 4096)
+    total = words["at_sums"] + groups * panels * entries * chosen.tile_bytes
+    words["at_zeros"] = up(total, LINE)
+    exact = channels % 16 == 0 and outs % chosen.tile_columns == 0
+    contiguous = out.channel == SIZE[out.storage]
+    return Plan(
+        module(chosen, exact, contiguous), words, tables.alive, words["at_zeros"] + 2 * LINE
+    )
+
+
+class _Tiles:
+    """The tables of tiles: where their rows read the copy, and where in the result they belong; blocks are tasks' shares."""
+
+    def __init__(self, out: Weight):
+        self.out, self.size = out, SIZE[out.storage]
+        self.blocks, self.entries, self.offsets = [0], [], []
+        self.alive: list[np.ndarray] = []
+
+    def tap(self, i: int, j: int, channels: np.ndarray) -> list[int]:
+        """Bytes from a group's first weight to those of a tap."""
+        return (self.out.taps_h[i] + self.out.taps_w[j] + channels * self.out.channel).tolist()
+
+    def add(self, at: int, offsets: list[int]) -> None:
+        """A tile that reads the copy from `at` on."""
+        touch = all(b - a == self.size for a, b in itertools.pairwise(offsets))
+        self.entries.append((at, len(offsets), len(self.offsets), int(touch)))
+        self.offsets += offsets
+
+    def end(self) -> None:
+        """End a block."""
+        self.blocks.append(len(self.entries))
+
+    def words(self, views: list[tuple[int, int]]) -> dict[str, int]:
+        """Addresses of the tables."""
+        given = {
+            "entry_at": self.entries,
+            "offset_at": self.offsets,
+            "block_at": self.blocks,
+            "view_at": views,
+        }
+        found = {"blocks": len(self.blocks) - 1}
+        for name, table in given.items():
+            self.alive.append(np.array(table, np.int64))
+            found[name] = self.alive[-1].ctypes.data
+        return found
+
+
+def _for_vectors(chosen, image, gradient, rows, columns, out, channels, outs, groups):
+    """Words and tiles for vector registers: the copy is [group][image][row][column][channel]."""
+    pixel = channels * 4
+    line = up(columns.reach(columns.count) * pixel, LINE)
+    n = image.sizes[0]
+    each = line * groups + columns.count * up(outs, chosen.tile_columns) * 4 * groups
+    whole = rows.reach(rows.count) * each
+    if whole <= COPY_BYTES:
+        images, high = parts(n, COPY_BYTES // whole), rows.count
+    else:
+        images, high = (
+            1,
+            parts(rows.count, max(1, (COPY_BYTES // each - rows.span) // rows.stride + 1)),
+        )
+    plane = rows.reach(high) * line
+    merged = all(b - a == 1 for a, b in itertools.pairwise(columns.shifts))
+    ranges = (
+        [list(range(len(columns.shifts)))] if merged else [[j] for j in range(len(columns.shifts))]
+    )
+    tiles = _Tiles(out)
+    for i, shift in enumerate(rows.shifts):
+        for taps in ranges:
+            found = [o for j in taps for o in tiles.tap(i, j, np.arange(channels))]
+            base = (shift - rows.first) * line + (columns.shifts[taps[0]] - columns.first) * pixel
+            for at, count in segments(chosen, len(found)):
+                tiles.add(base + at * 4, found[at : at + count])
+            tiles.end()
+    words = {
+        "images_each": images, "rows_each": high, "views": 1, "steps": 0, "lanes": 0,
+        "pixel": pixel, "line": line, "across": columns.reach(columns.count), "plane": plane,
+        "whole": plane, "group_bytes": images * plane, "step": pixel * columns.stride, "span_h": rows.span,
+        "copy_bytes": groups * images * plane + LINE * 2,
+    }  # fmt: skip
+    return words | tiles.words([(0, 0)]), tiles, len(tiles.entries)
+
+
+def _for_tiles(chosen, image, gradient, rows, columns, out, channels, outs, groups):
+    """Words and tiles for tile registers: the copy is [view][image][group][channel][place].
+
+    A view is a column of taps, and rows of the image that a stride apart reads: view rows are places' rows.
+    """
+    depth = _depth(rows.count, columns.count)
+    dense = gradient.steps[1] == columns.count * gradient.steps[2]
+    if channels < FEW_CHANNELS or depth is None or not dense:
+        return None
+    high, deep = depth
+    taller = [(s - rows.first) // rows.stride for s in rows.shifts]
+    tall = high + max(taller)
+    phases = sorted({(s - rows.first) % rows.stride for s in rows.shifts})
+    plane = up(tall * columns.count * 2, LINE)
+    plane += LINE * (
+        plane // LINE % 2 == 0
+    )  # an odd count of lines: channels share no sets of a cache
+    padded = up(channels, 32)
+    whole = groups * padded * plane  # of an image in a view
+    places = high * columns.count
+    images = parts(image.sizes[0], max(1, PLACES // places)) if high == rows.count else 1
+    tiles = _Tiles(out)
+    views = list(itertools.product(phases, [s - columns.first for s in columns.shifts]))
+    for p, phase in enumerate(phases):
+        for j in range(len(columns.shifts)):
+            view = (p * len(columns.shifts) + j) * images * whole
+            taps = [i for i, s in enumerate(rows.shifts) if (s - rows.first) % rows.stride == phase]
+            for c in range(0, channels, 32):
+                for i in taps:
+                    at = view + c * plane + taller[i] * columns.count * 2
+                    tiles.add(at, tiles.tap(i, j, np.arange(c, min(c + 32, channels))))
+                tiles.end()
+    words = {
+        "images_each": images, "rows_each": high, "views": len(views),
+        "steps": places // deep, "lanes": deep // 2,
+        "pixel": 0, "line": 0, "across": 0, "plane": plane, "whole": whole, "group_bytes": padded * plane,
+        "step": deep * 2, "span_h": tall, "copy_bytes": images * len(views) * whole,
+    }  # fmt: skip
+    return words | tiles.words(views), tiles, len(tiles.entries)
+
+
+def _depth(rows: int, columns: int) -> tuple[int, int] | None:
+    """Rows of a part, and places of a step: all parts alike, steps even and nearly as deep as they may be."""
+    best = None
+    for high in (h for h in range(1, rows + 1) if rows % h == 0):
+        places = high * columns
+        fits = [d for d in range(DEEP, 0, -2) if places % d == 0]
+        if fits and fits[0] >= DEEP * 3 // 4 and (best is None or places <= PLACES):
+            best = high, fits[0]
+    return best

@@ -1,0 +1,468 @@
+"""The kernel of conv/weights.py.
+
+args = [block, gradient, image, out, workspace]; block = WORDS
+
+weights   for each part of the images: copies, then tiles; at the end what the sums came to
+"""
+
+from __future__ import annotations
+
+import functools
+
+from mezzo.kernels.cpu.contract import lanes, micro
+from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
+from mezzo.kernels.cpu.contract.pack import Packer
+from mezzo.kernels.cpu.contract.scheme import Scheme
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+
+WORDS = (
+    "serial", "images", "groups", "channels", "outs", "panels", "rows", "columns", "images_each", "rows_each",
+    "first_h", "first_w", "stride_h", "stride_w", "span_h", "height", "width", "across",
+    "image_n", "image_h", "image_w", "image_group", "image_first", "out_n", "out_h", "out_w", "out_group",
+    "pixel", "line", "plane", "whole", "group_bytes", "step", "views", "view_at", "steps", "lanes",
+    "entries", "blocks", "block_at", "entry_at", "offset_at", "w_group", "w_column",
+    "panel_bytes", "copy_bytes", "at_panels", "at_sums", "at_zeros",
+)  # fmt: skip
+AT = {name: 8 * i for i, name in enumerate(WORDS)}
+# What the kernel was called with, and the part of the images that it is at.
+NAMES = ("block", "gradient", "image", "out", "workspace", "n", "many", "row", "high", "first")
+ARGS = {name: 8 * i for i, name in enumerate(NAMES)}
+GIVEN = 5
+BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
+ENTRY = 32  # bytes of a tile's entry: where its rows read the copy, how many, their first offset, whether those touch
+
+
+def word(f: Function, name: str, kind: str = "i64") -> str:
+    """A word of the block."""
+    return f.load(kind, f.at(argument(f, "block"), AT[name]), 8)
+
+
+def argument(f: Function, name: str, kind: str = "ptr") -> str:
+    """An argument, or a number of the present part."""
+    return f.load(kind, f.at("%args", ARGS[name]), 8)
+
+
+@functools.cache
+def module(scheme: Scheme, exact: bool, contiguous: bool) -> str:
+    """The text. exact: channels and columns fill vectors; contiguous: channels of a tap are neighbours in the result."""
+    program = Program()
+    program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
+    image = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
+    gradient = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
+    if scheme.method == "amx":
+        _turned(program, image, exact)
+        _pairs(program, gradient, scheme, exact)
+        for rows in (16, 32):
+            for vectors in scheme.vector_steps:
+                _tiles(program, scheme, rows, vectors)
+    else:
+        _rows(program, image)
+        _panels(program, gradient, scheme, exact)
+        for rows in scheme.row_steps:
+            for vectors in scheme.vector_steps:
+                _vectors(program, scheme, rows, vectors)
+    _copy_body(program, scheme)
+    _tile_body(program, scheme)
+    _finish_body(program, scheme, contiguous)
+    _entry(program)
+    return program.text()
+
+
+def _entry(program: Program) -> None:
+    with program.function("weights", "ptr %given", linkage="") as f:
+        f.slots.append(f"  %args = alloca [{8 * len(NAMES)} x i8], align 64")
+        for i in range(GIVEN):
+            f.store("i64", f.load("i64", f.at("%given", 8 * i), 8), f.at("%args", 8 * i), 8)
+        images, rows = word(f, "images"), word(f, "rows")
+        zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
+        f.store("<16 x i32>", "zeroinitializer", zeros, 4)
+        f.store("<16 x i32>", "zeroinitializer", f.at(zeros, 64), 4)
+        groups = word(f, "groups")
+        copies = f.add(
+            f.mul(word(f, "views"), word(f, "images_each")), f.mul(groups, word(f, "panels"))
+        )
+        tiles = f.mul(f.mul(groups, word(f, "panels")), word(f, "blocks"))
+        each_n, each_h = word(f, "images_each"), word(f, "rows_each")
+        with f.loop(0, images, each_n) as n, f.loop(0, rows, each_h) as row:
+            begins = f.both(f.compare("eq", n, 0), f.compare("eq", row, 0))
+            part = (n, f.min(f.sub(images, n), each_n), row, f.min(f.sub(rows, row), each_h))
+            for name, value in zip(("n", "many", "row", "high"), part):
+                f.store("i64", value, f.at("%args", ARGS[name]), 8)
+            f.store("i64", f.let(f"zext i1 {begins} to i64"), f.at("%args", ARGS["first"]), 8)
+            _run(f, "copy_body", copies)
+            _run(f, "tile_body", tiles)
+        _run(f, "finish_body", tiles)
+
+
+def _run(f: Function, body: str, count: str) -> None:
+    alone = f.compare("ne", word(f, "serial"), 0)
+    with f.when(alone):
+        f.call(body, "void", "ptr %args", "i64 0", f"i64 {count}", "i64 0")
+    with f.unless(alone):
+        f.call("mezzo_parallel", "void", f"ptr @{body}", "ptr %args", f"i64 {count}")
+
+
+# ---- copies
+
+
+def _copy_body(program: Program, scheme: Scheme) -> None:
+    """Views of images, then panels of the gradient."""
+    with program.function("copy_body", BODY) as f:
+        many, each = argument(f, "many", "i64"), word(f, "images_each")
+        views = f.mul(word(f, "views"), each)
+        with f.loop("%begin", f.min("%end", views)) as unit:
+            view, n = f.div(unit, each), f.rem(unit, each)
+            with f.when(f.compare("slt", n, many)):
+                f.call("copy_view", "void", "ptr %args", f"i64 {view}", f"i64 {n}")
+        with f.loop(f.max("%begin", views), "%end") as unit:
+            f.call("copy_panel", "void", "ptr %args", f"i64 {f.sub(unit, views)}")
+
+
+def _origin(f: Function, packer: Packer, n: str) -> str:
+    """The first pixel of an image of the part."""
+    at = f.add(word(f, "image_first"), f.mul(f.add(argument(f, "n", "i64"), n), word(f, "image_n")))
+    return f.at(argument(f, "image"), at)
+
+
+def _rows(program: Program, packer: Packer) -> None:
+    """Write @copy_view: rows of an image with their padding, channels of a group together."""
+    width, size = packer.panel.width, SIZE[packer.storage]
+    kind = wide("float", width)
+    with program.function("copy_view", "ptr %args, i64 %view, i64 %n", attributes="noinline") as f:
+        channels, line, across = word(f, "channels"), word(f, "line"), word(f, "across")
+        high, stride = argument(f, "high", "i64"), word(f, "stride_h")
+        count = f.add(f.mul(f.sub(high, 1), stride), word(f, "span_h"))
+        top = f.add(f.mul(argument(f, "row", "i64"), stride), word(f, "first_h"))
+        first, step, pixel = word(f, "first_w"), word(f, "image_w"), word(f, "pixel")
+        begin = f.max(f.min(f.sub(0, first), across), 0)
+        end = f.max(f.min(f.sub(word(f, "width"), first), across), begin)
+        base, space = _origin(f, packer, "%n"), argument(f, "workspace")
+        with f.loop(0, word(f, "groups")) as group, f.loop(0, count) as i:
+            to = f.add(f.mul(group, word(f, "group_bytes")), f.mul("%n", word(f, "whole")))
+            here = f.at(space, f.add(to, f.mul(i, line)))
+            y = f.add(top, i)
+            inside = f.both(f.compare("sge", y, 0), f.compare("slt", y, word(f, "height")))
+            stop = f.select(inside, end, begin)
+            at = f.add(f.mul(y, word(f, "image_h")), f.mul(group, word(f, "image_group")))
+            source = f.at(base, f.add(at, f.mul(first, step)))
+
+            def zeros(x0: Value, x1: Value, here=here) -> None:
+                with f.loop(x0, x1) as x, f.loop(0, channels, width) as c:
+                    to = f.at(here, f.add(f.mul(x, pixel), f.mul(c, 4)))
+                    lanes.store_some(f, "zeroinitializer", to, "f32", width, f.sub(channels, c))
+
+            zeros(0, begin)
+            with f.loop(begin, stop) as x:
+                to, there = f.at(here, f.mul(x, pixel)), f.at(source, f.mul(x, step))
+                whole = f.mul(f.div(channels, width), width)
+                with f.loop(0, whole, width) as c:
+                    raw = lanes.load(f, f.at(there, f.mul(c, size)), packer.storage, width)
+                    f.store(kind, packer.convert(f, raw, width), f.at(to, f.mul(c, 4)), 4)
+                with f.loop(whole, channels, width) as c:
+                    left = f.sub(channels, c)
+                    raw = packer.some(f, f.at(there, f.mul(c, size)), width, left)
+                    value = packer.convert(f, raw, width)
+                    lanes.store_some(f, value, f.at(to, f.mul(c, 4)), "f32", width, left)
+            zeros(stop, across)
+
+
+def _panels(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> None:
+    """Write @copy_panel: columns of the gradient for every place of the part."""
+    width, size = packer.panel.width, SIZE[packer.storage]
+    with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
+        source, to, columns = _panel(f, scheme, size)
+        slot = f.variable("ptr", to)
+        with _places(f) as (n, t), f.loop(0, word(f, "columns")) as u:
+            at = f.add(
+                f.mul(n, word(f, "out_n")),
+                f.mul(f.add(argument(f, "row", "i64"), t), word(f, "out_h")),
+            )
+            here = f.at(source, f.add(at, f.mul(u, word(f, "out_w"))))
+            line = f.load("ptr", slot)
+            for v in range(scheme.tile_vectors):
+                left = None if exact else f.sub(columns, v * width)
+                raw = packer.some(f, f.at(here, v * width * size), width, left)
+                f.store(
+                    wide("float", width),
+                    packer.convert(f, raw, width),
+                    f.at(line, v * width * 4),
+                    16,
+                )
+            f.store("ptr", f.at(line, scheme.tile_columns * 4), slot)
+
+
+def _panel(f: Function, scheme: Scheme, size: int) -> tuple[str, str, str]:
+    """Where a panel's columns begin in the gradient, where the panel goes, and how many columns it has."""
+    panels = word(f, "panels")
+    group, column = f.div("%panel", panels), f.mul(f.rem("%panel", panels), scheme.tile_columns)
+    first = f.mul(argument(f, "n", "i64"), word(f, "out_n"))
+    first = f.add(first, f.add(f.mul(group, word(f, "out_group")), f.mul(column, size)))
+    to = f.at(
+        f.at(argument(f, "workspace"), word(f, "at_panels")),
+        f.mul("%panel", word(f, "panel_bytes")),
+    )
+    return f.at(argument(f, "gradient"), first), to, f.sub(word(f, "outs"), column)
+
+
+class _places:
+    """Loops over images and rows of the part."""
+
+    def __init__(self, f: Function):
+        self.loops = [f.loop(0, argument(f, "many", "i64")), f.loop(0, argument(f, "high", "i64"))]
+
+    def __enter__(self) -> tuple[str, str]:
+        return self.loops[0].__enter__(), self.loops[1].__enter__()
+
+    def __exit__(self, *error) -> None:
+        self.loops[1].__exit__(*error)
+        self.loops[0].__exit__(*error)
+
+
+def _turned(program: Program, packer: Packer, exact: bool) -> None:
+    """Write @copy_view: for each channel the elements of all places of the view, side by side; two are a lane."""
+    width, size = packer.panel.width, SIZE[packer.storage]
+    with program.function("copy_view", "ptr %args, i64 %view, i64 %n", attributes="noinline") as f:
+        columns, plane = word(f, "columns"), word(f, "plane")
+        phase, shift = _view(f)
+        high = f.add(argument(f, "high", "i64"), f.sub(word(f, "span_h"), word(f, "rows_each")))
+        count = f.mul(high, columns)
+        base = _origin(f, packer, "%n")
+        zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
+        to = f.mul(f.add(f.mul("%view", word(f, "images_each")), "%n"), word(f, "whole"))
+        to = f.at(argument(f, "workspace"), to)
+        place = f.array(8 * 2 * width)
+        with f.loop(0, count, 2 * width) as p:
+            with f.loop(0, 2 * width) as i:
+                found = _source(f, f.add(p, i), count, phase, shift)
+                f.store("i64", found, f.at(place, f.mul(i, 8)), 8)
+            with f.loop(0, word(f, "groups")) as group, f.loop(0, word(f, "channels"), width) as c:
+                start = f.at(base, f.add(f.mul(group, word(f, "image_group")), f.mul(c, size)))
+                left = None if exact else f.sub(word(f, "channels"), c)
+
+                def read(i: int, start=start, left=left) -> str:
+                    at = f.load("i64", f.at(place, 8 * i), 8)
+                    there = f.compare("sge", at, 0)
+                    pointer = f.select(there, f.at(start, at), zeros, "ptr")
+                    return packer.convert(f, packer.some(f, pointer, width, left), width)
+
+                pairs = []
+                order = [lane + half * width for lane in range(width) for half in (0, 1)]
+                for i in range(width):
+                    value = lanes.shuffle(f, "i16", width, read(2 * i), read(2 * i + 1), order)
+                    pairs.append(packer.paired(f, value))
+                here = f.at(
+                    to,
+                    f.add(
+                        f.mul(group, word(f, "group_bytes")), f.add(f.mul(c, plane), f.mul(p, 2))
+                    ),
+                )
+                for i, vector in enumerate(packer.transpose(f, pairs)):
+                    f.store(wide("i32", width), vector, f.at(here, f.mul(plane, i)), 4)
+
+
+def _view(f: Function) -> list[str]:
+    """The rows' phase and the columns' shift of a view."""
+    entry = f.at(word(f, "view_at", "ptr"), f.mul("%view", 16))
+    return [f.load("i64", f.at(entry, 8 * i), 8) for i in (0, 1)]
+
+
+def _source(f: Function, p: str, count: str, phase: str, shift: str) -> str:
+    """Bytes from an image's first pixel to what the view's place p reads; -1 where that is none."""
+    columns = word(f, "columns")
+    t, u = f.div(p, columns), f.rem(p, columns)
+    y = f.mul(f.add(argument(f, "row", "i64"), t), word(f, "stride_h"))
+    y = f.add(f.add(y, phase), word(f, "first_h"))
+    x = f.add(f.add(f.mul(u, word(f, "stride_w")), shift), word(f, "first_w"))
+    inside = f.compare("slt", p, count)
+    for value, limit in ((y, "height"), (x, "width")):
+        fits = f.both(f.compare("sge", value, 0), f.compare("slt", value, word(f, limit)))
+        inside = f.both(inside, fits)
+    at = f.add(f.mul(y, word(f, "image_h")), f.mul(x, word(f, "image_w")))
+    return f.select(inside, at, -1)
+
+
+def _pairs(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> None:
+    """Write @copy_panel: columns of the gradient, two neighbouring places a lane."""
+    width, size = packer.panel.width, SIZE[packer.storage]
+    with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
+        source, to, columns = _panel(f, scheme, size)
+        each = f.div(f.mul(argument(f, "high", "i64"), word(f, "columns")), 2)
+        step = word(f, "out_w")
+        begin = f.at(source, f.mul(argument(f, "row", "i64"), word(f, "out_h")))
+        order = [lane + half * width for lane in range(width) for half in (0, 1)]
+        with f.loop(0, argument(f, "many", "i64")) as n, f.loop(0, each) as i:
+            here = f.at(begin, f.add(f.mul(n, word(f, "out_n")), f.mul(f.mul(i, 2), step)))
+            line = f.at(to, f.mul(f.add(f.mul(n, each), i), scheme.tile_columns * 4))
+            for v in range(scheme.tile_vectors):
+                left = None if exact else f.sub(columns, v * width)
+                halves = [packer.convert(f, packer.some(f, f.at(at, v * width * size), width, left), width)
+                          for at in (here, f.at(here, step))]  # fmt: skip
+                value = packer.paired(f, lanes.shuffle(f, "i16", width, *halves, order))
+                f.store(wide("i32", width), value, f.at(line, v * width * 4), 16)
+
+
+# ---- tiles
+
+
+def _units(f: Function, unit: str) -> tuple[str, str, str]:
+    """Group, panel (of all groups) and block of tiles of a task."""
+    panels, blocks = word(f, "panels"), word(f, "blocks")
+    panel, rest = f.rem(unit, panels), f.div(unit, panels)
+    group = f.div(rest, blocks)
+    return group, f.add(f.mul(group, panels), panel), f.rem(rest, blocks)
+
+
+def _entries(f: Function, block: str):
+    """The loop over the tiles of a block."""
+    at = f.at(word(f, "block_at", "ptr"), f.mul(block, 8))
+    return f.loop(f.load("i64", at, 8), f.load("i64", f.at(at, 8), 8))
+
+
+def _sums(f: Function, scheme: Scheme, panel: str, entry: str) -> str:
+    index = f.add(f.mul(panel, word(f, "entries")), entry)
+    return f.at(f.at(argument(f, "workspace"), word(f, "at_sums")), f.mul(index, scheme.tile_bytes))
+
+
+def _tile_body(program: Program, scheme: Scheme) -> None:
+    with program.function("tile_body", BODY) as f:
+        if scheme.method == "amx":
+            micro.open_tiles(f, 16, f.let(f"trunc i64 {word(f, 'lanes')} to i8"))
+        space = argument(f, "workspace")
+        begins = f.compare("ne", argument(f, "first", "i64"), 0)
+        with f.loop("%begin", "%end") as unit:
+            group, panel, block = _units(f, unit)
+            copy = f.at(space, f.mul(group, word(f, "group_bytes")))
+            b = f.at(f.at(space, word(f, "at_panels")), f.mul(panel, word(f, "panel_bytes")))
+            column = f.mul(f.rem(panel, word(f, "panels")), scheme.tile_columns)
+            columns = f.min(f.sub(word(f, "outs"), column), scheme.tile_columns)
+            with _entries(f, block) as index:
+                entry = f.at(word(f, "entry_at", "ptr"), f.mul(index, ENTRY))
+                a, rows = f.at(copy, f.load("i64", entry, 8)), f.load("i64", f.at(entry, 8), 8)
+                tile = _sums(f, scheme, panel, index)
+                start = f.select(begins, "null", tile, "ptr")
+                kernel = micro.choose(f, scheme, rows, columns)
+                f.do(f"call void {kernel}(ptr %args, ptr {a}, ptr {b}, ptr {start}, ptr {tile})")
+        if scheme.method == "amx":
+            micro.close_tiles(f)
+
+
+_MICRO = "ptr %args, ptr %a, ptr %b, ptr %start, ptr %tile"
+
+
+def _vectors(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
+    """Write @micro_R_V: neighbouring channels are rows, one place a step."""
+    width, line = scheme.width, scheme.tile_columns * 4
+    kind = wide("float", width)
+    with program.function(f"micro_{rows}_{vectors}", _MICRO, attributes="noinline") as f:
+        cells = [(i, j) for i in range(rows) for j in range(vectors)]
+        sums = {cell: f.variable(kind, "zeroinitializer") for cell in cells}
+        place = {(i, j): i * line + j * width * 4 for i, j in cells}
+        with f.when(f.let("icmp ne ptr %start, null")):
+            for cell in cells:
+                f.store(kind, f.load(kind, f.at("%start", place[cell]), 16), sums[cell])
+        columns, step, whole = word(f, "columns"), word(f, "step"), word(f, "whole")
+        down, high = f.mul(word(f, "stride_h"), word(f, "line")), argument(f, "high", "i64")
+        each = f.mul(columns, line)
+        with f.loop(0, argument(f, "many", "i64")) as n, f.loop(0, high) as t:
+            left = f.at("%a", f.add(f.mul(n, whole), f.mul(t, down)))
+            right = f.at("%b", f.mul(f.add(f.mul(n, high), t), each))
+            with f.loop(0, columns) as u:
+                row, column = f.at(left, f.mul(u, step)), f.at(right, f.mul(u, line))
+                vector = [f.load(kind, f.at(column, j * width * 4), 16) for j in range(vectors)]
+                for i in range(rows):
+                    one = lanes.splat(f, "float", f.load("float", f.at(row, i * 4), 4), width)
+                    for j in range(vectors):
+                        total = f.load(kind, sums[i, j])
+                        f.store(
+                            kind, micro.multiply(f, scheme, kind, one, vector[j], total), sums[i, j]
+                        )
+        for cell in cells:
+            f.store(kind, f.load(kind, sums[cell]), f.at("%tile", place[cell]), 16)
+
+
+def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
+    """Write @micro_R_V on tile registers: channels are rows, a step takes `lanes` pairs of places."""
+    line = scheme.tile_columns * 4
+    with program.function(f"micro_{rows}_{vectors}", _MICRO, attributes="noinline") as f:
+        corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
+        place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
+        micro.start_tiles(f, "%start", place, line)
+        plane, step, steps = word(f, "plane"), word(f, "step"), word(f, "steps")
+        panel, half = f.mul(word(f, "lanes"), line), f.mul(plane, 16)
+        with f.loop(0, argument(f, "many", "i64")) as n, f.loop(0, steps) as s:
+            a = f.at("%a", f.add(f.mul(n, word(f, "whole")), f.mul(s, step)))
+            b = f.at("%b", f.mul(f.add(f.mul(n, steps), s), panel))
+            for j in range(vectors):
+                micro.tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
+            for i in range(rows // 16):
+                micro.tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, plane)
+                for j in range(vectors):
+                    micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+        for i, j in corners:
+            micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+
+
+# ---- the end
+
+
+def _finish_body(program: Program, scheme: Scheme, contiguous: bool) -> None:
+    """Sums, rounded once, to where the weight's elements lie."""
+    _scattered(program, scheme)
+    if contiguous:
+        _turn_back(program, scheme)
+    with program.function("finish_body", BODY) as f:
+        with f.loop("%begin", "%end") as unit:
+            group, panel, block = _units(f, unit)
+            column = f.mul(f.rem(panel, word(f, "panels")), scheme.tile_columns)
+            columns = f.min(f.sub(word(f, "outs"), column), scheme.tile_columns)
+            to = f.at(argument(f, "out"), f.mul(group, word(f, "w_group")))
+            to = f.at(to, f.mul(column, word(f, "w_column")))
+            with _entries(f, block) as index:
+                entry = f.at(word(f, "entry_at", "ptr"), f.mul(index, ENTRY))
+                rows, first, touch = (f.load("i64", f.at(entry, 8 * i), 8) for i in (1, 2, 3))
+                offsets = f.at(word(f, "offset_at", "ptr"), f.mul(first, 8))
+                given = (f"ptr {_sums(f, scheme, panel, index)}", f"ptr {to}", f"i64 {rows}", f"i64 {columns}",
+                         f"ptr {offsets}", f"i64 {word(f, 'w_column')}")  # fmt: skip
+                even = f.compare("ne", touch, 0)
+                kernel = f.select(
+                    even, "@turn_back" if contiguous else "@scattered", "@scattered", "ptr"
+                )
+                f.do(f"call void {kernel}({', '.join(given)})")
+
+
+_FINISH = "ptr %tile, ptr %out, i64 %rows, i64 %columns, ptr %offsets, i64 %step"
+
+
+def _scattered(program: Program, scheme: Scheme) -> None:
+    """Write @scattered: one element at a time."""
+    with program.function("scattered", _FINISH, attributes="noinline") as f:
+        with f.loop(0, "%rows") as i:
+            to = f.at("%out", f.load("i64", f.at("%offsets", f.mul(i, 8)), 8))
+            line = f.at("%tile", f.mul(i, scheme.tile_columns * 4))
+            with f.loop(0, "%columns") as j:
+                value = lanes.narrow(
+                    f, f.load("float", f.at(line, f.mul(j, 4)), 4), "f32", scheme.out, 1
+                )
+                f.store(MEMORY[scheme.out], value, f.at(to, f.mul(j, "%step")), SIZE[scheme.out])
+
+
+def _turn_back(program: Program, scheme: Scheme) -> None:
+    """Write @turn_back: rows of the tile are neighbours in the result."""
+    width, line = scheme.width, scheme.tile_columns * 4
+    packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
+    kind, floats = wide(packer.lane, width), wide("float", width)
+    with program.function("turn_back", _FINISH, attributes="noinline") as f:
+        first = f.at("%out", f.load("i64", "%offsets", 8))
+        for row in range(0, scheme.tile_rows, width):
+            have = f.compare("sgt", "%rows", row)
+            with f.when(have), f.loop(0, "%columns", width) as column:
+                here = f.at("%tile", f.add(f.mul(column, 4), row * line))
+                vectors = [f.load(kind, f.at(here, i * line), 16) if row + i < scheme.tile_rows else "zeroinitializer"
+                           for i in range(width)]  # fmt: skip
+                for i, vector in enumerate(packer.transpose(f, vectors)):
+                    at = f.add(column, i)
+                    with f.when(f.compare("slt", at, "%columns")):
+                        value = f.let(f"bitcast {kind} {vector} to {floats}")
+                        value = lanes.narrow(f, value, "f32", scheme.out, width)
+                        to = f.at(f.at(first, f.mul(at, "%step")), row * SIZE[scheme.out])
+                        lanes.store_some(f, value, to, scheme.out, width, f.sub("%rows", row))
