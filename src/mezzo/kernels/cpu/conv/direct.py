@@ -174,11 +174,14 @@ def plan(
     words, tables = _words(chosen, image, out, rows, columns, cut, pixel, outs, groups, threads)
     words |= {"channels": channels, "w_group": weight.group, "b_n": table_n, "b_k": table_k,
               "k": operand.k.length, "bias_step": bias_step, "kept": int(kept)}  # fmt: skip
-    exact = channels == cut.blocks * cut.length and cut.length == (
-        32 if chosen.panel_a.group == 2 else 16
+    most = 32 if chosen.panel_a.group == 2 else 16
+    exact = channels == cut.blocks * cut.length and cut.length == most
+    together = (
+        groups == 1 and image.steps[2] == channels * SIZE[image.storage] and 2 * cut.length <= most
     )
     step = 0 if chosen.method == "amx" else pixel * columns.stride
-    code = module(chosen, operand.vector("rows"), len(operand.dims), exact, step)
+    few = (channels, cut.length) if together else None
+    code = module(chosen, operand.vector("rows"), len(operand.dims), exact, few, step)
     made, loaded = Plan(), jit.load(code)
     made.workspace_bytes = _workspace(words, chosen, kept)
     block = (ctypes.c_int64 * len(WORDS))(*[words[name] for name in WORDS])
@@ -194,10 +197,10 @@ def plan(
 
 
 def _weight_operand(weight: Weight, cut: Form, channels: int, outs: int) -> Operand:
-    """The weight by columns and k: taps, their blocks of channels, and channels; those beyond the last are zeros."""
-    taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).reshape(-1)
-    channel = np.arange(cut.blocks * cut.length)
-    offsets = np.add.outer(taps, channel * weight.channel)
+    """The weight by columns and k: blocks of channels, taps, and a block's channels; those beyond the last are zeros."""
+    taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).reshape(1, -1, 1)
+    channel = np.arange(cut.blocks * cut.length).reshape(cut.blocks, 1, cut.length)
+    offsets = taps + channel * weight.channel
     places = np.broadcast_to(channel, offsets.shape)
     k = Axis(offsets, [places])
     columns = Axis(np.arange(outs) * weight.column, [np.zeros(outs)])
@@ -225,7 +228,7 @@ def _words(
     )  # an odd count of lines: blocks share no sets of a cache
     group = chosen.panel_a.group
     runs = [(i - rows.first) * line + (columns.shifts[j] - columns.first) * pixel + b * plane
-            for i in rows.shifts for j in range(0, len(columns.shifts), cut.merged) for b in range(cut.blocks)]  # fmt: skip
+            for b in range(cut.blocks) for i in rows.shifts for j in range(0, len(columns.shifts), cut.merged)]  # fmt: skip
     tables = [np.array(t, np.int64) for t in (runs, [at for at, _ in tiles], [n for _, n in tiles])]
     k = len(rows.shifts) * len(columns.shifts) * cut.blocks * cut.length
     words = {

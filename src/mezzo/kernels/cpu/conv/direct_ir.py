@@ -36,6 +36,7 @@ BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
 PLACE = (
     24  # bytes of a tile's place: where it reads the copy, where its results go, how many they are
 )
+AHEAD_BYTES = 1024  # of the image, while it is copied
 AHEAD = 16  # steps that loads of a panel run ahead
 
 
@@ -50,17 +51,20 @@ def argument(f: Function, name: str) -> str:
 
 
 @functools.cache
-def module(scheme: Scheme, vector: str, dims: int, exact: bool, step: int) -> str:
-    """The text. vector, dims: how the weight is packed (conv/pack.py); exact: blocks of channels are whole vectors;
+def module(
+    scheme: Scheme, vector: str, dims: int, exact: bool, few: tuple[int, int] | None, step: int
+) -> str:
+    """The text. vector, dims: how the weight is packed (conv/pack.py); exact: blocks of channels are whole vectors.
 
-    step: bytes between neighbouring rows of a tile, which for tile registers is not known here.
+    few: channels of pixels that lie side by side, and elements of their copies, if several fill a vector; step: bytes between
+    neighbouring rows of a tile, which for tile registers is not known here.
     """
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
     packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
     pack(program, "pack_b", packer, vector, dims, ("b0", "b_n", "b_k"))
     _pack_body(program, scheme)
-    _copy(program, scheme, exact)
+    _copy(program, scheme, exact, few)
     _places(program)
     _finish(program, scheme)
     if scheme.method == "amx":
@@ -177,7 +181,7 @@ def _pack_body(program: Program, scheme: Scheme) -> None:
 # ---- the copy
 
 
-def _copy(program: Program, scheme: Scheme, exact: bool) -> None:
+def _copy(program: Program, scheme: Scheme, exact: bool, few: tuple[int, int] | None) -> None:
     """Write @copy(args, image, images, row, rows, group, to): what windows of those rows of results read."""
     packer = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
     signature = "ptr %args, i64 %image, i64 %images, i64 %row, i64 %rows, i64 %group, ptr %to"
@@ -203,7 +207,8 @@ def _copy(program: Program, scheme: Scheme, exact: bool) -> None:
             )
             source = f.at(f.at(base, down), f.mul(word(f, "first_w"), word(f, "image_w")))
             copier.zeros(here, 0, begin)
-            copier.pixels(here, source, begin, stop)
+            begin_one = copier.several(here, source, begin, stop, few) if few else begin
+            copier.pixels(here, source, begin_one, stop)
             copier.zeros(here, stop, across)
 
 
@@ -231,6 +236,28 @@ class _Copier:
             for at in range(0, self.most, self.width):
                 self._store(to, at, "zeroinitializer")
 
+    def several(self, row: str, source: str, begin: str, end: str, few: tuple[int, int]) -> str:
+        """Copy as many pixels at a time as fill a vector; returns where fewer are left."""
+        f, most, (channels, length) = self.f, self.most, few
+        many = most // length
+        left = f.add(begin, f.mul(f.div(f.max(f.sub(end, begin), 0), many), many))
+        zero = most  # of the second operand of a shuffle
+        order = [at // length * channels + at % length if at % length < channels and at < many * length else zero
+                 for at in range(most)]  # fmt: skip
+        with f.loop(begin, left, many) as x:
+            here = f.at(source, f.mul(x, self.step))
+            f.prefetch(here, AHEAD_BYTES)
+            raw = lanes.load_some(f, here, self.packer.storage, most, many * channels)
+            value = self.packer.convert(f, raw, most)
+            value = lanes.shuffle(f, self.kind, most, value, "zeroinitializer", order)
+            to = f.at(row, f.mul(x, self.pixel))
+            if many * length == most:
+                f.store(wide(self.kind, most), value, to, self.size)
+            else:
+                storage = "f32" if self.kind == "float" else "i16"
+                lanes.store_some(f, value, to, storage, most, many * length)
+        return left
+
     def pixels(self, row: str, source: str, begin: str, end: str) -> None:
         """Copy pixels begin to end, converted."""
         f, size = self.f, SIZE[self.packer.storage]
@@ -238,6 +265,7 @@ class _Copier:
             to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.plane)))
             first = f.mul(b, self.length)
             here = f.at(source, f.add(f.mul(x, self.step), f.mul(first, size)))
+            f.prefetch(here, AHEAD_BYTES)
             for at in range(0, self.most, self.width):
                 count = None
                 if not self.exact:
