@@ -10,7 +10,14 @@ import torch
 from PIL import Image
 
 import mezzo
-from mezzo.models.sam2 import SAM2ImagePredictor, build_sam2, config, hiera
+from mezzo.models.sam2 import (
+    SAM2ImagePredictor,
+    build_sam2,
+    config,
+    hiera,
+    mask_decoder,
+    transformer,
+)
 from mezzo.models.sam2.components import label, small_parts
 from mezzo.models.sam2.images import read_image
 from mezzo.models.sam2.positions import PositionEmbeddingRandom, rotate
@@ -161,6 +168,29 @@ def test_strips_of_windows_give_the_same(predictor, monkeypatch):
     for a, b in zip(whole, strips):
         assert a.requires_grad and not b.requires_grad
         np.testing.assert_allclose(a.detach().numpy(), b.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [3, 9, 20])
+def test_few_tokens_and_pixels_attend_as_ever(tokens):
+    attention = transformer.CrossAttention(32, 4, downsample_rate=2)
+    few, many = mezzo.randn(2, tokens, 32), mezzo.randn(2, 50, 32)
+    other = mezzo.randn(2, 50, 32)
+    assert attention._is_few(few) == (tokens == 3)
+    for found, expected in (
+        (attention.tokens_to_pixels(few, many, other), attention(few, many, other)),
+        (attention.pixels_to_tokens(many, few, few + 1), attention(many, few, few + 1)),
+    ):
+        np.testing.assert_allclose(found.detach(), expected.detach(), atol=1e-5)
+
+
+def test_masks_are_drawn_in_strips(predictor, monkeypatch):
+    monkeypatch.setattr(mask_decoder, "STRIP_PIXELS", 1 << 30)
+    predictor.set_image(picture())
+    whole = predictor.predict([[50, 40]], [1], return_logits=True)
+    monkeypatch.setattr(mask_decoder, "STRIP_PIXELS", 48)
+    strips = predictor.predict([[50, 40]], [1], return_logits=True)
+    for a, b in zip(whole, strips):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_what_does_not_fit_is_listed(micro, tmp_path, predictor):

@@ -6,6 +6,7 @@ import mezzo
 from mezzo import nn
 from mezzo.models.sam2.layers import MLP, LayerNorm2d
 
+STRIP_PIXELS = 4096  # of the image twice enlarged, that are enlarged further at a time
 ALWAYS_PRESENT = 10.0  # the logit of an object's presence where a model does not predict it
 
 
@@ -113,13 +114,27 @@ class MaskDecoder(nn.Module):
         own = mezzo.cat(own).unsqueeze(0).expand(sparse.shape[0], -1, -1)
         return mezzo.cat((own, sparse), dim=1)
 
-    def _upscaled(self, image, high_res_features):
-        """(b, c, h, w) -> (b, c / 8, 4 h, 4 w), with the finer feature maps added on the way."""
-        if not self.use_high_res_features:
-            return self.output_upscaling(image)
-        fine, middle = high_res_features
+    def _drawn(self, mixed, image, features):
+        """(b, m, c / 8) and (b, c, h, w) -> (b, m, 4 h, 4 w): how much of each mask every pixel has."""
         up1, norm, act1, up2, act2 = self.output_upscaling
-        return act2(up2(act1(norm(up1(image) + middle))) + fine)
+        image = up1(image)
+        height, width = image.shape[-2:]
+        rows = max(1, STRIP_PIXELS // (image.shape[0] * width))
+        if rows >= height or mezzo.is_grad_enabled():
+            rows = height
+        strips = []
+        # Every layer's result is larger than the last: strip by strip, they stay in the cache.
+        for y in range(0, height, rows):
+            x = image[:, :, y : y + rows]
+            if not self.use_high_res_features:
+                x = act2(up2(act1(norm(x))))
+            else:
+                fine, middle = (
+                    f[:, :, y * by : (y + rows) * by] for f, by in zip(features, (2, 1))
+                )
+                x = act2(up2(act1(norm(x + middle))) + fine)
+            strips.append((mixed @ x.flatten(2)).unflatten(2, (-1, 2 * width)))
+        return strips[0] if len(strips) == 1 else mezzo.cat(strips, dim=2)
 
     def predict_masks(
         self,
@@ -144,10 +159,8 @@ class MaskDecoder(nn.Module):
         first = int(self.pred_obj_scores)
         mask_tokens = hidden[:, first + 1 : first + 1 + self.num_mask_tokens]
         image = image.transpose(1, 2).reshape(-1, channels, height, width)
-        fine = self._upscaled(image, high_res_features)
         mixed = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
-        masks = mezzo.stack(mixed, dim=1) @ fine.flatten(2)
-        masks = masks.reshape(batch, -1, *fine.shape[-2:])
+        masks = self._drawn(mezzo.stack(mixed, dim=1), image, high_res_features or ())
         scores = self.iou_prediction_head(hidden[:, first])
         if self.pred_obj_scores:
             presence = self.pred_obj_score_head(hidden[:, 0])

@@ -112,6 +112,50 @@ class RoPEAttention(Attention):
         return q, turned if not unplaced else mezzo.cat((turned, k[:, :, placed:]), dim=2)
 
 
+class CrossAttention(Attention):
+    """Attention between a few tokens and many pixels.
+
+    A product of three matrices may begin on either side. Projecting every pixel takes pixels * c * internal_dim
+    products, multiplying the tokens by the projection first pixels * c * heads * tokens: less for few tokens.
+    """
+
+    def _is_few(self, tokens) -> bool:
+        dropout = self.dropout_p if self.training else 0.0
+        return tokens.shape[1] * self.num_heads < self.internal_dim and not dropout
+
+    def _by_head(self, layer: nn.Linear):
+        """(heads, internal_dim / heads, in_features): a projection's weight."""
+        return layer.weight.reshape(self.num_heads, -1, layer.in_features)
+
+    def _scale(self) -> float:
+        return (self.internal_dim // self.num_heads) ** -0.5
+
+    def tokens_to_pixels(self, q, k, v):
+        """forward of few queries (b, n, c) on many keys and values (b, m, c)"""
+        if not self._is_few(q):
+            return self(q, k, v)
+        asked = self._heads(self.q_proj(q)) * self._scale()
+        # What k_proj's bias adds is the same for every key of a query: softmax takes it out.
+        asked = (asked @ self._by_head(self.k_proj)).flatten(1, 2)
+        seen = (asked @ k.transpose(1, 2)).softmax(-1) @ v
+        seen = seen.unflatten(1, (self.num_heads, -1)) @ self._by_head(self.v_proj).mT
+        seen = seen.transpose(1, 2).flatten(2) + self.v_proj.bias  # weights of a query sum to 1
+        return self.out_proj(seen)
+
+    def pixels_to_tokens(self, q, k, v):
+        """forward of many queries (b, m, c) on few keys and values (b, n, c)"""
+        if not self._is_few(k):
+            return self(q, k, v)
+        heads = self.num_heads
+        asked = self._heads(self.k_proj(k)) * self._scale()
+        offset = asked @ self.q_proj.bias.reshape(heads, -1, 1)
+        asked = (asked @ self._by_head(self.q_proj)).flatten(1, 2)
+        scores = (asked @ q.transpose(1, 2)).unflatten(1, (heads, -1)) + offset
+        out = self.out_proj.weight.reshape(self.embedding_dim, heads, -1).permute(1, 2, 0)
+        told = self._heads(self.v_proj(v)) @ out + self.out_proj.bias / heads
+        return scores.softmax(2).flatten(1, 2).mT @ told.flatten(1, 2)
+
+
 class TwoWayAttentionBlock(nn.Module):
     """Prompt tokens attend to themselves and to the image, and the image to them.
 
@@ -131,12 +175,12 @@ class TwoWayAttentionBlock(nn.Module):
         small = {"downsample_rate": attention_downsample_rate}
         self.self_attn = Attention(embedding_dim, num_heads)
         self.norm1 = nn.LayerNorm(embedding_dim)
-        self.cross_attn_token_to_image = Attention(embedding_dim, num_heads, **small)
+        self.cross_attn_token_to_image = CrossAttention(embedding_dim, num_heads, **small)
         self.norm2 = nn.LayerNorm(embedding_dim)
         self.mlp = MLP(embedding_dim, mlp_dim, embedding_dim, 2, activation=activation)
         self.norm3 = nn.LayerNorm(embedding_dim)
         self.norm4 = nn.LayerNorm(embedding_dim)
-        self.cross_attn_image_to_token = Attention(embedding_dim, num_heads, **small)
+        self.cross_attn_image_to_token = CrossAttention(embedding_dim, num_heads, **small)
         self.skip_first_layer_pe = skip_first_layer_pe
 
     def forward(self, queries, keys, query_pe, key_pe):
@@ -148,10 +192,14 @@ class TwoWayAttentionBlock(nn.Module):
             queries = queries + self.self_attn(placed, placed, queries)
         queries = self.norm1(queries)
         placed_keys = keys + key_pe
-        queries = queries + self.cross_attn_token_to_image(queries + query_pe, placed_keys, keys)
+        queries = queries + self.cross_attn_token_to_image.tokens_to_pixels(
+            queries + query_pe, placed_keys, keys
+        )
         queries = self.norm2(queries)
         queries = self.norm3(queries + self.mlp(queries))
-        keys = keys + self.cross_attn_image_to_token(placed_keys, queries + query_pe, queries)
+        keys = keys + self.cross_attn_image_to_token.pixels_to_tokens(
+            placed_keys, queries + query_pe, queries
+        )
         return queries, self.norm4(keys)
 
 
@@ -183,7 +231,7 @@ class TwoWayTransformer(nn.Module):
                 for i in range(depth)
             ]
         )
-        self.final_attn_token_to_image = Attention(
+        self.final_attn_token_to_image = CrossAttention(
             embedding_dim, num_heads, downsample_rate=attention_downsample_rate
         )
         self.norm_final_attn = nn.LayerNorm(embedding_dim)
@@ -195,5 +243,7 @@ class TwoWayTransformer(nn.Module):
         for layer in self.layers:
             queries, keys = layer(queries, keys, point_embedding, key_pe)
         placed = queries + point_embedding
-        queries = queries + self.final_attn_token_to_image(placed, keys + key_pe, keys)
+        queries = queries + self.final_attn_token_to_image.tokens_to_pixels(
+            placed, keys + key_pe, keys
+        )
         return self.norm_final_attn(queries), keys
