@@ -157,17 +157,46 @@ def test_weights_kept_low_give_the_same_under_autocast(micro, tmp_path, predicto
         build_sam2(micro, weights_dtype=mezzo.float64)
 
 
-def test_strips_of_windows_give_the_same(predictor, monkeypatch):
-    x = mezzo.randn(1, 3, 128, 128)
+def heights(module, run) -> list:
+    """Rows of what a module gets while `run` is called."""
+    found = []
+    hook = module.register_forward_hook(lambda _m, args, _out: found.append(args[0].shape[1]))
+    run()
+    hook.remove()
+    return found
+
+
+@pytest.mark.parametrize("budget, rows", [(1, 8), (32 * 64 * 4 * 16, 16), (1 << 30, 32)])
+def test_strips_of_windows_give_the_same(predictor, monkeypatch, budget, rows):
+    x = mezzo.randn(2, 3, 128, 128)
     trunk = predictor.model.image_encoder.trunk
-    monkeypatch.setattr(hiera, "STRIP_TOKENS", 256)
+    monkeypatch.setattr(hiera, "STRIP_BYTES", 2 * budget)
     whole = trunk(x)  # gradients are recorded: no strips
+    assert trunk._depth_of_strips(32) == 3  # layers, before one that attends to everything
     with mezzo.no_grad():
-        assert trunk.blocks[0]._strip_height(mezzo.zeros(1, 32, 32, 16)) == 8
+        assert heights(trunk.blocks[0].norm1, lambda: trunk(x)) == [rows] * (32 // rows)
+        assert heights(trunk.blocks[0], lambda: trunk(x)) == [32]  # who watches layers sees all
         strips = trunk(x)
-    for a, b in zip(whole, strips):
+        kept = []
+        hooks = [b.register_forward_hook(lambda _m, _a, y: kept.append(y)) for b in trunk.blocks]
+        watched = trunk(x)
+        for hook in hooks:
+            hook.remove()
+    for a, b, c in zip(whole, strips, watched):
         assert a.requires_grad and not b.requires_grad
         np.testing.assert_allclose(a.detach().numpy(), b.numpy(), atol=1e-5)
+        np.testing.assert_allclose(b.numpy(), c.numpy(), atol=1e-5)
+    seen = [kept[i].permute(0, 3, 1, 2) for i in trunk.stage_ends]
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(watched, seen))
+
+
+def test_layers_leave_their_input_alone(predictor):
+    for block in predictor.model.image_encoder.trunk.blocks:
+        x = mezzo.randn(1, 16, 16, block.dim)
+        before = x.clone()
+        with mezzo.no_grad():
+            block(x)
+        assert mezzo.equal(x, before)
 
 
 @pytest.mark.parametrize("tokens", [3, 9, 20])
@@ -181,6 +210,16 @@ def test_few_tokens_and_pixels_attend_as_ever(tokens):
         (attention.pixels_to_tokens(many, few, few + 1), attention(many, few, few + 1)),
     ):
         np.testing.assert_allclose(found.detach(), expected.detach(), atol=1e-5)
+
+
+def test_two_pointwise_convolutions_at_once(predictor):
+    encoder, decoder = predictor.model.image_encoder, predictor.model.sam_mask_decoder
+    x = mezzo.randn(1, 3, 128, 128)
+    plain = encoder.maps(x)
+    finer = encoder.maps(x, (decoder.conv_s0, decoder.conv_s1))
+    expected = [decoder.conv_s0(plain[0]), decoder.conv_s1(plain[1]), plain[2]]
+    for a, b in zip(finer, expected):
+        np.testing.assert_allclose(a.detach(), b.detach(), atol=1e-5)
 
 
 def test_masks_are_drawn_in_strips(predictor, monkeypatch):

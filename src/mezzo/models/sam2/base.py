@@ -145,22 +145,18 @@ class SAM2Base(nn.Module):
             "build_sam2_video_predictor for videos."
         )
 
-    def _refine(self, maps: list) -> list:
-        """The finer maps as the mask decoder adds them, computed once for all prompts."""
-        if not self.use_high_res_features_in_sam:
-            return maps
+    def _finer(self) -> tuple:
+        """What turns the finer maps into what the mask decoder adds: computed once for all prompts."""
         decoder = self.sam_mask_decoder
-        return [decoder.conv_s0(maps[0]), decoder.conv_s1(maps[1]), *maps[2:]]
+        return (decoder.conv_s0, decoder.conv_s1) if self.use_high_res_features_in_sam else ()
 
     def image_maps(self, img_batch) -> list:
         """Feature maps of images (b, 3, s, s), the finest first: forward_image without positions."""
-        return self._refine(self.image_encoder.maps(img_batch))[-self.num_feature_levels :]
+        return self.image_encoder.maps(img_batch, self._finer())[-self.num_feature_levels :]
 
     def forward_image(self, img_batch) -> dict:
         """Images (b, 3, s, s) -> vision_features, vision_pos_enc and backbone_fpn, the finest first."""
-        found = self.image_encoder(img_batch)
-        found["backbone_fpn"] = self._refine(found["backbone_fpn"])
-        return found
+        return self.image_encoder(img_batch, self._finer())
 
     def _prepare_backbone_features(self, backbone_out: dict):
         """(backbone_out, features (h w, b, c) of each level, their positions, their sizes (h, w))."""

@@ -6,13 +6,17 @@ Bolya et al., "Window Attention is Bugged: How not to Interpolate Position Embed
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mezzo
 from mezzo import nn
 from mezzo.models.sam2 import windows
 from mezzo.models.sam2.layers import MLP, DropPath
 from mezzo.nn import functional as F
 
-STRIP_TOKENS = 8192  # that a layer with windows takes at a time
+STRIP_BYTES = (
+    8 << 20
+)  # of a perceptron's inner activations at a time, where no gradients are recorded
 
 
 class PatchEmbed(nn.Module):
@@ -31,6 +35,24 @@ class PatchEmbed(nn.Module):
     ):
         super().__init__()
         self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size, stride=stride, padding=padding)
+
+    def count(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """(h', w') of an image of `size`."""
+        conv = self.proj
+        each = zip(size, conv.kernel_size, conv.stride, conv.padding)
+        return tuple((n + 2 * pad - k) // step + 1 for n, k, step, pad in each)
+
+    def strip(self, x, begin: int, end: int):
+        """Rows `begin` to `end` of forward's result."""
+        conv, height = self.proj, x.shape[2]
+        first = begin * conv.stride[0] - conv.padding[0]
+        after = (end - 1) * conv.stride[0] - conv.padding[0] + conv.kernel_size[0]
+        x = x[:, :, max(first, 0) : after]
+        if first < 0 or after > height:
+            x = F.pad(x, (0, 0, max(-first, 0), max(after - height, 0)))
+        x = x.contiguous(memory_format=mezzo.channels_last)
+        patches = F.conv2d(x, conv.weight, conv.bias, conv.stride, (0, conv.padding[1]))
+        return patches.permute(0, 2, 3, 1)
 
     def forward(self, x):
         """(b, c, h, w) -> (b, h', w', embed_dim), channels innermost in memory"""
@@ -65,8 +87,10 @@ class MultiScaleAttention(nn.Module):
         """(b, h, w, dim) -> (b, h', w', dim_out)"""
         query, key, value = self.qkv(x).chunk(3, dim=-1)
         query = pooled(query, self.q_pool)
+        shape = query.shape
         seen = F.scaled_dot_product_attention(*[self._heads(t) for t in (query, key, value)])
-        return self.proj(seen.transpose(1, 2).reshape(query.shape))
+        del query, key, value  # they are large
+        return self.proj(seen.transpose(1, 2).reshape(shape))
 
 
 class MultiScaleBlock(nn.Module):
@@ -97,39 +121,99 @@ class MultiScaleBlock(nn.Module):
         if dim != dim_out:
             self.proj = nn.Linear(dim, dim_out)
 
-    def _attended(self, x, size: tuple[int, int]):
-        """Attention inside windows of x (b, h, w, dim); size: of the result."""
+    def _attended(self, x):
+        """Attention inside windows of x (b, h, w, dim) -> (b, h', w', dim_out)"""
         if not self.window_size:
             return self.attn(x)
-        tiles, _ = windows.partition(x, self.window_size)
+        height, width = x.shape[1:3]
+        tiles, full = windows.partition(x, self.window_size)
         tiles = self.attn(tiles)
-        window = self.window_size // self.q_stride[0] if self.q_stride else self.window_size
-        full = tuple(windows.pad_to(n, window) for n in size)
-        return windows.unpartition(tiles, window, full, size)
+        if not self.q_stride:
+            return windows.unpartition(tiles, self.window_size, full, (height, width))
+        (down, across), window = self.q_stride, self.window_size // self.q_stride[0]
+        full = full[0] // down, full[1] // across
+        return windows.unpartition(tiles, window, full, (height // down, width // across))
 
-    def _whole(self, x):
-        """(b, h, w, dim) -> (b, h', w', dim_out)"""
-        shortcut, x = x, self.norm1(x)
+    def _looked(self, x):
+        """What attention adds to x (b, h, w, dim), if dim is dim_out."""
+        return self.drop_path(self._attended(self.norm1(x)))
+
+    def _after_attention(self, x):
+        """(b, h, w, dim) -> (b, h', w', dim_out): the first half of the layer."""
+        if self.dim == self.dim_out:
+            return x + self._looked(x)
+        x = self.norm1(x)
+        shortcut = pooled(self.proj(x), self.pool)
+        return shortcut + self.drop_path(self._attended(x))
+
+    def _thought(self, x):
+        """What the perceptron adds to x (b, h, w, dim_out)."""
+        return self.drop_path(self.mlp(self.norm2(x)))
+
+    def _strips(self, x, window: int):
+        """x as strips: rows of whole windows whose perceptrons hold about STRIP_BYTES."""
+        row = x.shape[0] * x.shape[2] * self.mlp.layers[0].out_features * x.element_size()
+        return x.split(max(1, STRIP_BYTES // (row * window)) * window, dim=1)
+
+    def _grown(self, x):
+        """forward where dim is not dim_out, without gradients, strip by strip."""
+        whole, done = None, 0
+        for strip in self._strips(x, self.window_size or x.shape[1]):
+            y = self._after_attention(strip)
+            y += self._thought(y)
+            whole = _put(whole, y, done, strip.shape[1], x.shape[1])
+            done += strip.shape[1]
+        return whole
+
+    def _overwritten(self, x):
+        """forward where dim is dim_out, in the memory of x.
+
+        Windows know nothing of each other, and perceptrons nothing of other pixels: what lies between the layers
+        stays small.
+        """
+        if not self.window_size:
+            x += self._looked(x)
+        for strip in self._strips(x, self.window_size or 1):
+            if self.window_size:
+                strip += self._looked(strip)
+            strip += self._thought(strip)
+        return x
+
+    def forward(self, x, overwrite: bool = False):
+        """(b, h, w, dim) -> (b, h', w', dim_out)
+
+        overwrite: the result may take the memory of x, if no gradients are recorded.
+        """
+        if mezzo.is_grad_enabled():
+            x = self._after_attention(x)
+            return x + self._thought(x)
         if self.dim != self.dim_out:
-            shortcut = pooled(self.proj(x), self.pool)
-        x = shortcut + self.drop_path(self._attended(x, tuple(shortcut.shape[1:3])))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+            return self._grown(x)
+        return self._overwritten(x if overwrite else x.clone())
 
-    def _strip_height(self, x) -> int:
-        """Rows of whole windows that are about STRIP_TOKENS tokens; all rows while gradients are recorded."""
-        batch, height, width, _ = x.shape
-        window = self.window_size
-        if not window or height % window or mezzo.is_grad_enabled():
-            return height
-        return min(height, max(1, STRIP_TOKENS // (batch * width * window)) * window)
 
-    def forward(self, x):
-        """(b, h, w, dim) -> (b, h', w', dim_out)"""
-        high = self._strip_height(x)
-        if high == x.shape[1]:
-            return self._whole(x)
-        # Windows know nothing of each other: strip by strip, what lies between the layers stays in the cache.
-        return mezzo.cat([self._whole(strip) for strip in x.split(high, dim=1)], dim=1)
+def _as_it_is(_level: int, x):
+    return x
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether hooks expect to see whole inputs and outputs that stay what they are."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _put(whole, part, at: int, rows: int, height: int):
+    """`whole` with what came of the rows `at` to `at + rows` of `height`: part (b, h, w, c).
+
+    None: a new tensor, or part itself if it is all.
+    """
+    count = part.shape[1]
+    if rows == height:
+        return part
+    if whole is None:
+        whole = part.new_empty((part.shape[0], height * count // rows, *part.shape[2:]))
+    begin = at * count // rows
+    whole[:, begin : begin + count] = part
+    return whole
 
 
 class Hiera(nn.Module):
@@ -211,24 +295,85 @@ class Hiera(nn.Module):
             dim = dim_out
 
     def _positions(self, size: tuple[int, int]):
-        """(1, h, w, c): one encoding stretched over the image, and one repeated in every window."""
-        whole, inside = (
-            F.interpolate(self.pos_embed, size=size, mode="bicubic"),
-            self.pos_embed_window,
-        )
-        (height, width), (down, across) = size, inside.shape[-2:]
-        split = whole.reshape(1, -1, height // down, down, width // across, across)
-        found = split + inside[:, :, None, :, None]
-        return found.reshape(whole.shape).permute(0, 2, 3, 1)
+        """Matrices (h, n) and (n, w c) whose product is the encoding (h, w c) of every pixel, in float32.
 
-    def forward(self, x):
-        """(b, 3, h, w) -> feature maps (b, c, h', w') of the stages, the finest first"""
-        x = self.patch_embed(x)
-        x = x + self._positions(tuple(x.shape[1:3])).contiguous()
-        maps = []
+        One encoding is stretched over the image, and one is repeated in every window: both are rows that every
+        row of the image mixes, the first smoothly.
+        """
+        (height, width), (down, across) = size, self.pos_embed_window.shape[-2:]
+        high = self.pos_embed.shape[-2]
+        # Stretching is linear in either direction: along the columns here, along the rows as a matrix.
+        columns = F.interpolate(self.pos_embed, size=(high, width), mode="bicubic")
+        rows = mezzo.eye(high, device=columns.device)[None, :, :, None]
+        rows = F.interpolate(rows, size=(height, 1), mode="bicubic")[0, :, :, 0].t()
+        which = mezzo.eye(down, device=columns.device).repeat(height // down, 1)
+        inside = self.pos_embed_window.repeat(1, 1, 1, width // across)
+        parts = mezzo.cat((columns, inside), dim=2)[0].permute(1, 2, 0)
+        return mezzo.cat((rows, which), dim=1), parts.reshape(high + down, -1)
+
+    def _placed(self, x, rows, parts):
+        """Patches (b, h, w, c) with the positions rows @ parts, in float32."""
+        with mezzo.autocast(x.device.type, enabled=False):
+            return x + (rows @ parts).reshape(x.shape[1:])
+
+    def _is_wanted(self, i: int) -> bool:
+        """Whether the result of that layer is a feature map."""
+        last = i == self.stage_ends[-1]
+        return last or (self.return_interm_layers and i in self.stage_ends)
+
+    def _depth_of_strips(self, height: int) -> int:
+        """How many layers, from the first, see nothing beyond strips of window_spec[0] rows of patches."""
+        unit, stride = self.window_spec[0], 1
         for i, block in enumerate(self.blocks):
-            x = block(x)
-            wanted = self.return_interm_layers and i in self.stage_ends
-            if wanted or i == self.stage_ends[-1]:
-                maps.append(x.permute(0, 3, 1, 2))
+            window = block.window_size * stride
+            if not window or unit % window or height % unit:
+                return i
+            stride *= block.q_stride[0] if block.q_stride else 1
+        return len(self.blocks)
+
+    def _in_strips(self, x, depth: int, each: Callable) -> tuple:
+        """The first `depth` layers of images x (b, 3, h, w): their result and the feature maps among theirs.
+
+        Strip after strip goes through all of them, so that these layers, the largest, exist only in parts.
+        """
+        height, width = self.patch_embed.count(tuple(x.shape[2:]))
+        rows, parts = self._positions((height, width))
+        wide, unit = self.blocks[0].mlp.layers[0].out_features, self.window_spec[0]
+        row = x.shape[0] * width * wide * rows.element_size()
+        high = max(1, STRIP_BYTES // (row * unit)) * unit
+        result, maps = None, [None for i in range(depth) if self._is_wanted(i)]
+        for at in range(0, height, high):
+            end = min(at + high, height)
+            where = (at, end - at, height)
+            strip = self._placed(self.patch_embed.strip(x, at, end), rows[at:end], parts)
+            level = 0
+            for i, block in enumerate(self.blocks[:depth]):
+                strip = block(strip, overwrite=True)
+                if self._is_wanted(i):
+                    found = each(level, strip.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+                    maps[level] = _put(maps[level], found, *where)
+                    level += 1
+            result = _put(result, strip, *where)
+        return result, [m.permute(0, 3, 1, 2) for m in maps]
+
+    def forward(self, x, each: Callable = _as_it_is):
+        """(b, 3, h, w) -> feature maps (b, c, h', w') of the stages, the finest first
+
+        each: takes the number of a map and the map or some rows of it, and returns what is to be returned instead:
+            (b, c', h', w'), every pixel from that pixel alone. So the maps themselves need not be kept.
+        """
+        depth, maps = 0, []
+        watched = any(map(_is_watched, (self.patch_embed, *self.blocks)))
+        if not mezzo.is_grad_enabled() and not watched:
+            depth = self._depth_of_strips(self.patch_embed.count(tuple(x.shape[2:]))[0])
+        if depth:
+            x, maps = self._in_strips(x, depth, each)
+        else:
+            x = self.patch_embed(x)
+            x = self._placed(x, *self._positions(tuple(x.shape[1:3])))
+        for i, block in enumerate(self.blocks[depth:], depth):
+            # What nobody else may hold is overwritten: not a map, nor what a hook has seen.
+            x = block(x, overwrite=not watched and not self._is_wanted(i - 1))
+            if self._is_wanted(i):
+                maps.append(each(len(maps), x.permute(0, 3, 1, 2)))
         return maps

@@ -6,9 +6,28 @@ Source: Lin et al., "Feature Pyramid Networks for Object Detection" (2017)
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
+import mezzo
 from mezzo import nn
+from mezzo.models.sam2.layers import product_dtype
 from mezzo.nn import functional as F
+
+
+def _is_pointwise(conv: nn.Conv2d) -> bool:
+    """Whether every pixel of the result depends on one pixel."""
+    one = (1, 1)
+    return conv.kernel_size == one == conv.stride and conv.padding == (0, 0) and conv.groups == 1
+
+
+def _composed(first: nn.Conv2d, second: nn.Conv2d, x):
+    """second(first(x)) for convolutions of one pixel: both are matrices, so that their product does it at once."""
+    low = product_dtype(x.device) or first.weight.dtype
+    with mezzo.autocast(x.device.type, enabled=False):
+        inner, outer = (conv.weight.flatten(1).to(low).float() for conv in (first, second))
+        bias = outer @ first.bias.float() + second.bias
+        weight = outer @ inner
+    return F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
 
 class FpnNeck(nn.Module):
@@ -48,21 +67,39 @@ class FpnNeck(nn.Module):
         mode = self.fpn_interp_model
         return F.interpolate(x.float(), scale_factor=2.0, mode=mode, align_corners=align)
 
-    def maps(self, xs: list) -> list:
-        """The maps without positions, the finest first."""
-        found, above = [], None
-        for conv, level in zip(self.convs, reversed(range(len(xs)))):
-            x = conv(xs[level])
-            if level in self.fpn_top_down_levels and above is not None:
-                x = x + self._lifted(above)
-                x = x / 2 if self.fuse_type == "avg" else x
-            above = x
-            found.append(x)
-        return found[::-1]
+    def is_pointwise(self) -> bool:
+        """Whether every pixel of `lateral` depends on one pixel."""
+        return all(_is_pointwise(conv.conv) for conv in self.convs)
+
+    def _is_alone(self, level: int) -> bool:
+        """Whether no other level's map depends on this one's, nor this one on theirs."""
+        return not {level, level - 1} & set(self.fpn_top_down_levels)
+
+    def lateral(self, level: int, x, then: nn.Conv2d | None = None):
+        """What a stage's map x (b, c_i, h, w) is at the common width; after `then`, a convolution
+        of one pixel, if nothing comes between."""
+        conv = self.convs[len(self.convs) - 1 - level].conv
+        if then is None or not self._is_alone(level):
+            return conv(x)
+        if _is_pointwise(conv):
+            return _composed(conv, then, x)
+        return then(conv(x))
+
+    def merge(self, xs: list, then: Sequence[nn.Conv2d] = ()) -> list:
+        """The maps without positions, of what `lateral` made of the stages with the same `then`; the finest first."""
+        found = list(xs)
+        for level in reversed(range(len(found) - 1)):
+            if level in self.fpn_top_down_levels:
+                x = found[level] + self._lifted(found[level + 1])
+                found[level] = x / 2 if self.fuse_type == "avg" else x
+        for level, conv in enumerate(then):
+            if not self._is_alone(level):
+                found[level] = conv(found[level])
+        return found
 
     def forward(self, xs: list):
         """(maps, positions), the finest first: (b, d_model, h, w) each"""
-        maps = self.maps(xs)
+        maps = self.merge([self.lateral(level, x) for level, x in enumerate(xs)])
         return maps, [self.position_encoding(x).to(x.dtype) for x in maps]
 
 
@@ -78,13 +115,24 @@ class ImageEncoder(nn.Module):
             )
         self.trunk, self.neck, self.scalp = trunk, neck, scalp
 
-    def maps(self, sample) -> list:
-        """The feature maps (b, d_model, h, w) of images (b, 3, h, w), the finest first."""
-        maps = self.neck.maps(self.trunk(sample))
+    def maps(self, sample, then: Sequence[nn.Conv2d] = ()) -> list:
+        """The feature maps (b, d_model, h, w) of images (b, 3, h, w), the finest first.
+
+        then: convolutions that the finest of them go through at last, one for each.
+        """
+
+        def lateral(level: int, x):
+            return self.neck.lateral(level, x, then[level] if level < len(then) else None)
+
+        if self.neck.is_pointwise():  # at once, so that no map need be kept
+            found = self.trunk(sample, lateral)
+        else:
+            found = [lateral(level, x) for level, x in enumerate(self.trunk(sample))]
+        maps = self.neck.merge(found, then)
         return maps[: len(maps) - self.scalp]
 
-    def forward(self, sample) -> dict:
-        """Images (b, 3, h, w) -> vision_features (the coarsest map), backbone_fpn (all), vision_pos_enc"""
-        maps = self.maps(sample)
+    def forward(self, sample, then: Sequence[nn.Conv2d] = ()) -> dict:
+        """Images (b, 3, h, w) -> vision_features (the coarsest map), backbone_fpn (all), vision_pos_enc; then: see maps"""
+        maps = self.maps(sample, then)
         positions = [self.neck.position_encoding(x).to(x.dtype) for x in maps]
         return {"vision_features": maps[-1], "vision_pos_enc": positions, "backbone_fpn": maps}

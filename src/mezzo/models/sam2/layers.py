@@ -21,6 +21,12 @@ def activation(name: str):
     return ACTIVATIONS[name]
 
 
+def product_dtype(device):
+    """The dtype to which autocast rounds operands of products on that device; None outside of autocast."""
+    kind = device.type
+    return mezzo.get_autocast_dtype(kind) if mezzo.is_autocast_enabled(kind) else None
+
+
 def clones(module: nn.Module, count: int) -> nn.ModuleList:
     """`count` independent copies of a module."""
     return nn.ModuleList([copy.deepcopy(module) for _ in range(count)])

@@ -8,6 +8,7 @@ import mezzo
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, MezzoError
 from mezzo.models.sam2.base import SAM2Base
 from mezzo.models.sam2.images import image_size, read_image
+from mezzo.models.sam2.layers import product_dtype
 from mezzo.models.sam2.prompts import (
     Asked,
     PromptError,
@@ -97,11 +98,16 @@ class SAM2ImagePredictor:
         images = [read_image(x, f"set_image_batch: image {i}") for i, x in enumerate(image_list)]
         self._embed(images, True)
 
+    def _pixels(self, images: list[np.ndarray]):
+        """The model's input, in the dtype to which its first convolution would round it."""
+        pixels = self._transforms.forward_batch(images)
+        return pixels.to(self.device, product_dtype(self.device) or pixels.dtype)
+
     @mezzo.no_grad()
     def _embed(self, images: list[np.ndarray], batch: bool) -> None:
         self.reset_predictor()
         sizes = [image_size(image) for image in images]
-        maps = self.model.image_maps(self._transforms.forward_batch(images).to(self.device))
+        maps = self.model.image_maps(self._pixels(images))
         embedding = maps[-1]
         if self.model.directly_add_no_mem_embed:
             embedding = embedding + self.model.no_mem_embed.reshape(1, -1, 1, 1)

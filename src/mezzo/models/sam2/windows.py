@@ -20,7 +20,8 @@ def partition(x, window: int):
     if full != (height, width):
         x = F.pad(x, (0, 0, 0, full[1] - width, 0, full[0] - height))
     x = x.reshape(batch, full[0] // window, window, full[1] // window, window, channels)
-    return x.transpose(2, 3).reshape(-1, window, window, channels), full
+    # Where windows could stay a view (one row of them), products would take them line by line.
+    return x.transpose(2, 3).reshape(-1, window, window, channels).contiguous(), full
 
 
 def unpartition(windows, window: int, full: tuple[int, int], size: tuple[int, int]):
