@@ -8,6 +8,9 @@ import torch
 
 import mezzo
 from mezzo import ops
+from mezzo.kernels.cpu import entry, jit, target
+from mezzo.kernels.cpu.attention import weights
+from mezzo.kernels.cpu.contract.writer import Function, Program
 
 attend = ops.scaled_dot_product_attention
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 4e-2, torch.float16: 6e-3}
@@ -82,6 +85,85 @@ def test_scores_far_apart(dtype):
     v = torch.arange(700.0)[:, None].expand(700, 5) / 700
     got = attend(*[ours(t.to(dtype)) for t in (q, k, v)], scale=1.0)
     close(torch.full((33, 5), 650 / 700).to(dtype), got, dtype)
+
+
+@pytest.mark.parametrize("scale", [0.125, 1.0])
+def test_floats_lose_no_bits(scale):
+    """However products are made, float32 is as exact as PyTorch's, against float64."""
+    torch.manual_seed(7)
+    tensors = [torch.randn(2, n, 64) for n in (300, 530, 530)]
+    sdpa = torch.nn.functional.scaled_dot_product_attention
+    exact = sdpa(*[t.double() for t in tensors], scale=scale)
+    theirs = (sdpa(*tensors, scale=scale) - exact).abs().max()
+    mine = attend(*[ours(t) for t in tensors], scale=scale)
+    found = (torch.from_numpy(np.array(mine.numpy())) - exact).abs().max()
+    assert found <= 2 * theirs
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+def test_maxima_that_rise_with_every_key(dtype):
+    """What was summed before shrinks again and again, at other keys in every row."""
+    torch.manual_seed(8)
+    q, k, v = torch.zeros(70, 32), torch.randn(600, 32) * 0.1, torch.randn(600, 40)
+    q[:, 0], k[:, 0] = torch.linspace(0.1, 3, 70), torch.linspace(0, 40, 600)
+    q, k, v = (t.to(dtype) for t in (q, k, v))
+    want = torch.nn.functional.scaled_dot_product_attention(
+        *[t.double() for t in (q, k, v)], scale=1.0
+    )
+    close(want, attend(*[ours(t) for t in (q, k, v)], scale=1.0), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_threads_change_no_bit(causal, dtype):
+    mezzo.manual_seed(9)
+    q, k = mezzo.randn(1, 600, 48), mezzo.randn(1, 700, 48)
+    q, k = q.to(getattr(mezzo, dtype)), k.to(getattr(mezzo, dtype))
+    before = mezzo.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3):
+            mezzo.set_num_threads(threads)
+            found.append(attend(q, k, k, is_causal=causal).float().numpy().tobytes())
+    finally:
+        mezzo.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+POWERS = """define void @kernel(ptr %args) {{
+  %from = load ptr, ptr %args
+  %second = getelementptr i8, ptr %args, i64 8
+  %to = load ptr, ptr %second
+  %y = load <16 x float>, ptr %from, align 4
+{lines}
+  store <16 x float> {result}, ptr %to, align 4
+  ret void
+}}
+"""
+
+
+@pytest.mark.skipif(not target.host().has_avx512, reason="written with AVX-512's instructions")
+@pytest.mark.parametrize(
+    ("coefficients", "bits"), [(weights.SHORT, 13.6), (weights.FULL, 22.5)], ids=["short", "full"]
+)
+def test_powers_of_two(coefficients, bits):
+    """The stated relative error, zeros below the normal numbers, and what is not a number."""
+    program = Program()
+    f = Function(program)
+    result = weights.power(f, "%y", coefficients)
+    text = POWERS.format(lines="\n".join(f.lines), result=result)
+    address = jit.load("\n".join([*sorted(program.declares), text])).address("kernel")
+    y = np.concatenate([np.linspace(-126, 0, 99984), np.linspace(0, 126, 3200)]).astype(np.float32)
+    special = np.array(
+        [-126, -126.001, -130, -1000, -np.inf, np.nan, 0, 1, -1, *[-5] * 7], np.float32
+    )
+    y = np.concatenate([y, special])
+    got = np.empty_like(y)
+    for i in range(0, y.size, 16):
+        entry.launch(address, y.ctypes.data + 4 * i, got.ctypes.data + 4 * i)
+    want = np.exp2(y[:-16].astype(np.float64))
+    assert (np.abs(got[:-16] / want - 1)).max() < 2.0**-bits
+    assert (got[-15:-11] == 0).all() and np.isnan(got[-11])
 
 
 def test_not_a_number_stays_in_its_row():

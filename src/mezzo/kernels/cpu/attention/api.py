@@ -14,9 +14,12 @@ from mezzo.kernels.cpu.attention.block import (
     Matrix,
     Sizes,
     backward_words,
+    forward_tile_words,
     forward_words,
 )
 from mezzo.kernels.cpu.attention.forward import forward
+from mezzo.kernels.cpu.attention.forward_tiles import forward_tiles
+from mezzo.kernels.cpu.attention.products import TERMS, has_tiles, tile_scheme
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
 from mezzo.kernels.cpu.contract.writer import Program
 
@@ -36,8 +39,12 @@ class Plan:
 
 @functools.cache
 def _kernel(storage: str, mask: str | None, back: bool) -> tuple[Scheme, int]:
-    chosen = scheme(storage, storage, storage, storage, None)
     program = Program()
+    if has_tiles(storage) and not back:
+        chosen = tile_scheme(storage)
+        forward_tiles(program, chosen, mask)
+        return chosen, jit.load(program.text()).address("kernel")
+    chosen = scheme(storage, storage, storage, storage, None)
     (backward if back else forward)(program, chosen, mask)
     return chosen, jit.load(program.text()).address("kernel")
 
@@ -48,7 +55,12 @@ def plan(
 ) -> Plan:  # fmt: skip
     """The plan for stored type, mask type (b8, a float, or None) and how every tensor lies."""
     chosen, address = _kernel(storage, mask, back)
-    found = backward_words(chosen, sizes) if back else forward_words(chosen, sizes, threads)
+    if back:
+        found = backward_words(chosen, sizes)
+    elif has_tiles(storage):
+        found = forward_tile_words(chosen, TERMS[storage], sizes, threads)
+    else:
+        found = forward_words(chosen, sizes, threads)
     work = sizes.heads * sizes.queries * sizes.keys * (sizes.features + sizes.outputs)
     serial = threads <= 1 or work < SERIAL_WORK or found["units"] < 2
     found |= {

@@ -22,11 +22,17 @@ WORDS = (
     *(f"{name}_{part}" for name in MATRICES for part in ("row", "column", "heads")),
     "key_panel", "value_panel", "query_panel",
     "at_k", "at_v", "at_q", "at_p", "at_tiles", "at_out", "at_rows",
+    "at_stage", "stage_term", "query_term", "key_term", "value_term", "at_tops", "block", "at_totals",
     "at_ka", "at_va", "at_qb", "at_gb", "at_g2", "at_q2", "at_k2", "at_dq", "at_dk", "at_dv", "at_s", "at_d",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(WORDS)}
 KEY_TILES = 16
 ROW_TARGET = 128  # rows that a block of the backward pass is to have at most, if the tiles allow it
+# On tile registers: keys that become weights at a time, queries of a stretch.
+UNIT, BLOCK_ROWS = 64, 512
+# Keys whose weights wait to be multiplied by values, for operands of so many terms: they stay in the first cache.
+KEYS = {1: 256, 2: 128, 3: 64}
+CACHE = 3 << 18  # bytes of packed keys and values that are to stay in the second cache
 CHUNK_ROWS = 256  # queries for which packing the keys again is worth sharing a head among threads
 
 
@@ -84,13 +90,18 @@ def _panels(scheme: Scheme, rows: int, depth: int, left: bool) -> int:
     return -(-rows // panel.rows) * panel.nbytes(depth)
 
 
-def forward_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
-    """Units and workspace of the forward pass."""
+def _chunks(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
+    """How queries of a head are shared among threads."""
     chunks = 1
     if s.heads < threads:
         chunks = max(1, min(-(-threads // max(s.heads, 1)) * 2, s.queries // CHUNK_ROWS))
     chunk = up(-(-s.queries // chunks), scheme.tile_rows)
     chunks = max(1, -(-s.queries // chunk))
+    return {"units": s.heads * chunks, "chunk": chunk, "chunks": chunks}
+
+
+def forward_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
+    """Units and workspace of the forward pass."""
     room, tiles = Room(), -(-s.outputs // scheme.tile_columns)
     words = {
         "at_k": room.take(_panels(scheme, s.keys, s.features, False)),
@@ -101,7 +112,40 @@ def forward_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
         "at_out": room.take(tiles * scheme.tile_bytes),
         "at_rows": room.take(2 * 4 * scheme.tile_rows),
         "key_panel": scheme.panel_b.nbytes(s.features), "value_panel": scheme.panel_b.nbytes(s.keys),
-        "units": s.heads * chunks, "chunk": chunk, "chunks": chunks,
+        **_chunks(scheme, s, threads),
+    }  # fmt: skip
+    words["lane_bytes"] = up(room.used, 4096) + 64
+    return words
+
+
+def forward_tile_words(scheme: Scheme, terms: int, s: Sizes, threads: int) -> dict[str, int]:
+    """Units and workspace of the forward pass on tile registers, with operands of so many terms."""
+    room, tiles = Room(), -(-s.outputs // scheme.tile_columns)
+    chunked = _chunks(scheme, s, threads)
+    rows = up(min(BLOCK_ROWS, chunked["chunk"]), scheme.tile_rows)
+    panels = rows // scheme.tile_rows
+    keys, values = (
+        _panels(scheme, s.keys, s.features, False),
+        _panels(scheme, s.outputs, s.keys, False),
+    )
+    # Of one term, keys and values stream from the second cache; of more, a few keys stay in the first for all panels.
+    block = KEYS[terms]
+    if terms == 1:
+        block = max(block, CACHE // (2 * (s.features + s.outputs)) // block * block)
+    staged = scheme.tile_rows * 2 * up(max(s.features, s.outputs), 32) if terms > 1 else 0
+    words = {
+        "at_k": room.take(terms * keys), "key_term": keys,
+        "at_v": room.take(terms * values), "value_term": values,
+        "at_stage": room.take(terms * staged), "stage_term": staged,
+        "at_q": room.take(panels * terms * scheme.panel_a.nbytes(s.features)),
+        "query_term": scheme.panel_a.nbytes(s.features),
+        "at_p": room.take(terms * scheme.panel_a.nbytes(KEYS[terms])),
+        "at_tiles": room.take(UNIT // scheme.tile_columns * scheme.tile_bytes),
+        "at_out": room.take(panels * tiles * scheme.tile_bytes),
+        "at_rows": room.take(3 * 4 * rows), "at_totals": room.take(64 * rows), "at_tops": room.take(8 * 32),
+        "key_panel": scheme.panel_b.nbytes(s.features), "value_panel": scheme.panel_b.nbytes(s.keys),
+        "block": block,
+        **chunked,
     }  # fmt: skip
     words["lane_bytes"] = up(room.used, 4096) + 64
     return words

@@ -33,7 +33,7 @@ def forward(program: Program, scheme: Scheme, mask: str | None) -> None:
     parts.functions(program, scheme)
     _softmax(program, scheme, mask)
     whole.softmax(program, scheme)
-    _store(program, scheme)
+    store(program, scheme)
     _panel(program, scheme, mask)
     _units(program, scheme)
     parts.entry(program, scheme)
@@ -222,7 +222,7 @@ def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
                 parts.shrink(f, scheme, r, shrink)
 
 
-def _store(program: Program, scheme: Scheme) -> None:
+def store(program: Program, scheme: Scheme) -> None:
     """Divide by the sums, round, store; and the logarithm of the sum (+inf where a row sees nothing)."""
     width, across = scheme.width, scheme.tile_columns
     kind = wide("float", width)

@@ -1,0 +1,370 @@
+"""The forward pass on tile registers. A unit is a chunk of the queries of one head.
+
+Keys and values of a head are packed once, as terms of bfloat16. Then stretches of BLOCK_ROWS queries go through blocks of
+keys that fit into a cache, a panel of 32 queries at a time, UNIT keys at a time:
+
+    scores     products of queries and keys, on tile registers
+    bases      masks are applied, maxima found, and what was summed before shrinks if a maximum rose
+    weights    2**(score - base), on vector units
+    sums       products of weights and values, on tile registers, once there are weights of some hundred keys
+
+Scores of a unit stay in the first cache, and sums are loaded and stored once for many keys. Tile registers and vector
+units do not work at the same time on the processors at hand (docs/performance.md), so nothing is interleaved.
+
+A base is not always the maximum: it follows it only when that is more than 2**SLACK above, because weights may as well
+be larger than one, and what was summed before then need not shrink.
+"""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.attention import forward, parts, products, terms, weights
+from mezzo.kernels.cpu.attention.block import BLOCK_ROWS, FORWARD, KEYS, UNIT
+from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
+from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERMS, TILE_BYTES
+from mezzo.kernels.cpu.attention.terms import STEP_BYTES
+from mezzo.kernels.cpu.attention.weights import LN2, LOG2_E, WIDTH, number
+from mezzo.kernels.cpu.contract import lanes, micro
+from mezzo.kernels.cpu.contract.lanes import SIZE, constant, splat, wide
+from mezzo.kernels.cpu.contract.scheme import Scheme
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+
+SLACK = 8.0
+_KIND = wide("float", WIDTH)
+_ROW_BYTES = WIDTH * 4  # of a row's partial sums
+
+
+def forward_tiles(program: Program, scheme: Scheme, mask: str | None) -> None:
+    """Write the module."""
+    count = TERMS[scheme.a]
+    products.products(program, count)
+    terms.packing(program, scheme)
+    _hide(program, mask)
+    _follow(program)
+    _rise(program, scheme)
+    _weights(program, count)
+    _total(program)
+    forward.store(program, scheme)
+    _panel(program, scheme, mask)
+    _units(program, scheme, mask)
+    parts.entry(program, scheme)
+
+
+# ---- scores to weights
+
+
+def _four(f: Function, scores: str, r: Value) -> list[str]:
+    """Where the vectors of a row of scores lie."""
+    line = f.at(scores, f.mul(r, COLUMNS * 4))
+    return [f.at(line, TILE_BYTES * (v // 2) + 64 * (v % 2)) for v in range(UNIT // WIDTH)]
+
+
+def _larger(f: Function, value: str, best: str) -> str:
+    """The larger of each pair, and `best` where value is NaN: one instruction."""
+    above = f.let(f"fcmp ogt {_KIND} {value}, {best}")
+    return f.let(f"select <{WIDTH} x i1> {above}, {_KIND} {value}, {_KIND} {best}")
+
+
+def _plus(f: Function, a: str, b: str) -> str:
+    return f.let(f"fadd {_KIND} {a}, {b}")
+
+
+def _paired(fold, vectors: list[str]) -> str:
+    """All vectors as one, two at a time."""
+    while len(vectors) > 1:
+        vectors = [fold(*pair) for pair in zip(vectors[::2], vectors[1::2])]
+    return vectors[0]
+
+
+def _hide(program: Program, mask: str | None) -> None:
+    """Scores times %by with the mask applied and hidden keys at -inf, in place.
+
+    left: keys from the first on; seen: how many of them the first row sees, each row one more if steps is 1.
+    """
+    parameters = "ptr %scores, i64 %rows, i64 %left, i64 %seen, i64 %steps, float %by, ptr %mask, i64 %mask_row"
+    size = SIZE["u8" if mask == "b8" else mask or "f32"]
+    with program.function("hide", parameters, attributes="noinline") as f:
+        by, lowest = splat(f, "float", "%by", WIDTH), constant("float", LOWEST, WIDTH)
+        with f.loop(0, "%rows") as r:
+            visible = f.min("%left", f.add("%seen", f.mul(r, "%steps")))
+            line = f.at("%mask", f.mul(r, "%mask_row"))
+            for v, at in enumerate(_four(f, "%scores", r)):
+                count = f.sub(visible, v * WIDTH)
+                value = f.let(f"fmul {_KIND} {f.load(_KIND, at, 16)}, {by}")
+                if mask is not None:
+                    piece = f.at(line, v * WIDTH * size)
+                    value = parts.masked(f, mask, value, piece, WIDTH, count)
+                valid = lanes.mask(f, count, WIDTH)
+                value = f.let(f"select <{WIDTH} x i1> {valid}, {_KIND} {value}, {_KIND} {lowest}")
+                f.store(_KIND, value, at, 16)
+
+
+def _follow(program: Program) -> None:
+    """Bring the bases of a panel's rows up to date; the result has a bit set for every row whose base rose.
+
+    bases: 32 bases, what is added to scores in their stead (0 where nothing was seen yet), and by what sums shrink.
+    """
+    with program.function(
+        "follow", "ptr %scores, ptr %bases, float %factor", "i64", attributes="noinline"
+    ) as f:
+        factor, lowest = splat(f, "float", "%factor", WIDTH), constant("float", LOWEST, WIDTH)
+        risen = []
+
+        def larger(a: str, b: str) -> str:
+            return _larger(f, a, b)
+
+        for first in range(0, ROWS, WIDTH):
+            rows = [
+                _paired(larger, [f.load(_KIND, at, 16) for at in _four(f, "%scores", r)])
+                for r in range(first, first + WIDTH)
+            ]
+            top = f.let(f"fmul {_KIND} {weights.folded(f, rows, larger)}, {factor}")
+            place = f.at("%bases", first * 4)
+            old = f.load(_KIND, place, 4)
+            bound = f.let(f"fadd {_KIND} {old}, {weights.vector(SLACK)}")
+            rises = f.let(f"fcmp ogt {_KIND} {top}, {bound}")
+            bits = f.let(f"bitcast <{WIDTH} x i1> {rises} to i16")
+            with f.when(f.let(f"icmp ne i16 {bits}, 0")):
+                new = f.let(f"select <{WIDTH} x i1> {rises}, {_KIND} {top}, {_KIND} {old}")
+                f.store(_KIND, new, place, 4)
+                none = f.let(f"fcmp oeq {_KIND} {new}, {lowest}")
+                used = f.let(
+                    f"select <{WIDTH} x i1> {none}, {_KIND} zeroinitializer, {_KIND} {new}"
+                )
+                f.store(_KIND, f.let(f"fneg {_KIND} {used}"), f.at(place, ROWS * 4), 4)
+                by = weights.power(f, f.let(f"fsub {_KIND} {old}, {used}"), weights.FULL)
+                f.store(_KIND, by, f.at(place, 2 * ROWS * 4), 4)
+            risen.append(f.let(f"zext i16 {bits} to i64"))
+        high = f.let(f"shl i64 {risen[1]}, {WIDTH}")
+        f.do(f"ret i64 {f.let(f'or i64 {risen[0]}, {high}')}")
+
+
+def _rise(program: Program, scheme: Scheme) -> None:
+    """Shrink what was summed of the rows whose bit is set."""
+    parameters = "ptr %args, i64 %risen, ptr %shrinks, ptr %totals, ptr %sums, i64 %rows"
+    with program.function("rise", parameters, attributes="noinline") as f, f.loop(0, "%rows") as r:
+        with f.when(f.let(f"trunc i64 {f.let(f'lshr i64 %risen, {r}')} to i1")):
+            by = f.load("float", f.at("%shrinks", f.mul(r, 4)), 4)
+            total = f.at("%totals", f.mul(r, _ROW_BYTES))
+            every = splat(f, "float", by, WIDTH)
+            f.store(_KIND, f.let(f"fmul {_KIND} {f.load(_KIND, total, 16)}, {every}"), total, 16)
+            parts.shrink(f, scheme, r, by)
+
+
+def _weights(program: Program, count: int) -> None:
+    """Scores of a unit become weights, terms of left panels, and are summed per row and lane."""
+    parameters = "ptr %scores, ptr %weights, ptr %added, ptr %totals, i64 %rows, float %factor"
+    coefficients = weights.SHORT if count == 1 else weights.FULL
+    with program.function("weights", parameters, attributes="noinline") as f:
+        factor = splat(f, "float", "%factor", WIDTH)
+        with f.loop(0, "%rows") as r:
+            _row(f, r, factor, coefficients, count)
+
+
+def _weights_bytes(count: int) -> int:
+    """Bytes of one of so many terms of a panel of weights."""
+    return KEYS[count] * ROWS * 2
+
+
+def _row(f: Function, r: str, factor: str, coefficients: tuple[float, ...], count: int) -> None:
+    added = splat(f, "float", f.load("float", f.at("%added", f.mul(r, 4)), 4), WIDTH)
+    found = []
+    for at in _four(f, "%scores", r):
+        y = weights.fma(f, f.load(_KIND, at, 16), factor, added)
+        found.append(weights.power(f, y, coefficients))
+    total = f.at("%totals", f.mul(r, _ROW_BYTES))
+    sums = _paired(lambda a, b: _plus(f, a, b), found)
+    f.store(_KIND, _plus(f, f.load(_KIND, total, 16), sums), total, 16)
+    split = [weights.terms(f, x, count) for x in found]
+    line = f.at("%weights", f.mul(r, STEP * 2))
+    for tile in range(UNIT // STEP):
+        for term in range(count):
+            both = weights.halves(f, split[2 * tile][term], split[2 * tile + 1][term])
+            f.store(
+                f"<{STEP} x bfloat>",
+                both,
+                f.at(line, term * _weights_bytes(count) + tile * STEP_BYTES),
+                16,
+            )
+
+
+def _total(program: Program) -> None:
+    """What @store reads of a panel: 32 maxima (bases, as natural logarithms), 32 sums."""
+    with program.function(
+        "total", "ptr %bases, ptr %totals, ptr %state", attributes="noinline"
+    ) as f:
+        for first in range(0, ROWS, WIDTH):
+            rows = [
+                f.load(_KIND, f.at("%totals", (first + i) * _ROW_BYTES), 16) for i in range(WIDTH)
+            ]
+            total = weights.folded(f, rows, lambda a, b: _plus(f, a, b))
+            base = f.load(_KIND, f.at("%bases", first * 4), 4)
+            base = f.let(f"fmul {_KIND} {base}, {weights.vector(LN2)}")
+            f.store(_KIND, base, f.at("%state", first * 4), 4)
+            f.store(_KIND, total, f.at("%state", (ROWS + first) * 4), 4)
+
+
+# ---- blocks, stretches, units
+
+
+class Places:
+    """Where things of a panel lie in the workspace, by the panel's number in its stretch."""
+
+    def __init__(self, f: Function, count: int, space: str):
+        self.f, self.count = f, count
+        self.at = {
+            n: f.at(space, word(f, "at_" + n))
+            for n in ("q", "k", "v", "p", "tiles", "out", "rows", "totals", "tops")
+        }
+        self.term = word(f, "query_term")
+        self.groups = f.ceil_div(word(f, "outputs"), COLUMNS)
+
+    def queries(self, n: Value) -> str:
+        """Packed queries."""
+        return self.f.at(self.at["q"], self.f.mul(n, self.f.mul(self.term, self.count)))
+
+    def bases(self, n: Value) -> str:
+        """Bases, what is added to scores, and by what sums shrink."""
+        return self.f.at(self.at["rows"], self.f.mul(n, 3 * ROWS * 4))
+
+    def totals(self, n: Value) -> str:
+        """Sums of weights, by lanes."""
+        return self.f.at(self.at["totals"], self.f.mul(n, ROWS * _ROW_BYTES))
+
+    def sums(self, n: Value) -> str:
+        """Sums of values, as tiles."""
+        return self.f.at(self.at["out"], self.f.mul(n, self.f.mul(self.groups, TILE_BYTES)))
+
+
+_PANEL = (
+    "ptr %args, ptr %space, i64 %head, i64 %panel, i64 %row, i64 %rows, i64 %first, i64 %last, float %by, "
+    "float %factor"
+)
+
+
+def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
+    """A panel of queries, from %row on, against keys %first to %last; it is number %panel of its stretch."""
+    with program.function("panel", _PANEL, attributes="noinline") as f:
+        tensors, places = Tensors(f, FORWARD, "%head"), Places(f, TERMS[scheme.a], "%space")
+        bases, totals, sums = (get("%panel") for get in (places.bases, places.totals, places.sums))
+        scores, queries = places.at["tiles"], places.queries("%panel")
+        start = f.variable(
+            "i64", "%first"
+        )  # the first key whose weights were not multiplied by values
+        with f.loop("%first", "%last", UNIT) as key:
+            count = f.min(f.sub("%last", key), UNIT)
+            with f.loop(0, count, COLUMNS) as j:
+                panel = f.at(
+                    places.at["k"], f.mul(f.div(f.add(key, j), COLUMNS), word(f, "key_panel"))
+                )
+                tile = f.at(scores, f.mul(j, TILE_BYTES // COLUMNS))
+                products.multiply(f, queries, places.term, panel, word(f, "key_term"), word(f, "features"), "null",
+                                  tile, "%rows", f.sub(count, j))  # fmt: skip
+            _mask(f, tensors, mask, scores, key, count)
+            risen = f.call("follow", "i64", f"ptr {scores}", f"ptr {bases}", "float %factor")
+            with f.when(f.both(f.compare("ne", risen, 0), f.compare("ne", key, 0))):
+                _sum(f, places, sums, start, key)
+                f.call("rise", "void", "ptr %args", f"i64 {risen}", f"ptr {f.at(bases, 2 * ROWS * 4)}",
+                       f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
+            room = f.mul(f.div(f.sub(key, f.load("i64", start)), STEP), STEP_BYTES)
+            f.call("weights", "void", f"ptr {scores}", f"ptr {f.at(places.at['p'], room)}",
+                   f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}", "i64 %rows", "float %factor")  # fmt: skip
+            after = f.add(key, count)
+            full = f.compare("sge", f.sub(after, f.load("i64", start)), KEYS[places.count])
+            with f.when(f.either(full, f.compare("eq", after, "%last"))):
+                _sum(f, places, sums, start, after)
+
+
+def _sum(f: Function, places: Places, sums: str, start: str, end: str) -> None:
+    """Add the values of keys from `start` (a variable, which follows) to `end`, weighted."""
+    first = f.load("i64", start)
+    count, skip = f.sub(end, first), f.mul(f.div(first, STEP), STEP_BYTES)
+    with f.when(f.compare("sgt", count, 0)), f.loop(0, places.groups) as g:
+        panel = f.at(f.at(places.at["v"], f.mul(g, word(f, "value_panel"))), skip)
+        tile = f.at(sums, f.mul(g, TILE_BYTES))
+        before = f.select(f.compare("eq", first, 0), "null", tile, "ptr")
+        outputs = f.sub(word(f, "outputs"), f.mul(g, COLUMNS))
+        products.multiply(f, places.at["p"], str(_weights_bytes(places.count)), panel, word(f, "value_term"), count, before, tile,
+                          "%rows", outputs)  # fmt: skip
+    f.store("i64", end, start)
+
+
+def _mask(f: Function, tensors: Tensors, mask, scores: str, key: str, count: str) -> None:
+    """Call @hide, unless every row sees every key as it is."""
+    causal = f.compare("ne", word(f, "causal"), 0)
+    seen = f.select(causal, f.sub(f.add("%row", 1), key), count)
+    plain = f.both(f.compare("sge", count, UNIT), f.compare("sge", seen, UNIT))
+    plain = f.both(plain, f.let("fcmp oeq float %by, 1.0")) if mask is None else "false"
+    with f.unless(plain):
+        at, stride = "null", "0"
+        if mask is not None:
+            stride = word(f, "mask_row")
+            at = f.at(tensors.pointer(f, "mask"), f.mul("%row", stride))
+            at = f.at(at, f.mul(key, word(f, "mask_column")))
+        f.call("hide", "void", f"ptr {scores}", "i64 %rows", f"i64 {count}", f"i64 {seen}",
+               f"i64 {word(f, 'causal')}", "float %by", f"ptr {at}", f"i64 {stride}")  # fmt: skip
+
+
+def _factors(f: Function, mask: str | None) -> tuple[str, str]:
+    """(what scores are multiplied by before a mask is added, what they are multiplied by after).
+
+    A positive scale can wait until the weights are made; maxima and -inf are the same without it.
+    """
+    scale, log2_e = parts.factor(f), number(LOG2_E)
+    if mask not in (None, "b8"):
+        return scale, log2_e
+    waits = f.let(f"fcmp ogt float {scale}, 0.0")
+    by = f.let(f"select i1 {waits}, float 1.0, float {scale}")
+    late = f.let(f"fmul float {scale}, {log2_e}")
+    return by, f.let(f"select i1 {waits}, float {late}, float {log2_e}")
+
+
+def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
+    with program.function("body", parts.BODY) as f:
+        micro.open_tiles(f)
+        chunks, chunk, queries = word(f, "chunks"), word(f, "chunk"), word(f, "queries")
+        causal = f.compare("ne", word(f, "causal"), 0)
+        by, factor = _factors(f, mask)
+        with f.loop("%begin", "%end") as unit:
+            head = f.div(unit, chunks)
+            first = f.mul(f.rem(unit, chunks), chunk)
+            after = f.min(f.add(first, chunk), queries)
+            keys = f.select(causal, f.min(word(f, "keys"), after), word(f, "keys"))
+            tensors = Tensors(f, FORWARD, head)
+            space = f.at(tensors.space, f.mul("%worker", word(f, "lane_bytes")))
+            stage = f.at(space, word(f, "at_stage")), word(f, "stage_term")
+            terms.pack_columns(f, scheme, tensors, "k", keys, word(f, "features"), f.at(space, word(f, "at_k")),
+                         word(f, "key_panel"), word(f, "key_term"), stage)  # fmt: skip
+            terms.pack_turned(f, scheme, tensors, "v", keys, word(f, "outputs"), f.at(space, word(f, "at_v")),
+                        word(f, "value_panel"), word(f, "value_term"), stage)  # fmt: skip
+            with f.loop(first, after, BLOCK_ROWS) as begin:
+                end = f.min(f.add(begin, BLOCK_ROWS), after)
+                _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor)
+        micro.close_tiles(f)
+
+
+def _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor) -> None:
+    """Queries `begin` to `end` against all keys that they see."""
+    places = Places(f, TERMS[scheme.a], space)
+    causal = f.compare("ne", word(f, "causal"), 0)
+    with f.loop(begin, end, ROWS) as row:
+        n, many = f.div(f.sub(row, begin), ROWS), f.min(f.sub(end, row), ROWS)
+        terms.pack_rows(
+            f, tensors, "q", row, many, word(f, "features"), places.queries(n), places.term
+        )
+        for half in range(ROWS // WIDTH):
+            at = f.at(places.bases(n), half * WIDTH * 4)
+            f.store(_KIND, constant("float", LOWEST, WIDTH), at, 4)
+            f.store(_KIND, "zeroinitializer", f.at(at, ROWS * 4), 4)
+        with f.loop(0, ROWS) as r:
+            f.store(_KIND, "zeroinitializer", f.at(places.totals(n), f.mul(r, _ROW_BYTES)), 16)
+    limit, block = f.select(causal, f.min(keys, end), keys), word(f, "block")
+    with f.loop(0, limit, block) as key, f.loop(begin, end, ROWS) as row:
+        rows = f.min(f.sub(end, row), ROWS)
+        last = f.min(f.add(key, block), f.select(causal, f.min(keys, f.add(row, rows)), keys))
+        f.call("panel", "void", "ptr %args", f"ptr {space}", f"i64 {head}", f"i64 {f.div(f.sub(row, begin), ROWS)}",
+               f"i64 {row}", f"i64 {rows}", f"i64 {key}", f"i64 {last}", f"float {by}", f"float {factor}")  # fmt: skip
+    with f.loop(begin, end, ROWS) as row:
+        n, state = f.div(f.sub(row, begin), ROWS), places.at["tops"]
+        f.call("total", "void", f"ptr {places.bases(n)}", f"ptr {places.totals(n)}", f"ptr {state}")
+        f.call("store", "void", "ptr %args", f"ptr {places.sums(n)}", f"ptr {state}", f"i64 {head}", f"i64 {row}",
+               f"i64 {f.min(f.sub(end, row), ROWS)}")  # fmt: skip
