@@ -21,6 +21,7 @@ NUMPY = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dty
 EPS = {"f32": 2.0**-24, "f64": 2.0**-53, "f16": 2.0**-11, "bf16": 2.0**-8}
 GUARD = 256  # bytes around every buffer that must stay as they are
 CANARY = 0xA5
+LINE = 64
 LAYOUTS = ("rows", "columns", "strided", "negative", "wide")
 
 
@@ -34,7 +35,8 @@ class Matrix:
             "negative": (-columns, -1), "wide": (columns + 1037, 1),
         }[layout]  # fmt: skip
         span = abs(along_r) * max(rows - 1, 0) + abs(along_c) * max(columns - 1, 0) + 1
-        self.raw = np.full(GUARD * 2 + span * batch * item, CANARY, np.uint8)
+        room = np.full(GUARD * 2 + span * batch * item + LINE, CANARY, np.uint8)
+        self.raw = room[-room.ctypes.data % LINE :]  # whole lines, where the layout keeps them so
         first = GUARD + (span - 1) * item * (layout == "negative")
         self.strides = (along_r * item, along_c * item)
         self.offsets = np.arange(batch, dtype=np.int64) * span * item
@@ -352,3 +354,19 @@ def test_lower_targets(target):
     if "which this processor" in run.stdout:
         pytest.skip(f"this processor has no {target}")
     assert run.returncode == 0, run.stdout[-3000:]
+
+
+@pytest.mark.parametrize("kinds", ["f32 f32 f32 f32", "bf16 bf16 bf16 bf16", "f16 f16 f16 f16"])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_large_outputs_past_the_caches(kinds, with_bias):
+    kinds = tuple(kinds.split())
+    m, n, k = 1100, 2048 + 96, 3
+    found = []
+    for layout in ("rows", "wide"):  # rows of whole lines, and rows that begin anywhere
+        layouts = ("rows", "rows", layout, "rows")
+        rng = np.random.default_rng(5)
+        for threads in (1, 2):
+            found.append(check(rng, 1, m, n, k, kinds, kinds[0], layouts, threads, with_bias))
+            rng = np.random.default_rng(5)
+    for other in found[1:]:
+        assert (other == found[0]).all()

@@ -13,6 +13,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 from mezzo.kernels.cpu.emit import Emitter
 from mezzo.kernels.ir import Expr
 
+LINE = 64  # bytes of a cache line
 SIGNATURE = "ptr %ctx, ptr %tile, i64 %row, i64 %rows, i64 %column, i64 %columns"
 
 
@@ -94,11 +95,19 @@ def _rows(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: boo
         out = _origin(f, "out0", "out_m", "out_n")
         out_m = slots.get(f, "out_m")
         bias = _origin(f, "bias0", "bias_m", "bias_n") if has_bias else ""
-        if not has_bias:
-            with f.when(f.compare("eq", "%columns", scheme.tile_columns)):
-                _whole_rows(f, scheme, scale, out, out_m)
-                f.do("ret void")
-                f.start(f.name("dead"))
+        whole = f.compare("eq", "%columns", scheme.tile_columns)
+        if has_bias and scheme.bias:
+            along = f.compare("eq", slots.get(f, "bias_n"), SIZE[scheme.bias])
+            whole = f.both(whole, along)
+        with f.when(whole):
+            address = f.let(f"ptrtoint ptr {out} to i64")
+            odd = f.let(f"and i64 {f.let(f'or i64 {address}, {out_m}')}, {LINE - 1}")
+            lines = f.both(f.compare("ne", slots.get(f, "streams"), 0), f.compare("eq", odd, 0))
+            for condition, streams in ((f.when, True), (f.unless, False)):
+                with condition(lines):
+                    _whole_rows(f, scheme, scale, out, bias, streams)
+            f.do("ret void")
+            f.start(f.name("dead"))
         with f.loop(0, "%rows") as i:
             line = f.at("%tile", f.mul(i, scheme.tile_columns * SIZE[scheme.acc]))
             target = f.at(out, f.mul(i, out_m))
@@ -114,20 +123,31 @@ def _rows(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: boo
                     _store(f, scheme, done, where, left)
 
 
-def _whole_rows(f: Function, scheme: Scheme, scale: Scale, out: str, out_m: str) -> None:
-    """Rows as wide as the tile, without bias: no masks, and one conversion for the row."""
+def _whole_rows(
+    f: Function, scheme: Scheme, scale: Scale, out: str, bias: str, streams: bool
+) -> None:
+    """Rows as wide as the tile: no masks, and one conversion for the row.
+
+    bias: its first row, contiguous, or nothing. streams: they are whole lines, and go past the caches.
+    """
     columns = scheme.tile_columns
     if scheme.method != "amx":  # elsewhere a tile's row is no power of two, or wider than registers
         columns = scheme.width
     with f.loop(0, "%rows") as i:
         line = f.at("%tile", f.mul(i, scheme.tile_columns * SIZE[scheme.acc]))
-        target = f.at(out, f.mul(i, out_m))
+        target = f.at(out, f.mul(i, slots.get(f, "out_m")))
+        terms = f.at(bias, f.mul(i, slots.get(f, "bias_m"))) if bias else ""
         for column in range(0, scheme.tile_columns, columns):
             here = f.at(line, column * SIZE[scheme.acc])
             value = f.load(wide(FLOAT[scheme.acc], columns), here, 16)
-            done = scale.apply(f, value, None, columns)
+            term = None
+            if bias and scheme.bias:
+                raw = lanes.load(f, f.at(terms, column * SIZE[scheme.bias]), scheme.bias, columns)
+                term = lanes.widen(f, raw, scheme.bias, scheme.acc, columns)
+            done = scale.apply(f, value, term, columns)
             where = f.at(target, column * SIZE[scheme.out])
-            f.store(wide(MEMORY[scheme.out], columns), done, where, SIZE[scheme.out])
+            align = min(columns * SIZE[scheme.out], LINE) if streams else SIZE[scheme.out]
+            f.store(wide(MEMORY[scheme.out], columns), done, where, align, past_caches=streams)
 
 
 def _store(f: Function, scheme: Scheme, value: str, pointer: str, count: str) -> None:

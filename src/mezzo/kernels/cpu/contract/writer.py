@@ -161,9 +161,15 @@ class Function:
         """Load a value."""
         return self.let(f"load {kind}, ptr {pointer}" + (f", align {align}" if align else ""))
 
-    def store(self, kind: str, value: Value, pointer: str, align: int = 0) -> None:
-        """Store a value."""
-        self.do(f"store {kind} {value}, ptr {pointer}" + (f", align {align}" if align else ""))
+    def store(
+        self, kind: str, value: Value, pointer: str, align: int = 0, past_caches: bool = False
+    ) -> None:
+        """Store a value; past the caches only aligned vectors, with a fence before others read them."""
+        how = f", align {align}" if align else ""
+        if past_caches:
+            self.program.declares.add("!0 = !{i32 1}")
+            how += ", !nontemporal !0"
+        self.do(f"store {kind} {value}, ptr {pointer}{how}")
 
     def at(self, pointer: str, nbytes: Value) -> str:
         """The pointer moved by bytes."""
