@@ -188,3 +188,39 @@ def test_embedding_renormalises_rows_it_reads():
     expected = torch.nn.functional.embedding(torch.tensor([0, 1]), theirs, max_norm=1.0)
     np.testing.assert_allclose(found.numpy(), expected.numpy(), 1e-6)
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "int8"])
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_scatters_of_many_elements_by_every_axis(dim, dtype):
+    """Long enough for addresses to be found by vectors, with places that occur again and again."""
+    rng = np.random.default_rng(dim)
+    kind = getattr(torch, dtype)
+    into, source = (
+        torch.tensor(rng.integers(-3, 4, shape)).to(kind) for shape in ((9, 70, 37), (9, 70, 130))
+    )
+    into = into if dim != 2 else torch.zeros(9, 70, 5, dtype=kind)
+    index = torch.tensor(rng.integers(0, into.shape[dim], (9, 70, 37 if dim != 2 else 130)))
+    mine = [mezzo.tensor(t.float().numpy()).to(getattr(mezzo, dtype)) for t in (into, source)]
+    where = mezzo.tensor(index.numpy())
+
+    def same(got, want):
+        assert np.array_equal(got.double().numpy(), want.double().numpy())
+
+    same(mine[0].scatter_add(dim, where, mine[1]), into.scatter_add(dim, index, source))
+    for mode in ("amax", "amin"):
+        want = into.scatter_reduce(dim, index, source, mode)
+        same(mine[0].scatter_reduce(dim, where, mine[1], mode), want)
+    places = torch.tensor(rng.integers(-into.numel(), into.numel(), source.numel() // 2))
+    want = into.flatten().index_put((places,), source.flatten()[: places.numel()], True)
+    places, values = mezzo.tensor(places.numpy()), mine[1].flatten()[: places.numel()]
+    same(mine[0].flatten().index_put((places,), values, True), want)
+
+
+@pytest.mark.parametrize("at", [0, 15, 16, 40, 69])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_a_bad_place_among_many_is_named(dim, at):
+    index = mezzo.zeros(70, 70, dtype=mezzo.int64)
+    index[at, at] = 99
+    with pytest.raises(IndexError, match="index 99 is out of bounds for dimension"):
+        mezzo.zeros(70, 70).scatter_add(dim, index, mezzo.ones(70, 70))

@@ -34,6 +34,9 @@ from mezzo.rules.iteration import coalesce
 SERIAL = 16384  # points below which the pool is not worth waking
 BLOCK = 8192  # points of one unit of a gather
 STRIPE = 256  # elements of a row that one thread sums for all steps
+SCATTERED = (
+    128  # the same where every element has its own place: fewer lines are in flight at a time
+)
 _BITS = {1: "u8", 2: "i16", 4: "i32", 8: "i64", 16: "i64"}
 COMBINE: dict[str, Callable] = {
     "set": lambda old, new: new,
@@ -103,7 +106,8 @@ class Space:
         if inside:
             self.inner = apart[0], [t[0] for t in by_apart]
             self.outer, self.steps = (apart[1:], [t[1:] for t in by_apart]), (order, by_order)
-            self.chunk = STRIPE if order != [1] else BLOCK
+            stripe = STRIPE if self.rows else SCATTERED
+            self.chunk = stripe if order != [1] else BLOCK
         else:
             self.inner = order[0], [t[0] for t in by_order]
             self.outer = (apart, by_apart) if safe else ([], [[] for _ in tables])
@@ -123,12 +127,12 @@ class Space:
         """The letters of operands and indices if LANES elements can be read at a time, else nothing."""
         letters = self.pattern([*widths, *wide])
         still = [c for i, c in enumerate(letters) if i not in kernel.moved]
+        if STRIDED in still:
+            return ""
+        if self.writes:
+            return letters
         plain = all(SIZE[kernel.map.storages[i]] in (4, 8) for i in kernel.moved)
-        return (
-            letters
-            if not self.writes and plain and STRIDED not in still and letters[0] == CONTIGUOUS
-            else ""
-        )
+        return letters if plain and letters[0] == CONTIGUOUS else ""
 
     def block(self, points: int, indices: Sequence[tuple[int, int, int]]) -> array.array:
         """The words the kernel reads; indices: (size, gain, step in bytes) each."""

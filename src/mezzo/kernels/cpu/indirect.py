@@ -98,6 +98,7 @@ class _Writer:
               "  %csizes = getelementptr i64, ptr %osizes, i64 %ds",
               "  %tables = getelementptr i64, ptr %csizes, i64 %dc"]  # fmt: skip
         at = "%tables"
+        L.append("  %stepping = icmp sgt i64 %steps, 1")
         for n in names:
             L += [f"  %{n}_inner = load i64, ptr {at}",
                   f"  %{n}_outer = getelementptr i64, ptr {at}, i64 1",
@@ -105,6 +106,9 @@ class _Writer:
                   f"  %{n}_next = getelementptr i64, ptr %{n}_steps, i64 %dc",
                   f"  %{n}_near = load i64, ptr %{n}_steps"]  # fmt: skip
             at = f"%{n}_next"
+            if 0 in self.kernel.moved and self.mode == "each" and self.pattern:
+                L += [f"  %{n}_past = load i64, ptr %{n}_outer",
+                      f"  %{n}_far = select i1 %stepping, i64 %{n}_near, i64 %{n}_past"]  # fmt: skip
         for n in self.indices:
             for i, word in enumerate(("size", "gain", "by")):
                 L += [f"  %{n}_{word}_at = getelementptr i64, ptr {at}, i64 {i}",
@@ -220,7 +224,7 @@ class _Writer:
               "  br i1 %emore, label %each, label %stepend"]  # fmt: skip
 
     def _gathers(self) -> None:
-        """LANES reads at a time, up to the first LANES that hold a bad index: the loop behind tells which."""
+        """LANES reads (or the places of LANES writes) at a time, up to the first LANES that hold a bad index: the loop behind tells which."""
         L, kernel = self.lines, self.kernel
         emitter = Emitter(L, self.declares, LANES, "g", lambda e: leaf(e))
         scalar = Emitter(L, self.declares, 1, "h", lambda e: "")
@@ -251,6 +255,12 @@ class _Writer:
         L.append(f"  br i1 {every}, label %gread, label %eany")
         L.append("gread:")
 
+        if 0 in kernel.moved:
+            self._ask_ahead(emitter, at)
+            self._put_lanes(emitter, total, steps, at)
+            L.append("  br label %gtest")
+            return
+
         def leaf(e: Expr) -> str:
             if e.op == "scalar":
                 return emitter.splat(f"%s{e.attr}", LLVM[e.type])
@@ -272,6 +282,44 @@ class _Writer:
 
         emitter.store(emitter.value(kernel.map.exprs[0]), at("base0"), kernel.map.outs[0])
         L.append("  br label %gtest")
+
+    def _ask_ahead(self, emitter: Emitter, at: Callable) -> None:
+        """Ask for the same place of the next step, or of the next unit: writes in no order hide what comes next."""
+        storages = [*self.kernel.map.storages, *self.kernel.indices]
+        for i, n in enumerate(self.operands + self.indices):
+            if i in self.kernel.moved and i:
+                continue
+            there = emitter.put(f"getelementptr i8, ptr {at(n)}, i64 %{n}_far")
+            for line in range(0, LANES * SIZE[storages[i]], 64):
+                place = emitter.put(f"getelementptr i8, ptr {there}, i64 {line}")
+                self.lines.append(f"  call void @llvm.prefetch.p0(ptr {place}, i32 {int(not i)}, i32 2, i32 1)")  # fmt: skip
+        self.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+
+    def _put_lanes(self, emitter: Emitter, total: str, steps: dict, at: Callable) -> None:
+        """LANES places one after the other, as they may be the same."""
+        kernel, starts = self.kernel, {n: at(n) for n in self.operands}
+        moved = {
+            i: emitter.put(f"add <{LANES} x i64> {total}, {steps[self.operands[i]]}")
+            for i in kernel.moved
+        }
+        for lane in range(LANES):
+            one = Emitter(self.lines, self.declares, 1, f"p{lane}_", lambda e: "")
+
+            def place(i: int, lane: int = lane, one: Emitter = one) -> str:
+                n = self.operands[i]
+                if i in kernel.moved:
+                    offset = one.put(f"extractelement <{LANES} x i64> {moved[i]}, i32 {lane}")
+                else:
+                    offset = one.put(f"mul i64 %{n}_inner, {lane}")
+                return one.put(f"getelementptr i8, ptr {starts[n]}, i64 {offset}")
+
+            def leaf(e: Expr, one: Emitter = one, place: Callable = place) -> str:
+                if e.op == "scalar":
+                    return f"%s{e.attr}"
+                return one.load(place(1 + e.attr), kernel.map.ins[e.attr])
+
+            one.leaf = leaf
+            one.store(one.value(kernel.map.exprs[0]), place(0), kernel.map.outs[0])
 
     def _lane_places(self, emitter: Emitter, read: Callable, sizes: dict) -> tuple[str, str]:
         """Byte offsets of LANES places, and whether all of them are good."""
