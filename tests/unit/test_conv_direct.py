@@ -1,4 +1,4 @@
-"""Convolutions of images with channels innermost, against PyTorch in float64: values, both gradients, kept weights, threads.
+"""Convolutions that read a copy of the image, against PyTorch in float64: values, both gradients, kept weights, threads.
 
 An error may be as large as the rounding of so many sums in float32 and of the result: bounds follow from the operands' sizes.
 """
@@ -73,10 +73,10 @@ def check(got, want, sizes, count: int, dtype) -> None:
     assert ((theirs(got) - want).abs() <= bound).all()
 
 
-def ran(x, w, b, options, g, last: bool = True):
-    mine = [ours(x, True).requires_grad_(), ours(w, last).requires_grad_()]
+def ran(x, w, b, options, g, last: bool, weight_last: bool):
+    mine = [ours(x, last).requires_grad_(), ours(w, weight_last).requires_grad_()]
     y = F.conv2d(*mine, None if b is None else ours(b), *options)
-    y.backward(ours(g, True))
+    y.backward(ours(g, last))
     with mezzo.inference_mode():
         kept = F.conv2d(mine[0].detach(), mine[1], None if b is None else ours(b), *options)
     return y, kept, mine[0].grad, mine[1].grad
@@ -89,9 +89,11 @@ def same_threads():
     pool.set_num_threads(before)
 
 
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
 @pytest.mark.parametrize("dtype", list(EPS), ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_values_and_gradients(case, dtype):
+def test_values_and_gradients(case, dtype, last):
+    """last: channels innermost in images; of weights it is so in every other case."""
     bias = (CASES.index(case) + list(EPS).index(dtype)) % 2 == 0
     x, w, b, options = made(case, dtype, bias)
     shape = TF.conv2d(x.double(), w.double(), None, *options).shape
@@ -101,7 +103,7 @@ def test_values_and_gradients(case, dtype):
     taps, bits = w[0].numel(), set()
     for threads in (1, 2):
         pool.set_num_threads(threads)
-        got = ran(x, w, b, options, g, last=bias)
+        got = ran(x, w, b, options, g, last, weight_last=bias)
         check(got[0], y, sizes[0], taps, dtype)
         check(got[1], y, sizes[0], taps, dtype)
         check(got[2], dx, sizes[1], taps * w.shape[0] // w.shape[1], dtype)
@@ -113,11 +115,17 @@ def test_values_and_gradients(case, dtype):
 def test_infinities_stay_where_they_are():
     """What a window does not hold has no part in its sum, not even times zero."""
     for dtype in EPS:
-        for channels, size, stride in ((3, 7, 2), (3, 3, 1), (40, 3, 1), (64, 3, 2)):
+        for channels, size, stride, last in (
+            (3, 7, 2, True),
+            (3, 3, 1, True),
+            (40, 3, 1, True),
+            (64, 3, 2, True),
+            (40, 3, 1, False),
+        ):
             x = torch.zeros(1, channels, 21, 23)
             x[0, channels - 1, 10, 10] = float("inf")
             w = torch.ones(8, channels, size, size)
-            got = F.conv2d(ours(x.to(dtype), True), ours(w.to(dtype)), None, stride, size // 2)
+            got = F.conv2d(ours(x.to(dtype), last), ours(w.to(dtype)), None, stride, size // 2)
             want = TF.conv2d(x, w, None, stride, size // 2)
             assert torch.equal(theirs(got).isinf(), want.isinf())
             assert not theirs(got).isnan().any()
@@ -125,7 +133,7 @@ def test_infinities_stay_where_they_are():
 
 def test_an_infinite_element_reaches_the_taps_that_see_it():
     for dtype in EPS:
-        for channels, width in ((40, 14), (64, 9)):
+        for channels, width, last in ((40, 14, True), (64, 9, True), (64, 14, False)):
             x, g = torch.zeros(1, channels, 14, width), torch.ones(1, 16, 14, width)
             x[0, 1, 0, width - 1] = float("inf")  # at a corner: some taps never meet it
             leaf, mine = (
@@ -134,7 +142,7 @@ def test_an_infinite_element_reaches_the_taps_that_see_it():
             )
             TF.conv2d(x, leaf, None, 1, 1).backward(g)
             mine = mine.to(getattr(mezzo, str(dtype).removeprefix("torch."))).requires_grad_()
-            F.conv2d(ours(x.to(dtype), True), mine, None, 1, 1).backward(ours(g.to(dtype), True))
+            F.conv2d(ours(x.to(dtype), last), mine, None, 1, 1).backward(ours(g.to(dtype), last))
             assert torch.equal(theirs(mine.grad).isinf(), leaf.grad.isinf())
             assert not theirs(mine.grad).isnan().any()
 
@@ -165,20 +173,23 @@ def test_gradients_of_gradients():
         torch.testing.assert_close(theirs(got) / scale, want / scale, rtol=1e-4, atol=1e-5)
 
 
-def test_this_is_the_way_that_is_taken():
-    """The cases above reach the kernel that they are about."""
-    direct = weights = 0
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
+def test_this_is_the_way_that_is_taken(last):
+    """The cases above reach the kernels that they are about."""
+    found = []
     for case in CASES:
         x, w, _, (stride, padding, dilation, groups) = made(case, torch.float32, False)
-        y = F.conv2d(ours(x, True), ours(w), None, stride, padding, dilation, groups)
+        y = F.conv2d(ours(x, last), ours(w), None, stride, padding, dilation, groups)
         pair = [v if isinstance(v, tuple) else (v, v) for v in (stride, padding, dilation)]
         window = family.Window(*pair, groups)
-        geometry = family.Geometry(ours(x, True).layout, ours(w).layout, y.layout, window)
-        ((plan, _),) = family.forward(geometry, None, mezzo.float32)
-        direct += plan.__class__.__module__.endswith("conv.direct")
-        ((plan, _),) = family.weight_grad(geometry, mezzo.float32)
-        weights += plan.__class__.__module__.endswith("conv.weights")
-    assert direct >= 12 and weights >= 12
+        geometry = family.Geometry(ours(x, last).layout, ours(w).layout, y.layout, window)
+        found += [
+            *family.forward(geometry, None, mezzo.float32),
+            *family.weight_grad(geometry, mezzo.float32),
+        ]
+    names = [plan.__class__.__module__.rpartition(".")[2] for plan, _ in found]
+    assert names.count("direct") >= (12 if last else 8)
+    assert names.count("weights") >= (12 if last else 0)
 
 
 @pytest.mark.parametrize("target", ["native", "avx512bf16", "avx512", "avx2", "plain"])

@@ -90,6 +90,7 @@ class Geometry:
         )
         self.channels, self.outs = w.shape[1], w.shape[0] // window.groups
         self.last = all(is_channels_last(t) for t in (x, y))
+        self.dense = all(is_channels_last(t) or t.strides[-1] == 1 for t in (x, y))
 
     def taps(self, of: Layout, axis: int, count: int, places: bool, last: bool) -> Axis:
         """Channels (or outputs) of a tensor beside the window's taps in it."""
@@ -278,7 +279,9 @@ def _picture(of: Layout, channels: int, places: list = ()) -> direct.Image:
     places = [(0, 1)] * (2 - len(places)) + [*places]
     first = sum(at * step for (at, _), step in zip(places, strides[2:]))
     steps = (strides[0], *(step * every for (_, every), step in zip(places, strides[2:])))
-    return direct.Image(of.dtype.ir, (sizes[0], *sizes[2:]), steps, channels * strides[1], first)
+    return direct.Image(
+        of.dtype.ir, (sizes[0], *sizes[2:]), steps, channels * strides[1], first, strides[1]
+    )
 
 
 def _taps(g: Geometry, axes: list, back: bool) -> direct.Weight:
@@ -300,7 +303,7 @@ def _sliding(g: Geometry) -> list:
 def _direct(g: Geometry, axes: list, compute: dtype, bias: Layout | None, phase: list | None = None,
             keeps: bool = False) -> direct.Plan | None:  # fmt: skip
     """A plan of kernels/cpu/conv/direct.py, or None. axes: taps and direct.Sliding; phase: from y to those places of x."""
-    if not g.last or len(g.image) > 2:
+    if not g.dense or len(g.image) > 2:
         return None
     back = phase is not None
     source, target = (g.y, g.x) if back else (g.x, g.y)

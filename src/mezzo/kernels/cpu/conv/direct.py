@@ -25,13 +25,15 @@ from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
 from mezzo.kernels.cpu.conv.axes import Axis, Operand
-from mezzo.kernels.cpu.conv.direct_ir import WORDS, module
+from mezzo.kernels.cpu.conv.direct_ir import module
+from mezzo.kernels.cpu.conv.direct_words import WORDS
 
 COPY_BYTES = (
     384 << 10
 )  # of an image that a task copies: it should stay in the second cache beside the weights
 TASKS = 4  # for each thread, where the work allows
 FEW_COLUMNS = 4  # of results: below this, tiles would be mostly empty
+FEW_CHANNELS = 8  # of an image whose pixels are neighbours: squares to turn would be mostly empty
 TILE_ROWS = 16  # of tile registers
 LINE = 64
 
@@ -59,16 +61,22 @@ class Sliding(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image with channels innermost: storage, sizes (n, h, w) and byte strides, bytes from group to group.
+    """An image: storage, sizes (n, h, w) and byte strides, bytes from group to group.
 
-    first: bytes from the buffer's beginning to its first element.
+    first: bytes from the buffer's beginning to its first element; channel: bytes between channels.
     """
 
     storage: str
     sizes: tuple[int, int, int]
     steps: tuple[int, int, int]
     group: int
-    first: int = 0
+    first: int
+    channel: int
+
+    @property
+    def turned(self) -> bool:
+        """Whether neighbours in memory are not channels."""
+        return self.channel != SIZE[self.storage]
 
 
 class Weight(NamedTuple):
@@ -150,6 +158,8 @@ def serves(chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channe
     """Whether this is the way: each element is read several times, and rows of results fill tiles."""
     if columns.count < FEW_COLUMNS or not channels or not image.sizes[0]:
         return False
+    if image.turned and (image.steps[2] != SIZE[image.storage] or channels < FEW_CHANNELS):
+        return False
     taps = len(rows.shifts) * len(columns.shifts)
     copied = rows.reach(rows.count) * columns.reach(columns.count)
     if 2 * copied > taps * rows.count * columns.count:
@@ -181,7 +191,8 @@ def plan(
     )
     step = 0 if chosen.method == "amx" else pixel * columns.stride
     few = (channels, cut.length) if together else None
-    code = module(chosen, operand.vector("rows"), len(operand.dims), exact, few, step)
+    code = module(chosen, operand.vector("rows"), len(operand.dims), exact, few, step,
+                  (image.turned, out.turned))  # fmt: skip
     made, loaded = Plan(), jit.load(code)
     made.workspace_bytes = _workspace(words, chosen, kept)
     block = (ctypes.c_int64 * len(WORDS))(*[words[name] for name in WORDS])
@@ -238,6 +249,7 @@ def _words(
         "blocks": cut.blocks, "length": cut.length, "first_h": rows.first, "first_w": columns.first,
         "stride_h": rows.stride, "span_h": rows.span, "height": image.sizes[1], "width": image.sizes[2],
         "across": columns.reach(widest), "image_n": image.steps[0], "image_h": image.steps[1], "image_w": image.steps[2],
+        "image_c": image.channel, "out_c": out.channel,
         "image_group": image.group, "image_first": image.first,
         "out_n": out.steps[0], "out_h": out.steps[1], "out_w": out.steps[2], "out_group": out.group, "out_first": out.first,
         "pixel": pixel, "line": line, "plane": plane, "whole": plane * cut.blocks, "step": pixel * columns.stride,

@@ -15,58 +15,42 @@ from mezzo.kernels.cpu.contract import lanes, micro, slots
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.scheme import Scheme
-from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+from mezzo.kernels.cpu.contract.writer import Function, Program
+from mezzo.kernels.cpu.conv.direct_copy import copy
+from mezzo.kernels.cpu.conv.direct_words import ARGS, argument, word
 from mezzo.kernels.cpu.conv.pack import pack
+from mezzo.kernels.cpu.conv.turn import turn_out
 
-WORDS = (
-    "serial", "lanes", "images", "groups", "outs", "rows", "images_each", "rows_each", "panels", "panels_each",
-    "channels", "blocks", "length", "first_h", "first_w", "stride_h", "span_h", "height", "width", "across",
-    "image_n", "image_h", "image_w", "image_group", "image_first",
-    "out_n", "out_h", "out_w", "out_group", "out_first",
-    "pixel", "line", "plane", "whole", "step", "run_lanes", "runs", "run_at", "tiles", "tile_at", "tile_rows", "tall",
-    "k", "b_n", "b_k", "w_group", "panel_bytes", "bias_step", "kept",
-    "at_panels", "at_copies", "at_places", "at_tile", "copy_bytes",
-)  # fmt: skip
-AT = {name: 8 * i for i, name in enumerate(WORDS)}
-ARGS = {
-    name: 8 * i
-    for i, name in enumerate(("block", "image", "weight", "out", "bias", "workspace", "panels"))
-}
 BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
 PLACE = (
     24  # bytes of a tile's place: where it reads the copy, where its results go, how many they are
 )
-AHEAD_BYTES = 1024  # of the image, while it is copied
-AHEAD = 16  # steps that loads of a panel run ahead
-
-
-def word(f: Function, name: str, kind: str = "i64") -> str:
-    """A word of the block."""
-    return f.load(kind, f.at(argument(f, "block"), AT[name]), 8)
-
-
-def argument(f: Function, name: str) -> str:
-    """An argument, as a pointer."""
-    return f.load("ptr", f.at("%args", ARGS[name]), 8)
 
 
 @functools.cache
 def module(
-    scheme: Scheme, vector: str, dims: int, exact: bool, few: tuple[int, int] | None, step: int
+    scheme: Scheme,
+    vector: str,
+    dims: int,
+    exact: bool,
+    few: tuple[int, int] | None,
+    step: int,
+    turned: tuple[bool, bool],
 ) -> str:
     """The text. vector, dims: how the weight is packed (conv/pack.py); exact: blocks of channels are whole vectors.
 
     few: channels of pixels that lie side by side, and elements of their copies, if several fill a vector; step: bytes between
-    neighbouring rows of a tile, which for tile registers is not known here.
+    neighbouring rows of a tile, which for tile registers is not known here; turned: whether neighbours of the image, and of
+    the result, are pixels of a row rather than channels.
     """
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
     packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
     pack(program, "pack_b", packer, vector, dims, ("b0", "b_n", "b_k"))
     _pack_body(program, scheme)
-    _copy(program, scheme, exact, few)
+    copy(program, scheme, exact, few, turned[0])
     _places(program)
-    _finish(program, scheme)
+    _finish(program, scheme, turned[1])
     if scheme.method == "amx":
         for halves in (1, 2):
             for vectors in scheme.vector_steps:
@@ -74,7 +58,7 @@ def module(
     else:
         for rows in scheme.row_steps:
             for vectors in scheme.vector_steps:
-                _vectors(program, scheme, rows, vectors, step)
+                _vectors(program, scheme, rows, vectors, step, 2 if exact else 1)
     _task_body(program, scheme)
     _entry(program, scheme)
     return program.text()
@@ -178,109 +162,7 @@ def _pack_body(program: Program, scheme: Scheme) -> None:
             )
 
 
-# ---- the copy
-
-
-def _copy(program: Program, scheme: Scheme, exact: bool, few: tuple[int, int] | None) -> None:
-    """Write @copy(args, image, images, row, rows, group, to): what windows of those rows of results read."""
-    packer = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
-    signature = "ptr %args, i64 %image, i64 %images, i64 %row, i64 %rows, i64 %group, ptr %to"
-    with program.function("copy", signature, attributes="noinline") as f:
-        copier = _Copier(f, packer, exact)
-        height, line, across = word(f, "height"), word(f, "line"), word(f, "across")
-        first, stride = word(f, "first_h"), word(f, "stride_h")
-        count = f.add(f.mul(f.sub("%rows", 1), stride), word(f, "span_h"))
-        top = f.add(f.mul("%row", stride), first)
-        base = f.at(
-            argument(f, "image"),
-            f.add(word(f, "image_first"), f.mul("%group", word(f, "image_group"))),
-        )
-        begin = f.max(f.min(f.sub(0, word(f, "first_w")), across), 0)  # columns before the image
-        end = f.max(f.min(f.sub(word(f, "width"), word(f, "first_w")), across), begin)
-        with f.loop(0, "%images") as n, f.loop(0, count) as i:
-            here = f.at("%to", f.add(f.mul(n, word(f, "whole")), f.mul(i, line)))
-            y = f.add(top, i)
-            inside = f.both(f.compare("sge", y, 0), f.compare("slt", y, height))
-            stop = f.select(inside, end, begin)
-            down = f.add(
-                f.mul(f.add("%image", n), word(f, "image_n")), f.mul(y, word(f, "image_h"))
-            )
-            source = f.at(f.at(base, down), f.mul(word(f, "first_w"), word(f, "image_w")))
-            copier.zeros(here, 0, begin)
-            begin_one = copier.several(here, source, begin, stop, few) if few else begin
-            copier.pixels(here, source, begin_one, stop)
-            copier.zeros(here, stop, across)
-
-
-class _Copier:
-    """Writes pixels of a row, block by block of their channels."""
-
-    def __init__(self, f: Function, packer: Packer, exact: bool):
-        self.f, self.packer, self.exact = f, packer, exact
-        self.group = packer.panel.group
-        self.most = 32 if self.group == 2 else 16  # elements of a block
-        self.width = packer.panel.width * self.group
-        self.size = 2 if self.group == 2 else 4
-        self.kind = "i16" if self.group == 2 else "float"
-        self.channels, self.blocks, self.length = (
-            word(f, n) for n in ("channels", "blocks", "length")
-        )
-        self.pixel, self.plane = word(f, "pixel"), word(f, "plane")
-        self.step = word(f, "image_w")
-
-    def zeros(self, row: str, begin: Value, end: str) -> None:
-        """Zeros for pixels begin to end."""
-        f = self.f
-        with f.loop(begin, end) as x, f.loop(0, self.blocks) as b:
-            to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.plane)))
-            for at in range(0, self.most, self.width):
-                self._store(to, at, "zeroinitializer")
-
-    def several(self, row: str, source: str, begin: str, end: str, few: tuple[int, int]) -> str:
-        """Copy as many pixels at a time as fill a vector; returns where fewer are left."""
-        f, most, (channels, length) = self.f, self.most, few
-        many = most // length
-        left = f.add(begin, f.mul(f.div(f.max(f.sub(end, begin), 0), many), many))
-        zero = most  # of the second operand of a shuffle
-        order = [at // length * channels + at % length if at % length < channels and at < many * length else zero
-                 for at in range(most)]  # fmt: skip
-        with f.loop(begin, left, many) as x:
-            here = f.at(source, f.mul(x, self.step))
-            f.prefetch(here, AHEAD_BYTES)
-            raw = lanes.load_some(f, here, self.packer.storage, most, many * channels)
-            value = self.packer.convert(f, raw, most)
-            value = lanes.shuffle(f, self.kind, most, value, "zeroinitializer", order)
-            to = f.at(row, f.mul(x, self.pixel))
-            if many * length == most:
-                f.store(wide(self.kind, most), value, to, self.size)
-            else:
-                storage = "f32" if self.kind == "float" else "i16"
-                lanes.store_some(f, value, to, storage, most, many * length)
-        return left
-
-    def pixels(self, row: str, source: str, begin: str, end: str) -> None:
-        """Copy pixels begin to end, converted."""
-        f, size = self.f, SIZE[self.packer.storage]
-        with f.loop(begin, end) as x, f.loop(0, self.blocks) as b:
-            to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.plane)))
-            first = f.mul(b, self.length)
-            here = f.at(source, f.add(f.mul(x, self.step), f.mul(first, size)))
-            f.prefetch(here, AHEAD_BYTES)
-            for at in range(0, self.most, self.width):
-                count = None
-                if not self.exact:
-                    count = f.sub(f.min(self.length, f.sub(self.channels, first)), at)
-                raw = self.packer.some(f, f.at(here, at * size), self.width, count)
-                self._store(to, at, self.packer.convert(f, raw, self.width))
-
-    def _store(self, to: str, at: int, value: str) -> None:
-        f, kind = self.f, wide(self.kind, self.width)
-        here = f.at(to, at * self.size)
-        if self.exact:
-            f.store(kind, value, here, self.size)
-            return
-        storage = "f32" if self.kind == "float" else "i16"
-        lanes.store_some(f, value, here, storage, self.width, f.sub(self.length, at))
+# ---- tasks
 
 
 def _places(program: Program) -> None:
@@ -309,9 +191,6 @@ def _places(program: Program) -> None:
             ):
                 f.store("i64", value, f.at(here, 8 * at), 8)
             f.store("ptr", f.at(here, PLACE), slot)
-
-
-# ---- tasks
 
 
 def _task_body(program: Program, scheme: Scheme) -> None:
@@ -366,7 +245,7 @@ def _panel(
     bias = f.at(argument(f, "workspace"), f.mul(index, scheme.tile_columns * 4))
     column = f.mul(j, scheme.tile_columns)
     columns = f.min(f.sub(word(f, "outs"), column), scheme.tile_columns)
-    out = f.at(argument(f, "out"), f.mul(column, SIZE[scheme.out]))
+    out = f.at(argument(f, "out"), f.mul(column, word(f, "out_c")))
     common = f"ptr {b}, ptr {word(f, 'run_at', 'ptr')}, i64 {word(f, 'runs')}, i64 {word(f, 'run_lanes')}, ptr {tile}"
     ends = (out, columns, bias)
     if scheme.method == "amx":
@@ -419,44 +298,69 @@ def _call_finish(f: Function, place: str, tile: str, out: str, columns: str, bia
     )
 
 
-def _finish(program: Program, scheme: Scheme) -> None:
-    """Write @finish: add the bias, round once, store a row of columns for each result."""
-    width, size = scheme.width, SIZE[scheme.out]
-    kind, memory = wide("float", width), wide(MEMORY[scheme.out], width)
+def _finish(program: Program, scheme: Scheme, turned: bool) -> None:
+    """Write @finish: add the bias, round once, store."""
     signature = "ptr %args, ptr %tile, ptr %out, i64 %rows, i64 %columns, ptr %bias"
     with program.function("finish", signature, attributes="noinline") as f:
-        step = word(f, "out_w")
-        biases = [f.load(kind, f.at("%bias", v * width * 4), 4) for v in range(scheme.tile_vectors)]
+        kind = wide("float", scheme.width)
+        biases = [
+            f.load(kind, f.at("%bias", v * scheme.width * 4), 4) for v in range(scheme.tile_vectors)
+        ]
+        if not turned:
+            _finish_rows(f, scheme, biases)
+            return
+        even = f.compare("eq", word(f, "out_w"), SIZE[scheme.out])
+        with f.when(even):
+            turn_out(f, scheme, "%tile", "%out", "%rows", "%columns", word(f, "out_c"), biases)
+        with f.unless(even), f.loop(0, "%columns") as j:
+            at, to = f.mul(j, 4), f.at("%out", f.mul(j, word(f, "out_c")))
+            bias = f.load("float", f.at("%bias", at), 4)
+            with f.loop(0, "%rows") as i:
+                here = f.at("%tile", f.add(f.mul(i, scheme.tile_columns * 4), at))
+                value = f.let(f"fadd float {f.load('float', here, 4)}, {bias}")
+                value = lanes.narrow(f, value, "f32", scheme.out, 1)
+                f.store(
+                    MEMORY[scheme.out],
+                    value,
+                    f.at(to, f.mul(i, word(f, "out_w"))),
+                    SIZE[scheme.out],
+                )
 
-        def row(i: str, masked: bool) -> None:
-            line, to = (
-                f.at("%tile", f.mul(i, scheme.tile_columns * 4)),
-                f.at("%out", f.mul(i, step)),
-            )
-            for v, bias in enumerate(biases):
-                value = f.load(kind, f.at(line, v * width * 4), 16)
-                value = f.let(f"fadd {kind} {value}, {bias}")
-                value = lanes.narrow(f, value, "f32", scheme.out, width)
-                here = f.at(to, v * width * size)
-                if masked:
-                    lanes.store_some(
-                        f, value, here, scheme.out, width, f.sub("%columns", v * width)
-                    )
-                else:
-                    f.store(memory, value, here, size)
 
-        full = f.compare("eq", "%columns", scheme.tile_columns)
-        with f.when(full), f.loop(0, "%rows") as i:
-            row(i, False)
-        with f.unless(full), f.loop(0, "%rows") as i:
-            row(i, True)
+def _finish_rows(f: Function, scheme: Scheme, biases: list[str]) -> None:
+    """A row of neighbouring columns for each result."""
+    width, size, step = scheme.width, SIZE[scheme.out], word(f, "out_w")
+    kind, memory = wide("float", width), wide(MEMORY[scheme.out], width)
+
+    def row(i: str, masked: bool) -> None:
+        line, to = f.at("%tile", f.mul(i, scheme.tile_columns * 4)), f.at("%out", f.mul(i, step))
+        for v, bias in enumerate(biases):
+            value = f.load(kind, f.at(line, v * width * 4), 16)
+            value = f.let(f"fadd {kind} {value}, {bias}")
+            value = lanes.narrow(f, value, "f32", scheme.out, width)
+            here = f.at(to, v * width * size)
+            if masked:
+                lanes.store_some(f, value, here, scheme.out, width, f.sub("%columns", v * width))
+            else:
+                f.store(memory, value, here, size)
+
+    full = f.compare("eq", "%columns", scheme.tile_columns)
+    with f.when(full), f.loop(0, "%rows") as i:
+        row(i, False)
+    with f.unless(full), f.loop(0, "%rows") as i:
+        row(i, True)
 
 
 # ---- tiles
 
 
-def _vectors(program: Program, scheme: Scheme, rows: int, vectors: int, stride: int) -> None:
-    """Write @micro_R_V: accumulators in vector registers, rows `stride` bytes apart."""
+def _vectors(
+    program: Program, scheme: Scheme, rows: int, vectors: int, stride: int, turns: int
+) -> None:
+    """Write @micro_R_V: accumulators in vector registers, rows `stride` bytes apart.
+
+    turns: steps of k in a turn of the loop.
+    """
     kind, width = wide("float", scheme.width), scheme.width
     signature = "ptr noalias %a, ptr noalias %b, ptr noalias %at, i64 %runs, i64 %lanes, ptr %tile"
     with program.function(f"micro_{rows}_{vectors}", signature, attributes="noinline") as f:
@@ -467,21 +371,18 @@ def _vectors(program: Program, scheme: Scheme, rows: int, vectors: int, stride: 
         with f.loop(0, "%runs") as run:
             start = f.at("%a", f.load("i64", f.at("%at", f.mul(run, 8)), 8))
             right = f.at("%b", f.mul(run, panel))
-            with f.loop(0, "%lanes") as k:
-                row, column = f.at(start, f.mul(k, 4)), f.at(right, f.mul(k, step))
-                vector = [f.load(kind, f.at(column, j * width * 4), 16) for j in range(vectors)]
-                for line in range(0, vectors * width * 4, micro.LINE):
-                    f.prefetch(column, AHEAD * step + line)
-                for i in range(rows):
-                    one = f.load("float", f.at(row, i * stride), 4)
-                    left = lanes.splat(f, "float", one, width)
-                    for j in range(vectors):
-                        total = f.load(kind, sums[i, j])
-                        f.store(
-                            kind,
-                            micro.multiply(f, scheme, kind, left, vector[j], total),
-                            sums[i, j],
-                        )
+            with f.loop(0, "%lanes", turns) as first:
+                for turn in range(turns):
+                    row = f.at(f.at(start, f.mul(first, 4)), turn * 4)
+                    column = f.at(f.at(right, f.mul(first, step)), turn * step)
+                    vector = [f.load(kind, f.at(column, j * width * 4), 16) for j in range(vectors)]
+                    for i in range(rows):
+                        one = f.load("float", f.at(row, i * stride), 4)
+                        left = lanes.splat(f, "float", one, width)
+                        for j in range(vectors):
+                            total = f.load(kind, sums[i, j])
+                            value = micro.multiply(f, scheme, kind, left, vector[j], total)
+                            f.store(kind, value, sums[i, j])
         for i, j in cells:
             f.store(kind, f.load(kind, sums[i, j]), f.at("%tile", i * step + j * width * 4), 16)
 
