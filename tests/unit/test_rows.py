@@ -199,6 +199,29 @@ def test_group_norm(shape, groups):
     compare(TF.group_norm, F.group_norm, normal(*shape), groups)
 
 
+@pytest.mark.parametrize(
+    "shape,groups",
+    [((3, 6, 5, 7), 2), ((2, 6, 40), 6), ((2, 6, 1, 1), 2), ((1, 4, 9000), 2), ((4, 6), 3)],
+    ids=str,
+)
+def test_gradients_of_group_norm_in_every_layout(shape, groups):
+    """The weights' gradients are sums over stretches of the rows where those lie in memory one after the other."""
+    w, b, g = normal(shape[1]), normal(shape[1] + 1)[1:], normal(*shape)
+    for x in layouts(normal(*shape)):
+        for dtype, tolerance in ((torch.float32, 3e-5), (torch.bfloat16, 2e-2)):
+            leaves = [t.to(dtype) for t in (x, w, b)]
+            wide = [t.double().requires_grad_() for t in leaves]
+            mine = [ours(t).requires_grad_() for t in leaves]
+            TF.group_norm(wide[0], groups, *wide[1:], 0.1).backward(g.to(dtype).double())
+            F.group_norm(mine[0], groups, *mine[1:], 0.1).backward(ours(g.to(dtype)))
+            for one, want in zip(mine, wide):
+                assert one.grad.dtype is one.dtype
+                scale = 1 + float(want.grad.abs().max())
+                torch.testing.assert_close(
+                    theirs(one.grad), want.grad, rtol=0, atol=tolerance * scale
+                )
+
+
 @pytest.mark.parametrize("shape", [(4, 3), (3, 2, 5), (2, 3, 4, 5), (4, 70), (20, 3, 9, 9)])
 def test_batch_and_instance_norm(shape):
     c = shape[1]

@@ -110,10 +110,20 @@ def _norm_vjp(g, y, input, weight, _bias, to, rows, affine, eps, centered):
     if not wanted or rows == affine or not set(rows) & set(affine):
         grads = norm_backward(g[0], input, weight, mean, variance, *frame, wanted)
         return grads if wanted else (grads, None, None)
+    if _has_stretches((g[0], input), to, rows, affine):
+        grad, *parameters = norm_backward(g[0], input, weight, mean, variance, *frame, True)
+        return grad, *_reshaped(parameters, weight, _bias)
     grad = norm_backward(g[0], input, weight, mean, variance, *frame, False)
     return grad, *_reshaped(
         norm_parameters_backward(g[0], input, mean, variance, *frame), weight, _bias
     )
+
+
+def _has_stretches(operands, to, rows, affine) -> bool:
+    """True if a row is a stretch of memory for each of its weights: then one kernel gives every gradient."""
+    shared = tuple(d for d in rows if d in affine)
+    places = shapes.numel([to[d] for d in rows[1:]])
+    return shared == tuple(rows[:1]) and places > 1 and all(x.is_contiguous() for x in operands)
 
 
 def _reshaped(grads, weight, bias):
@@ -149,6 +159,8 @@ def _norm_backward(g, x, w, mean, variance, to, row, affine, eps, centered, para
         return Rows(each=(dx,))
     if tuple(row) == tuple(affine):
         return Rows(each=(dx,), column=(g * xh, g))
+    if set(row) & set(affine):
+        return Rows(each=(dx,), part=(g * xh, g))
     return Rows(each=(dx,), row=(k.row_sum(g * xh), k.row_sum(g)))
 
 
@@ -218,11 +230,21 @@ def norm_backward(grad_output: Tensor, input: Tensor, weight: Tensor | None, mea
     outs = [_like(input, to, not along)]
     if params:
         result = wide if weight is None else weight.dtype
-        make = per_column if along else _summed_rows
-        outs += [
-            make(to, rows, result, wide, device, *(() if along else (affine,))) for _ in range(2)
-        ]
+        if along:
+            outs += [per_column(to, rows, result, wide, device) for _ in range(2)]
+        elif set(rows) & set(affine):
+            outs += [_stretches(to, rows, result, wide, device) for _ in range(2)]
+        else:
+            outs += [_summed_rows(to, rows, result, wide, device, affine) for _ in range(2)]
     return Frame(tuple(to), tuple(rows), ins, outs, frozenset(once))
+
+
+def _stretches(to, rows, dtype, partial, device) -> Out:
+    """One value per row and place of its first axis, summed over the first axis of the frame."""
+    first = rows[0]
+    part = dense(to[: first + 1], partial, device)
+    strides = (*part.strides, *[0] * (len(to) - first - 1))
+    return Out(part, strides, (dense(to[1 : first + 1], dtype, device), (0,)))
 
 
 def _summed_rows(to, rows, dtype, partial, device, affine) -> Out:

@@ -179,7 +179,8 @@ def row_plan(kernel: RowKernel, frame: Frame, in_layouts: Sequence[Layout]) -> R
     if not plan.runs and not plan.flagged:
         return plan
     each, row = len(kernel.rows.each), len(kernel.rows.row)
-    kinds = ["each"] * each + ["row"] * row + ["column"] * (len(frame.outs) - each - row)
+    kinds = ["each"] * each + ["row"] * row + ["column"] * len(kernel.rows.column)
+    kinds += ["part"] * len(kernel.rows.part)
     outs = [_Operand(o.strides, o.layout.dtype, k) for o, k in zip(frame.outs, kinds)]
     for operand, out in zip(outs, frame.outs):
         if operand.kind == "column":
@@ -257,7 +258,7 @@ class _Walk:
         across = self.ktable[id(guide)][0] == guide.item and self.ksizes[0] > 1
         tiny = self.rsizes[0] < 4 and len(self.rsizes) == 1
         self.mode = "outer" if across and (not along or tiny) else "inner"
-        if any(o.kind == "column" for o in outs):
+        if any(o.kind in ("column", "part") for o in outs):
             self.mode = "inner"
         elif self.mode == "inner" and along and self._is_short():
             self.mode = "turned"
@@ -291,6 +292,9 @@ class _Walk:
             if o.kind in ("once", "row"):
                 o.letter = "k"
                 return True
+            if o.kind == "part":
+                o.letter = "k"
+                return step == 0 and len(self.rsizes) <= 2
             o.letter = "s" if step == 0 and o.kind == "each" and self.rsizes[0] > 1 else "c"
             return step in (0, o.item) or self.rsizes[0] == 1
         if o.kind == "once":

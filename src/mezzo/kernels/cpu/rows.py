@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.rows_turned import TurnedWriter
 from mezzo.kernels.cpu.rows_walks import InnerWriter, OuterWriter
-from mezzo.kernels.ir import COMPUTE, MATH, ROW_OPS, SIZE, Expr, walk
+from mezzo.kernels.ir import COMPUTE, MATH, ROW_OPS, SIZE, Expr, row_sum, walk
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,21 @@ class Rows:
     """What a row kernel computes.
 
     each: one expression per output with an element for every element of the row; row: outputs with
-    one element per row; column: outputs summed over the rows of a unit. checks: (condition, i64
+    one element per row; column: outputs summed over the rows of a unit; part: outputs with the sum over
+    each stretch of the row's innermost axis, of what depends on no reduction of it (inner only). checks: (condition, i64
     value) of the row: where a condition holds, the value is reported and the caller raises.
     """
 
     each: tuple[Expr, ...] = ()
     row: tuple[Expr, ...] = ()
     column: tuple[Expr, ...] = ()
+    part: tuple[Expr, ...] = ()
     checks: tuple[tuple[Expr, Expr], ...] = ()
 
     @property
     def outs(self) -> tuple[Expr, ...]:
         """All outputs, in the order of their operands."""
-        return (*self.each, *self.row, *self.column)
+        return (*self.each, *self.row, *self.column, *self.part)
 
     @property
     def roots(self) -> tuple[Expr, ...]:
@@ -63,13 +65,14 @@ class Rows:
 class Schedule:
     """passes: the reductions of each pass, in order. uniform: ids of nodes that are one per row.
 
-    stash: a node worth keeping between the last reduction and the final pass.
+    parts: sums over a part of the row, which the first pass takes. stash: a node worth keeping between the last reduction and the final pass.
     """
 
     passes: list[list[Expr]]
     uniform: set[int]
     stash: Expr | None = None
     nodes: list[Expr] = field(default_factory=list)
+    parts: list[Expr] = field(default_factory=list)
 
 
 def schedule(rows: Rows, row_operands: frozenset[int], outs: Sequence[str]) -> Schedule:
@@ -93,7 +96,7 @@ def schedule(rows: Rows, row_operands: frozenset[int], outs: Sequence[str]) -> S
         [n for n in nodes if n.op in ROW_OPS and level[id(n)] == wanted]
         for wanted in range(1, deepest + 1)
     ]
-    found = Schedule(passes, uniform, None, nodes)
+    found = Schedule(passes, uniform, None, nodes, [row_sum(e) for e in rows.part])
     found.stash = _stash(rows, found, outs)
     return found
 

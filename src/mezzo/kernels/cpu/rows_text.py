@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mezzo.errors import KernelError
@@ -69,6 +70,8 @@ class Writer:
         self.names = self.outs + self.ins
         self.storages = kernel.outs + kernel.ins
         self.each, self.row = len(kernel.rows.each), len(kernel.rows.row)
+        self.columns = self.outs[self.each + self.row :][: len(kernel.rows.column)]
+        self.parts = self.outs[self.each + self.row + len(self.columns) :]
         self.counter = 0
 
     # ---- small pieces
@@ -221,7 +224,7 @@ class Writer:
 
     def is_column(self, name: str) -> bool:
         """True for outputs summed over the rows of a unit."""
-        return name in self.outs[self.each + self.row :]
+        return name in self.columns
 
     # ---- one row, or one group of rows side by side
 
@@ -240,7 +243,7 @@ class Writer:
         for number, reductions in enumerate(self.plan.passes):
             last = number == len(self.plan.passes) - 1
             stash = self.stash if last else None
-            self.reduce(f"{tag}p{number}", reductions, stash)
+            self.reduce(f"{tag}p{number}", reductions, stash, [] if number else self.plan.parts)
         for root in self.kernel.rows.row + tuple(x for c in self.kernel.rows.checks for x in c):
             for e in self.once:
                 e.value(root)
@@ -367,10 +370,10 @@ class Writer:
                     self.store_past(e, value, at, storage, i)
                 else:
                     self.store(e, value, at, storage, self.mask_for(f"out{i}", mask))
-            self.columns(e, pointers, mask, u)
+            self.add_columns(e, pointers, mask, u)
         return result
 
-    def columns(self, e: Emitter, pointers: dict[str, str], mask: str | None, u: int) -> None:
+    def add_columns(self, e: Emitter, pointers: dict[str, str], mask: str | None, u: int) -> None:
         """Add to the sums over the rows of a unit."""
         start = self.each + self.row
         for i, expr in enumerate(self.kernel.rows.column, start):
@@ -403,7 +406,7 @@ class Writer:
             stack.extend(node.args)
         if self.final:
             used.update(self.outs[: self.each])
-            used.update(self.outs[self.each + self.row :])
+            used.update(self.columns)
         if stash is not None:
             used.add("out0")
         return [n for n in self.names if n in used]
@@ -424,22 +427,27 @@ class Writer:
                 f"{name} = phi {type} " + ", ".join(f"[{v[i]}, %{label}]" for v, label in sources)
             )
 
-    def reduce(self, t: str, reductions: list[Expr], stash: Expr | None) -> None:
-        """One pass over the row: reductions, or (with none) the last pass, which writes."""
+    def reduce(
+        self, t: str, reductions: list[Expr], stash: Expr | None, parts: Sequence[Expr] = ()
+    ) -> None:
+        """One pass over the row: reductions, or (with none) the last pass, which writes.
+
+        parts: sums that begin anew at every stretch of the innermost axis.
+        """
         self.final = not reductions
-        rows = self.kernel.rows
-        roots = [r.args[0] for r in reductions] or [*rows.each, *rows.column]
+        rows, every = self.kernel.rows, [*reductions, *parts]
+        roots = [r.args[0] for r in every] or [*rows.each, *rows.column]
         known = self.prepare(roots)
-        used = self.needed(roots, stash)
+        used = self.needed(roots, stash) + (self.parts if parts else [])
         is_last = self.final or reductions is self.plan.passes[-1]
         self.look_ahead(t, used, is_last)
-        many = reductions * self.carried
-        zero, types = self.starts(reductions) * self.carried, self.types(many)
-        total = [f"%{t}tot{i}" for i in range(len(many))]
+        many, whole = every * self.carried, len(reductions) * self.carried
+        zero, types = self.starts(every) * self.carried, self.types(many)
+        total = [f"%{t}tot{i}" for i in range(whole)]
         block = [f"%{t}blk{i}" for i in range(len(many))]
         before = self.label
         self.do(f"br label %{t}r", f"{t}r:", f"%{t}ri = phi i64 [0, %{before}], [%{t}ri2, %{t}rx]")
-        self.phis(total, types, (zero, before), (block, f"{t}rx"))
+        self.phis(total, types[:whole], (zero[:whole], before), (block[:whole], f"{t}rx"))
         self.do(
             f"%{t}rc = icmp slt i64 %{t}ri, %ro",
             f"br i1 %{t}rc, label %{t}rb, label %{t}re",
@@ -455,21 +463,19 @@ class Writer:
             start["stash"] = self.stash_start(t, start["out0"])
         self.do(f"br label %{t}b", f"{t}b:",
                 f"%{t}lo = phi i64 [0, %{label}], [%{t}hi, %{t}bx]")  # fmt: skip
-        self.phis(block, types, (total, label), (merged, f"{t}bx"))
+        self.phis(block, types, (total + zero[whole:], label), (merged, f"{t}bx"))
         self.do(f"%{t}bc = icmp slt i64 %{t}lo, %rn", f"br i1 %{t}bc, label %{t}bb, label %{t}rx", f"{t}bb:",
                 f"%{t}far = add i64 %{t}lo, {BLOCK}", f"%{t}cut = icmp slt i64 %{t}far, %rn",
                 f"%{t}hi = select i1 %{t}cut, i64 %{t}far, i64 %rn")  # fmt: skip
-        sums = self.stretch(t, known, start, reductions, stash)
+        sums = self.stretch(t, known, start, every, stash)
         e = self.emitter(LANES)
         for name, type, node, a, b in zip(merged, types, many, block, sums):
             self.do(f"{name} = freeze {type} {combine(e, node, a, b)}")
-        self.do(
-            f"br label %{t}b",
-            f"{t}rx:",
-            f"%{t}ri2 = add i64 %{t}ri, 1",
-            f"br label %{t}r",
-            f"{t}re:",
-        )
+        self.do(f"br label %{t}b", f"{t}rx:")
+        for name, node, register in zip(self.parts, parts, block[whole:]):
+            one = self.emitter(1)
+            one.store(self.fold(f"{t}{name}", node, register), start[name], self.storage(name))
+        self.do(f"%{t}ri2 = add i64 %{t}ri, 1", f"br label %{t}r", f"{t}re:")
         self.label = f"{t}re"
         self.finish(t, reductions, total)
 
@@ -479,6 +485,10 @@ class Writer:
     def stash_start(self, t: str, out: str) -> str:
         """Where a stretch of the row keeps the stash."""
         return out
+
+    def fold(self, t: str, node: Expr, register: str) -> str:
+        """One number from the lanes of an accumulator."""
+        raise NotImplementedError
 
     carried = 1  # sets of accumulators that outlive a stretch
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mezzo.kernels.cpu.emit import LANES, LLVM
 from mezzo.kernels.cpu.rows_text import CHUNK, UNROLL, Writer, combine
 from mezzo.kernels.ir import SIZE, Expr
@@ -25,7 +27,7 @@ class InnerWriter(Writer):
         if self.kernel.rows.column:
             self.do("%unit = sdiv i64 %c, %per", "%unitstart = mul i64 %unit, %per",
                     "%first = icmp eq i64 %c, %unitstart")  # fmt: skip
-            for name in self.outs[self.each + self.row :]:
+            for name in self.columns:
                 self.do(f"%{name}_moved = mul i64 %unit, %{name}_lane")
                 base[name] = self.gep(f"%base_{name}", f"%{name}", f"%{name}_moved")
         self.program("", base, 1, None)
@@ -143,26 +145,29 @@ class InnerWriter(Writer):
         return end
 
     def finish(self, t: str, reductions: list[Expr], total: list[str]) -> None:
-        """Fold the lanes in a fixed tree."""
         for i, (node, register) in enumerate(zip(reductions, total)):
-            lanes = LANES
-            while lanes > 1:
-                half = lanes // 2
-                e = self.emitter(half)
-                source, llvm = f"<{lanes} x {LLVM[node.type]}>", LLVM[node.type]
-                sides = []
-                for side in (0, 1):
-                    name = f"%{t}f{i}_{half}_{side}"
-                    if half == 1:
-                        self.do(f"{name} = extractelement {source} {register}, i32 {side}")
-                    else:
-                        order = ", ".join(f"i32 {side * half + j}" for j in range(half))
-                        self.do(f"{name} = shufflevector {source} {register}, <{lanes} x {llvm}> poison, "
-                                f"<{half} x i32> <{order}>")  # fmt: skip
-                    sides.append(name)
-                register = combine(e, node, *sides)
-                lanes = half
-            self.once[0].memo[id(node)] = register
+            self.once[0].memo[id(node)] = self.fold(f"{t}f{i}", node, register)
+
+    def fold(self, t: str, node: Expr, register: str) -> str:
+        """In a fixed tree."""
+        lanes = LANES
+        while lanes > 1:
+            half = lanes // 2
+            e = self.emitter(half)
+            source, llvm = f"<{lanes} x {LLVM[node.type]}>", LLVM[node.type]
+            sides = []
+            for side in (0, 1):
+                name = f"%{t}_{half}_{side}"
+                if half == 1:
+                    self.do(f"{name} = extractelement {source} {register}, i32 {side}")
+                else:
+                    order = ", ".join(f"i32 {side * half + j}" for j in range(half))
+                    self.do(f"{name} = shufflevector {source} {register}, <{lanes} x {llvm}> poison, "
+                            f"<{half} x i32> <{order}>")  # fmt: skip
+                sides.append(name)
+            register = combine(e, node, *sides)
+            lanes = half
+        return register
 
     def write_rows(self) -> None:
         for i, expr in enumerate(self.kernel.rows.row, self.each):
@@ -208,9 +213,11 @@ class OuterWriter(Writer):
         self.do("br label %narrow_next", "narrow_next:", f"%q2 = add i64 %q, {LANES}", "br label %lanes_narrow",
                 "lanes_done:")  # fmt: skip
 
-    def reduce(self, t: str, reductions: list[Expr], stash: Expr | None) -> None:
+    def reduce(
+        self, t: str, reductions: list[Expr], stash: Expr | None, parts: Sequence[Expr] = ()
+    ) -> None:
         self.carried = self.vectors
-        super().reduce(t, reductions, stash)
+        super().reduce(t, reductions, stash, parts)
 
     def stretch(self, t, known, start, reductions, stash) -> list[str]:
         n = len(reductions)
