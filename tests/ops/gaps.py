@@ -142,6 +142,7 @@ ELSEWHERE: dict[str, str] = {
     "move": "test_meta_has_the_layout_of_real_results moves every operation's inputs",
     "blend": "test_running_statistics",
     "gumbel_softmax": "random: tests/unit/test_random.py",
+    "keeps": "dropout of attention: tests/unit/test_attention.py",
 } | dict.fromkeys(
     ("lstm_packed", "gru_packed", "rnn_tanh_packed", "rnn_relu_packed"),
     "packed sequences: tests/unit/test_recurrent.py",

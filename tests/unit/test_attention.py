@@ -11,6 +11,7 @@ from mezzo import ops
 from mezzo.kernels.cpu import entry, jit, target
 from mezzo.kernels.cpu.attention import weights
 from mezzo.kernels.cpu.contract.writer import Function, Program
+from mezzo.ops.random import draw_wide_integers
 
 attend = ops.scaled_dot_product_attention
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 4e-2, torch.float16: 6e-3}
@@ -261,3 +262,95 @@ def test_vmap():
     got = mezzo.func.vmap(lambda a: attend(a, ours(k), ours(k)))(ours(q))
     for i in range(3):
         close(torch.nn.functional.scaled_dot_product_attention(q[i], k, k), got[i], torch.float32)
+
+
+def dropped(seed: int, lead: tuple, queries: int, keys: int, p: float) -> torch.Tensor:
+    """What dropout multiplies weights by, found element by element: not by the kernel of attention."""
+    mezzo.manual_seed(seed)
+    words = draw_wide_integers(lead, mezzo.int64, mezzo.device("cpu"), None, 0, 1 << 62)
+    kept = ops.keeps(
+        words[..., None, None],
+        mezzo.arange(queries)[:, None],
+        mezzo.arange(keys),
+        round((1 - p) * 65536),
+    )
+    kept = torch.from_numpy(np.array(kept.numpy())).double()
+    return kept * 65536 / max(round((1 - p) * 65536), 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("lengths", [(75, 150), (33, 70), (300, 600)])
+def test_dropout(lengths, causal, dtype):
+    torch.manual_seed(5)
+    tensors = [torch.randn(2, 3, n, 32).to(dtype) for n in (lengths[0], lengths[1], lengths[1])]
+    a = [t.double().requires_grad_() for t in tensors]
+    b = [ours(t) for t in tensors]
+    for t in b:
+        t.requires_grad = True
+    mezzo.manual_seed(5)
+    got = attend(*b, dropout_p=0.3, is_causal=causal)
+    scores = a[0] @ a[1].transpose(-1, -2) / 32**0.5
+    if causal:
+        scores = scores.masked_fill(torch.ones(lengths).triu(1).bool(), -torch.inf)
+    want = (scores.softmax(-1) * dropped(5, (2, 3), *lengths, 0.3)) @ a[2]
+    g = torch.randn(want.shape).to(dtype)
+    want.backward(g.double())
+    got.backward(ours(g))
+    close(want, got, dtype)
+    for p, q in zip(a, b):
+        close(p.grad, q.grad, dtype)
+
+
+def test_dropout_has_its_probability():
+    kept = dropped(6, (4,), 256, 512, 0.1) > 0
+    for axis in (0, 1, 2):  # no head, query or key is special
+        others = [i for i in range(3) if i != axis]
+        mean, count = kept.double().mean(others), kept.numel() // kept.shape[axis]
+        assert (mean - 0.9).abs().max() < 5 * (0.09 / count) ** 0.5
+    one = mezzo.ones(2, 20, 8)
+    assert not attend(one, one, one, dropout_p=1.0).any()
+
+
+def test_dropout_is_the_same_compiled_and_on_any_number_of_threads():
+    q = mezzo.randn(1, 600, 32)
+    before, found = mezzo.get_num_threads(), []
+    compiled = mezzo.compile(lambda x: attend(x, x, x, dropout_p=0.2))
+    try:
+        for threads, function in ((1, compiled), (1, None), (2, None)):
+            mezzo.set_num_threads(threads)
+            mezzo.manual_seed(1)
+            found.append(
+                (function or (lambda x: attend(x, x, x, dropout_p=0.2)))(q).numpy().tobytes()
+            )
+    finally:
+        mezzo.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_dropout_differentiates_again_and_batches():
+    mezzo.manual_seed(2)
+    x = mezzo.randn(2, 20, 16, dtype=mezzo.float32, requires_grad=True)
+    y = attend(x, x, x, dropout_p=0.4)
+    (first,) = mezzo.autograd.grad((y * y).sum(), x, retain_graph=True)
+    (again,) = mezzo.autograd.grad((y * y).sum(), x, create_graph=True)
+    np.testing.assert_allclose(again.detach().numpy(), first.numpy(), rtol=1e-4, atol=1e-5)
+    assert mezzo.autograd.grad((again * again).sum(), x)[0].abs().sum().item() > 0
+    three = mezzo.randn(1, 2, 20, 16).expand(3, 2, 20, 16)
+    for randomness, same in (("same", True), ("different", False)):
+        y = mezzo.func.vmap(lambda t: attend(t, t, t, dropout_p=0.4), randomness=randomness)(three)
+        assert (y[0] == y[1]).all().item() is same
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_memory_is_linear_in_length_with_dropout(back):
+    peaks = []
+    for length in (512, 2048):
+        q = mezzo.randn(1, 1, length, 32, requires_grad=back)
+        mezzo.cpu.reset_peak_memory_stats()
+        start = mezzo.cpu.memory_allocated()
+        y = attend(q, q, q, dropout_p=0.1)
+        if back:
+            y.sum().backward()
+        peaks.append(mezzo.cpu.max_memory_allocated() - start)
+    assert peaks[1] < 4.5 * peaks[0]

@@ -14,13 +14,15 @@ from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ImpossibleValueError, ShapeError
 from mezzo.kernels import ir as k
+from mezzo.kernels.cpu.attention.dropout import BITS, KEYS, halves, threshold
 from mezzo.kernels.cpu.rows import Rows
 from mezzo.ops.create import arange
 from mezzo.ops.linalg import product
-from mezzo.ops.random import dropout
+from mezzo.ops.random import draw_wide_integers, dropout
 from mezzo.ops.shape import expand, reshape, transpose
 from mezzo.ops.softmax import ordered_max, row_frame, softmax_backward
 from mezzo.rules import batching, shapes
+from mezzo.rules import dtypes as rules
 from mezzo.rules.samples import S, T, truth
 
 _LOWEST = -math.inf
@@ -139,34 +141,66 @@ def _composed(query, key, value, mask, dropout_p, causal: bool, scale) -> Tensor
     return product(weights, value, None, weights.dtype, query.dtype)
 
 
-def _composed_grad(g, query, key, value, mask, causal: bool, scale):
+def _composed_grad(g, query, key, value, mask, seed, causal: bool, scale, p: float):
     """The gradients by operations that can be differentiated again."""
     weights = _scored(query, key, mask, causal, scale)
-    wide = weights.dtype
+    wide, given = weights.dtype, weights
     d = product(g, transpose(value, -2, -1), None, g.dtype, wide)
+    if seed is not None:
+        kept = _kept(seed, query.shape[-2], key.shape[-2], wide, p)
+        given, d = weights * kept, d * kept
     d = softmax_backward(d, weights, -1) * scale
     dq = product(d, key, None, wide, query.dtype)
     dk = product(transpose(d, -2, -1), query, None, wide, key.dtype)
-    return dq, dk, product(transpose(weights, -2, -1), g, None, wide, value.dtype)
+    return dq, dk, product(transpose(given, -2, -1), g, None, wide, value.dtype)
 
 
-def _fused_vjp(g, y, query, key, value, mask, causal, scale):
+def _kept(seed: Tensor, queries: int, keys: int, dtype, p: float) -> Tensor:
+    """What dropout multiplies weights by, as whole matrices."""
+    rows, columns = (arange(n, device=seed.device) for n in (queries, keys))
+    seed = seed.unsqueeze(-1).unsqueeze(-1)
+    bound = threshold(1.0 - p)
+    kept = keeps(seed, reshape(rows, (-1, 1)), columns, bound).to(dtype)
+    return kept * ((1 << BITS) / bound if bound else 0.0)
+
+
+def _keeps(seed, query, key, bound):
+    part, found = key & (KEYS - 1), k.const(0, "i64")
+    for i, number in enumerate(halves(query, k.shift_right_logical(key, 3), seed)):
+        found = k.where(part.eq(i), number, found)
+    return found < bound
+
+
+@elementwise(where="", kernel=_keeps, dtype=rules.compare, vjp=none("integers"), samples=[])
+def keeps(seed: Tensor, query: Tensor, key: Tensor, bound) -> Tensor:
+    """Whether dropout of attention keeps the weight of a query and a key."""
+
+
+def _fused_vjp(g, y, query, key, value, mask, seed, causal, scale, dropout):
     g = g[0]
     if STATE.grad:  # a second derivative may follow
-        return (*_composed_grad(g, query, key, value, mask, causal, scale), None)
+        return (
+            *_composed_grad(g, query, key, value, mask, seed, causal, scale, dropout),
+            None,
+            None,
+        )
     g = g if g.layout.strides[-1] == 1 else g.contiguous()
     turned = None if mask is None else transpose(mask, -2, -1).contiguous()
-    return (*attend_grad(g, query, key, value, turned, *y, causal, scale), None)
+    return (
+        *attend_grad(g, query, key, value, turned, seed, *y, causal, scale, dropout),
+        None,
+        None,
+    )
 
 
 def _batch_heads(record, size, args, batched):
     """The batch becomes the first of the leading axes."""
     full = batching.every(args, batched, size, record.operands)
-    rank = max(
-        full[i].ndim for i in record.operands if full[i] is not None and record.names[i] != "lse"
-    )
+    less = {"lse": 1, "seed": 2}  # axes that they have less
+    lacks = {i: less.get(record.names[i], 0) for i in record.operands}
+    rank = max(full[i].ndim + lacks[i] for i in record.operands if full[i] is not None)
     for i in record.operands:
-        want = rank - (record.names[i] == "lse")
+        want = rank - lacks[i]
         while full[i] is not None and full[i].ndim < want:
             full[i] = full[i].unsqueeze(1)
     return record.apply(tuple(full))
@@ -175,7 +209,16 @@ def _batch_heads(record, size, args, batched):
 @fused_attention(
     back=False, where="", batch=_batch_heads, no_gradient_outputs=(1,), vjp=_fused_vjp, samples=[]
 )
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal, scale):
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    seed: Tensor | None,
+    causal,
+    scale,
+    dropout,
+):
     """Attention without matrices of scores, and the logarithm of each row's sum (float32)."""
 
 
@@ -187,10 +230,12 @@ def attend_grad(
     key: Tensor,
     value: Tensor,
     mask: Tensor | None,
+    seed: Tensor | None,
     out: Tensor,
     lse: Tensor,
     causal,
     scale,
+    dropout,
 ):
     """The gradients of attend by query, key and value; mask: transposed."""
 
@@ -205,9 +250,9 @@ class Choice(threading.local):
 CHOICE = Choice()
 
 
-def _is_fused(query, key, value, mask, dropout_p) -> bool:
+def _is_fused(query, key, value, mask) -> bool:
     """Whether the fused kernels run: where they can, and are allowed."""
-    if CHOICE.fused and _fusable(query, key, value, mask, dropout_p):
+    if CHOICE.fused and _fusable(query, key, value, mask):
         return True
     if not CHOICE.composed:
         raise Fact(
@@ -218,13 +263,9 @@ def _is_fused(query, key, value, mask, dropout_p) -> bool:
     return False
 
 
-def _fusable(query, key, value, mask, dropout_p) -> bool:
+def _fusable(query, key, value, mask) -> bool:
     """True for what the fused kernels cover."""
-    if (
-        dropout_p > 0.0
-        or query.dtype is dtypes.float64
-        or 0 in (*query.shape, *key.shape, *value.shape)
-    ):
+    if query.dtype is dtypes.float64 or 0 in (*query.shape, *key.shape, *value.shape):
         return False
     if query.dtype is dtypes.bfloat16 and key.shape[-2] < ROUNDED:
         return False
@@ -273,8 +314,12 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
     if enable_gqa:
         key, value = _shared_heads(query, key, "key"), _shared_heads(query, value, "value")
     scale = float(1.0 / math.sqrt(query.shape[-1]) if scale is None else scale)
-    if _is_fused(query, key, value, attn_mask, dropout_p):
+    if _is_fused(query, key, value, attn_mask):
         if attn_mask is not None:
             attn_mask = _mask_rows(attn_mask, query.shape[-2], key.shape[-2])
-        return attend(query, key, value, attn_mask, bool(is_causal), scale)[0]
+        seed, dropout_p = None, float(dropout_p)
+        if dropout_p > 0.0:
+            lead = shapes.broadcast([tuple(t.shape[:-2]) for t in (query, key, value)])
+            seed = draw_wide_integers(lead, dtypes.int64, query.device, None, 0, 1 << 62)
+        return attend(query, key, value, attn_mask, seed, bool(is_causal), scale, dropout_p)[0]
     return _composed(query, key, value, attn_mask, dropout_p, is_causal, scale)

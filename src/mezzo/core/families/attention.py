@@ -36,9 +36,10 @@ class AttentionPlan:
         return outs
 
 
-def _offsets(x: Layout, lead: tuple[int, ...]) -> array.array:
-    """Byte offsets of a tensor's matrices over the broadcast leading axes."""
-    strides = shapes.expand_strides(tuple(x.shape[:-2]), x.strides[:-2], lead)
+def _offsets(x: Layout, lead: tuple[int, ...], rank: int = 2) -> array.array:
+    """Byte offsets of a tensor's matrices (rank 0: elements) over the broadcast leading axes."""
+    axes = len(x.shape) - rank
+    strides = shapes.expand_strides(tuple(x.shape[:axes]), x.strides[:axes], lead)
     found = [0]
     for size, stride in zip(lead, strides):
         step = stride * x.dtype.itemsize
@@ -61,10 +62,10 @@ def _like(q: Layout, shape: tuple[int, ...], dtype) -> Layout:
 
 
 class Attention(Primitive):
-    """forward: (query, key, value, mask, causal, scale); backward: (g, query, key, value, mask, out, lse, causal, scale).
+    """forward: (query, key, value, mask, seed, causal, scale, dropout); backward: g before, out and lse after seed.
 
     The mask's last axis is contiguous; in backward it is transposed: (keys, queries). Features of g are
-    contiguous.
+    contiguous. seed: an int64 for every head; None without dropout.
     """
 
     family = "attention"
@@ -86,11 +87,11 @@ class Attention(Primitive):
         plan = AttentionPlan()
         if self.back:
             plan.layouts = tuple(dense((*lead, *x.shape[-2:]), x.dtype, device) for x in (q, k, v))
-            order = ("query", "key", "value", "mask", "out", "lse", "g")
+            order = ("query", "key", "value", "mask", "seed", "out", "lse", "g")
         else:
             out = _like(q, (*lead, sizes.queries, sizes.outputs), q.dtype)
             plan.layouts = (out, dense((*lead, sizes.queries), dtypes.float32, device))
-            order = ("query", "key", "value", "mask")
+            order = ("query", "key", "value", "mask", "seed")
         plan.inputs = tuple(self.names.index(n) for n in order)
         plan.runs = device is not devices.meta
         if plan.runs:
@@ -114,9 +115,12 @@ class Attention(Primitive):
             matrices[name] = Matrix(
                 x.strides[-2] * size, x.strides[-1] * size, table.buffer_info()[0]
             )
+        if named["seed"] is not None:
+            plan.tables.append(_offsets(named["seed"].layout, lead, 0))
+            matrices["seed"] = Matrix(0, 0, plan.tables[-1].buffer_info()[0])
         plan.plan = attention.plan(
             have["q"].dtype.ir, have["mask"].dtype.ir if "mask" in have else None, sizes, matrices,
-            causal=named["causal"], scale=named["scale"], threads=pool.get_num_threads(), back=self.back,
+            causal=named["causal"], scale=named["scale"], dropout=named["dropout"], threads=pool.get_num_threads(), back=self.back,
         )  # fmt: skip
         work = sizes.heads * sizes.queries * sizes.keys * sizes.features
         plan.launch = entry.launch_unlocked if work > 1 << 16 else entry.launch

@@ -17,6 +17,7 @@ from mezzo.kernels.cpu.attention.block import (
     forward_tile_words,
     forward_words,
 )
+from mezzo.kernels.cpu.attention.dropout import BITS, threshold
 from mezzo.kernels.cpu.attention.forward import forward
 from mezzo.kernels.cpu.attention.forward_tiles import forward_tiles
 from mezzo.kernels.cpu.attention.products import TERMS, has_tiles, tile_scheme
@@ -37,35 +38,45 @@ class Plan:
         self.block = ctypes.addressof(self._words)
 
 
+def _bits(number: float) -> int:
+    return struct.unpack("=q", struct.pack("=d", number))[0]
+
+
 @functools.cache
-def _kernel(storage: str, mask: str | None, back: bool) -> tuple[Scheme, int]:
+def _kernel(storage: str, mask: str | None, drop: bool, back: bool) -> tuple[Scheme, int]:
     program = Program()
     if has_tiles(storage) and not back:
         chosen = tile_scheme(storage)
-        forward_tiles(program, chosen, mask)
+        forward_tiles(program, chosen, mask, drop)
         return chosen, jit.load(program.text()).address("kernel")
     chosen = scheme(storage, storage, storage, storage, None)
-    (backward if back else forward)(program, chosen, mask)
+    (backward if back else forward)(program, chosen, mask, drop)
     return chosen, jit.load(program.text()).address("kernel")
 
 
 def plan(
     storage: str, mask: str | None, sizes: Sizes, matrices: dict[str, Matrix], *, causal: bool, scale: float,
+    dropout: float = 0.0,
     threads: int, back: bool = False,
 ) -> Plan:  # fmt: skip
-    """The plan for stored type, mask type (b8, a float, or None) and how every tensor lies."""
-    chosen, address = _kernel(storage, mask, back)
+    """The plan for stored type, mask type (b8, a float, or None) and how every tensor lies.
+
+    Dropout needs a matrix "seed" (one i64 per head).
+    """
+    chosen, address = _kernel(storage, mask, "seed" in matrices, back)
     if back:
         found = backward_words(chosen, sizes)
     elif has_tiles(storage):
         found = forward_tile_words(chosen, TERMS[storage], sizes, threads)
     else:
         found = forward_words(chosen, sizes, threads)
+    bound = threshold(1.0 - dropout)
     work = sizes.heads * sizes.queries * sizes.keys * (sizes.features + sizes.outputs)
     serial = threads <= 1 or work < SERIAL_WORK or found["units"] < 2
     found |= {
         "serial": int(serial), "queries": sizes.queries, "keys": sizes.keys, "features": sizes.features,
-        "outputs": sizes.outputs, "causal": int(causal), "scale": struct.unpack("=q", struct.pack("=d", scale))[0],
+        "outputs": sizes.outputs, "causal": int(causal), "scale": _bits(scale),
+        "threshold": bound, "kept": _bits((1 << BITS) / bound if bound else 0.0),
     }  # fmt: skip
     for name in MATRICES:
         have = matrices.get(name, Matrix(0, 0, 0))

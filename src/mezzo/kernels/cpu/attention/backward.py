@@ -8,7 +8,7 @@ Blocks of keys outermost: dk and dv of a block stay in tiles; dq of all queries 
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import parts
+from mezzo.kernels.cpu.attention import dropout, parts
 from mezzo.kernels.cpu.attention.block import BACKWARD, blocks
 from mezzo.kernels.cpu.attention.parts import (
     EXP,
@@ -29,12 +29,14 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 _BLOCK = "ptr %args, ptr %space, i64 %head, i64 %key, i64 %keys, i64 %query, i64 %queries"
 
 
-def backward(program: Program, scheme: Scheme, mask: str | None) -> None:
+def backward(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
     parts.functions(program, scheme)
     _delta(program, scheme)
-    _combine(program, scheme, mask)
-    _weights(program, scheme, mask)
+    if drop:
+        dropout.keep(program)
+    _combine(program, scheme, mask, drop)
+    _weights(program, scheme, drop)
     _gather(program, scheme)
     _store(program, scheme)
     _units(program, scheme)
@@ -171,7 +173,7 @@ def _padded(f: Function, scheme: Scheme) -> str:
     return f.mul(f.ceil_div(word(f, "queries"), across), across)
 
 
-def _weights(program: Program, scheme: Scheme, mask: str | None) -> None:
+def _weights(program: Program, scheme: Scheme, drop: bool) -> None:
     """The weights p and their gradients d of a block, transposed, as two plain matrices."""
     high, across = scheme.tile_rows, scheme.tile_columns
     left, right = scheme.panel_a, scheme.panel_b
@@ -183,6 +185,12 @@ def _weights(program: Program, scheme: Scheme, mask: str | None) -> None:
             (side, n): f.mul(f.ceil_div(sizes[n], panel.k_step), panel.nbytes(panel.k_step))
             for side, panel in (("a", left), ("b", right)) for n in sizes
         }  # fmt: skip
+        if drop:
+            bits, where = (
+                f.at("%space", word(f, "at_keep")),
+                ("%query", "%queries", "%key", "%keys"),
+            )
+            dropout.make(f, Tensors(f, BACKWARD, "%head"), where, bits, 2 * blocks(scheme)[0])
         with f.loop(0, "%keys", high) as i:
             rows = f.min(f.sub("%keys", i), high)
             a = f.div(f.add("%key", i), high)
@@ -200,7 +208,7 @@ def _weights(program: Program, scheme: Scheme, mask: str | None) -> None:
                        f"i64 {f.add('%query', j)}", f"i64 {columns}", f"i64 {i}", f"i64 {j}")  # fmt: skip
 
 
-def _combine(program: Program, scheme: Scheme, mask: str | None) -> None:
+def _combine(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """One tile of scores and of gradients of weights becomes a piece of p and d."""
     width, across = scheme.width, scheme.tile_columns
     kind, wide_step = wide("float", width), blocks(scheme)[1]
@@ -210,6 +218,8 @@ def _combine(program: Program, scheme: Scheme, mask: str | None) -> None:
         tiles, to_s, to_d = (f.at("%space", word(f, "at_" + n)) for n in ("tiles", "s", "d"))
         rows_at, padded = f.at("%space", word(f, "at_rows")), _padded(f, scheme)
         scale = splat(f, "float", parts.factor(f), width)
+        larger = splat(f, "float", parts.factor(f, name="kept"), width)
+        keep = f.at("%space", word(f, "at_keep"))
         causal = f.compare("ne", word(f, "causal"), 0)
         base = tensors.pointer(f, "mask") if mask else ""
         size = SIZE.get("u8" if mask == "b8" else mask or "f32", 4)
@@ -243,12 +253,26 @@ def _combine(program: Program, scheme: Scheme, mask: str | None) -> None:
                     f"select <{width} x i1> {kept}, {kind} {weight}, {kind} zeroinitializer"
                 )
                 grad = f.load(kind, f.at(tiles, f.add(place, scheme.tile_bytes)), 16)
+                given = weight
+                if drop:
+                    line = dropout.line_of(
+                        f, keep, query, f.sub("%query", "%j"), 2 * blocks(scheme)[0]
+                    )
+                    stays = dropout.kept_queries(f, line, query, f.add("%i", r), width)
+                    given, grad = (_dropped(f, x, stays, larger, width) for x in (weight, grad))
                 grad = f.let(f"fmul {kind} {weight}, {f.let(f'fsub {kind} {grad}, {delta}')}")
                 grad = f.let(f"fmul {kind} {grad}, {scale}")
                 grad = f.let(f"select <{width} x i1> {kept}, {kind} {grad}, {kind} zeroinitializer")
                 to = f.mul(f.add(f.mul(f.add("%i", r), wide_step), f.add("%j", v * width)), 4)
-                f.store(kind, weight, f.at(to_s, to), 16)
+                f.store(kind, given, f.at(to_s, to), 16)
                 f.store(kind, grad, f.at(to_d, to), 16)
+
+
+def _dropped(f: Function, x: str, stays: str, by: str, width: int) -> str:
+    """x made larger where it stays, else 0."""
+    kind = wide("float", width)
+    scaled = f.let(f"fmul {kind} {x}, {by}")
+    return f.let(f"select <{width} x i1> {stays}, {kind} {scaled}, {kind} zeroinitializer")
 
 
 def _gather(program: Program, scheme: Scheme) -> None:

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from mezzo.kernels.cpu.contract.scheme import Scheme
 
 # q, k, v, out, g (gradient of out), dq, dk, dv: how each lies in memory: (rows, features) strides, table of heads.
-MATRICES = ("q", "k", "v", "out", "g", "dq", "dk", "dv", "mask")
-FORWARD = ("q", "k", "v", "mask", "out", "lse")
-BACKWARD = ("q", "k", "v", "mask", "out", "lse", "g", "dq", "dk", "dv")
+MATRICES = ("q", "k", "v", "out", "g", "dq", "dk", "dv", "mask", "seed")
+FORWARD = ("q", "k", "v", "mask", "seed", "out", "lse")
+BACKWARD = ("q", "k", "v", "mask", "seed", "out", "lse", "g", "dq", "dk", "dv")
 WORDS = (
     "units", "serial", "queries", "keys", "features", "outputs", "causal", "scale", "chunk", "chunks", "lane_bytes",
     *(f"{name}_{part}" for name in MATRICES for part in ("row", "column", "heads")),
     "key_panel", "value_panel", "query_panel",
     "at_k", "at_v", "at_q", "at_p", "at_tiles", "at_out", "at_rows",
-    "at_stage", "stage_term", "query_term", "key_term", "value_term", "at_tops", "block", "at_totals",
+    "threshold", "kept", "at_keep", "at_stage", "stage_term", "query_term", "key_term", "value_term", "at_tops", "block", "at_totals",
     "at_ka", "at_va", "at_qb", "at_gb", "at_g2", "at_q2", "at_k2", "at_dq", "at_dk", "at_dv", "at_s", "at_d",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(WORDS)}
@@ -111,6 +111,7 @@ def forward_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
         "at_tiles": room.take(KEY_TILES * scheme.tile_bytes),
         "at_out": room.take(tiles * scheme.tile_bytes),
         "at_rows": room.take(2 * 4 * scheme.tile_rows),
+        "at_keep": room.take(2 * 3 * KEY_TILES * scheme.tile_columns),
         "key_panel": scheme.panel_b.nbytes(s.features), "value_panel": scheme.panel_b.nbytes(s.keys),
         **_chunks(scheme, s, threads),
     }  # fmt: skip
@@ -143,6 +144,7 @@ def forward_tile_words(scheme: Scheme, terms: int, s: Sizes, threads: int) -> di
         "at_tiles": room.take(UNIT // scheme.tile_columns * scheme.tile_bytes),
         "at_out": room.take(panels * tiles * scheme.tile_bytes),
         "at_rows": room.take(3 * 4 * rows), "at_totals": room.take(64 * rows), "at_tops": room.take(8 * 32),
+        "at_keep": room.take(2 * 2 * UNIT),
         "key_panel": scheme.panel_b.nbytes(s.features), "value_panel": scheme.panel_b.nbytes(s.keys),
         "block": block,
         **chunked,
@@ -170,6 +172,7 @@ def backward_words(scheme: Scheme, s: Sizes) -> dict[str, int]:
         "at_s": room.take(keys * queries * 4), "at_d": room.take(keys * queries * 4),
         "at_p": room.take(scheme.panel_a.nbytes(max(keys, queries))),
         "at_tiles": room.take(2 * scheme.tile_bytes),
+        "at_keep": room.take((queries // 16 + 2) * keys * 2),
         "at_rows": room.take(2 * 4 * up(s.queries + scheme.tile_columns, queries)),
         "key_panel": scheme.panel_b.nbytes(s.keys), "query_panel": scheme.panel_b.nbytes(s.queries),
         "units": s.heads, "chunk": 0, "chunks": 1,

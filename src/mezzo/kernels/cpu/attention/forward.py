@@ -4,7 +4,7 @@ takes one panel of queries at a time through all blocks of keys, with a running 
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import parts, whole
+from mezzo.kernels.cpu.attention import dropout, parts, whole
 from mezzo.kernels.cpu.attention.block import FORWARD, KEY_TILES
 from mezzo.kernels.cpu.attention.parts import (
     EXP,
@@ -23,18 +23,18 @@ from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, constant, splat, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Program
 
-_SOFTMAX = (
-    "ptr %args, ptr %tiles, i64 %rows, i64 %count, i64 %seen, ptr %state, ptr %sums, ptr %mask"
-)
+_SOFTMAX = "ptr %args, ptr %tiles, i64 %rows, i64 %count, i64 %seen, ptr %state, ptr %sums, ptr %mask, ptr %keep, i64 %row"
 
 
-def forward(program: Program, scheme: Scheme, mask: str | None) -> None:
+def forward(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
     parts.functions(program, scheme)
-    _softmax(program, scheme, mask)
+    if drop:
+        dropout.keep(program)
+    _softmax(program, scheme, mask, drop)
     whole.softmax(program, scheme)
     store(program, scheme)
-    _panel(program, scheme, mask)
+    _panel(program, scheme, mask, drop)
     _units(program, scheme)
     parts.entry(program, scheme)
 
@@ -73,14 +73,14 @@ def _units(program: Program, scheme: Scheme) -> None:
             micro.close_tiles(f)
 
 
-def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
+def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """One panel of queries against all keys it sees."""
     high, across = scheme.tile_rows, scheme.tile_columns
     with program.function("panel", "ptr %args, ptr %space, i64 %head, i64 %row, i64 %rows") as f:
         tensors = Tensors(f, FORWARD, "%head")
         here = {
             name: f.at("%space", word(f, "at_" + name))
-            for name in ("k", "v", "q", "p", "tiles", "out", "rows")
+            for name in ("k", "v", "q", "p", "tiles", "out", "rows", "keep")
         }
         features, outputs, keys = word(f, "features"), word(f, "outputs"), word(f, "keys")
         tensors.source(f, "pack_a", "q").panel(f, "%row", "%rows", 0, features, here["q"])
@@ -105,7 +105,10 @@ def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
                     tensors.pointer(f, "mask"), f.add(down, f.mul(key, word(f, "mask_column")))
                 )
             sums = f.select(f.compare("eq", key, 0), "null", here["out"], "ptr")
-            _weights(f, scheme, mask, here, count, seen, sums, at_mask)
+            if drop:
+                where = ("%row", "%rows", key, count)
+                dropout.make(f, tensors, where, here["keep"], 2 * KEY_TILES * across)
+            _weights(f, scheme, mask, drop, here, count, seen, sums, at_mask)
             skip = f.mul(
                 f.div(key, scheme.panel_b.k_step), scheme.panel_b.nbytes(scheme.panel_b.k_step)
             )
@@ -127,11 +130,11 @@ def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
         )
 
 
-def _weights(f, scheme, mask, here, count, seen, sums, at_mask) -> None:
+def _weights(f, scheme, mask, drop, here, count, seen, sums, at_mask) -> None:
     """Scores in tiles become a panel of weights."""
     across = scheme.tile_columns
     easy = f.both(f.compare("sge", seen, count), f.let(f"fcmp ogt float {parts.factor(f)}, 0.0"))
-    easy = easy if mask is None else "false"
+    easy = easy if mask is None and not drop else "false"
 
     def pack() -> None:
         with f.loop(0, f.ceil_div(count, across)) as j:
@@ -147,7 +150,8 @@ def _weights(f, scheme, mask, here, count, seen, sums, at_mask) -> None:
         if not whole.is_direct(scheme):
             pack()
     with f.unless(easy):
-        f.call("softmax", "void", *block, f"i64 {seen}", *row, f"ptr {at_mask}")
+        f.call("softmax", "void", *block, f"i64 {seen}", *row, f"ptr {at_mask}",
+               f"ptr {here['keep']}", "i64 %row")  # fmt: skip
         pack()
 
 
@@ -172,7 +176,7 @@ def _scale(f, scheme, mask, mask_line, line, j, visible, factor, largest) -> Non
         f.store(kind, higher, largest)
 
 
-def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
+def _softmax(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Scores in tiles become exponentials; the state (maximum, sum) and the sums so far follow the maximum.
 
     count: keys in the block; seen: how many of them the first row may see, each row one more.
@@ -205,8 +209,15 @@ def _softmax(program: Program, scheme: Scheme, mask: str | None) -> None:
                     power = evaluate(
                         f, EXP, [f.let(f"fsub {kind} {f.load(kind, here, 16)}, {base}")], width
                     )
-                    f.store(kind, power, here, 16)
                     f.store(kind, f.let(f"fadd {kind} {f.load(kind, total)}, {power}"), total)
+                    if drop:  # after the sum, which all weights count in
+                        pitch, query = 2 * KEY_TILES * across, f.add("%row", r)
+                        bits = dropout.line_of(f, "%keep", query, "%row", pitch)
+                        at = f.add(f.mul(j, across), v * width)
+                        kept = dropout.kept_keys(f, bits, query, at, width)
+                        zero = f"{kind} zeroinitializer"
+                        power = f.let(f"select <{width} x i1> {kept}, {kind} {power}, {zero}")
+                    f.store(kind, power, here, 16)
             sum_at = f.at("%state", f.add(f.mul(r, 4), 4 * scheme.tile_rows))
             kept = f.let(f"fmul float {f.load('float', sum_at, 4)}, {shrink}")
             f.store(
@@ -230,6 +241,7 @@ def store(program: Program, scheme: Scheme) -> None:
     with program.function("store", parameters, attributes="noinline") as f:
         tensors = Tensors(f, FORWARD, "%head")
         out, lse = tensors.pointer(f, "out"), tensors.pointer(f, "lse")
+        kept = parts.factor(f, name="kept")
         with f.loop(0, "%rows") as r:
             top = f.load("float", f.at("%state", f.mul(r, 4)), 4)
             total = f.load("float", f.at("%state", f.add(f.mul(r, 4), 4 * scheme.tile_rows)), 4)
@@ -238,7 +250,7 @@ def store(program: Program, scheme: Scheme) -> None:
             log = f.let(f"select i1 {none}, float {parts.HIGHEST}, float {log}")
             row = f.add("%row", r)
             f.store("float", log, f.at(lse, f.mul(row, 4)), 4)
-            inverse = f.let(f"fdiv float 1.0, {total}")
+            inverse = f.let(f"fdiv float {kept}, {total}")
             inverse = splat(
                 f, "float", f.let(f"select i1 {none}, float 0.0, float {inverse}"), width
             )

@@ -17,7 +17,7 @@ be larger than one, and what was summed before then need not shrink.
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import forward, parts, products, terms, weights
+from mezzo.kernels.cpu.attention import dropout, forward, parts, products, terms, weights
 from mezzo.kernels.cpu.attention.block import BLOCK_ROWS, FORWARD, KEYS, UNIT
 from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
 from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERMS, TILE_BYTES
@@ -33,18 +33,20 @@ _KIND = wide("float", WIDTH)
 _ROW_BYTES = WIDTH * 4  # of a row's partial sums
 
 
-def forward_tiles(program: Program, scheme: Scheme, mask: str | None) -> None:
+def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
     count = TERMS[scheme.a]
     products.products(program, count)
     terms.packing(program, scheme)
+    if drop:
+        dropout.keep(program)
     _hide(program, mask)
     _follow(program)
     _rise(program, scheme)
-    _weights(program, count)
+    _weights(program, count, drop)
     _total(program)
     forward.store(program, scheme)
-    _panel(program, scheme, mask)
+    _panel(program, scheme, mask, drop)
     _units(program, scheme, mask)
     parts.entry(program, scheme)
 
@@ -150,14 +152,16 @@ def _rise(program: Program, scheme: Scheme) -> None:
             parts.shrink(f, scheme, r, by)
 
 
-def _weights(program: Program, count: int) -> None:
+def _weights(program: Program, count: int, drop: bool) -> None:
     """Scores of a unit become weights, terms of left panels, and are summed per row and lane."""
-    parameters = "ptr %scores, ptr %weights, ptr %added, ptr %totals, i64 %rows, float %factor"
+    parameters = (
+        "ptr %scores, ptr %weights, ptr %added, ptr %totals, i64 %rows, float %factor, ptr %keep"
+    )
     coefficients = weights.SHORT if count == 1 else weights.FULL
     with program.function("weights", parameters, attributes="noinline") as f:
         factor = splat(f, "float", "%factor", WIDTH)
         with f.loop(0, "%rows") as r:
-            _row(f, r, factor, coefficients, count)
+            _row(f, r, factor, coefficients, count, drop)
 
 
 def _weights_bytes(count: int) -> int:
@@ -165,7 +169,9 @@ def _weights_bytes(count: int) -> int:
     return KEYS[count] * ROWS * 2
 
 
-def _row(f: Function, r: str, factor: str, coefficients: tuple[float, ...], count: int) -> None:
+def _row(
+    f: Function, r: str, factor: str, coefficients: tuple[float, ...], count: int, drop: bool
+) -> None:
     added = splat(f, "float", f.load("float", f.at("%added", f.mul(r, 4)), 4), WIDTH)
     found = []
     for at in _four(f, "%scores", r):
@@ -174,6 +180,11 @@ def _row(f: Function, r: str, factor: str, coefficients: tuple[float, ...], coun
     total = f.at("%totals", f.mul(r, _ROW_BYTES))
     sums = _paired(lambda a, b: _plus(f, a, b), found)
     f.store(_KIND, _plus(f, f.load(_KIND, total, 16), sums), total, 16)
+    if drop:  # after the sums, which all weights count in
+        line, zero = dropout.line_of(f, "%keep", r, 0, 2 * UNIT), f"{_KIND} zeroinitializer"
+        for v, x in enumerate(found):
+            kept = dropout.kept_keys(f, line, r, v * WIDTH, WIDTH)
+            found[v] = f.let(f"select <{WIDTH} x i1> {kept}, {_KIND} {x}, {zero}")
     split = [weights.terms(f, x, count) for x in found]
     line = f.at("%weights", f.mul(r, STEP * 2))
     for tile in range(UNIT // STEP):
@@ -213,7 +224,7 @@ class Places:
         self.f, self.count = f, count
         self.at = {
             n: f.at(space, word(f, "at_" + n))
-            for n in ("q", "k", "v", "p", "tiles", "out", "rows", "totals", "tops")
+            for n in ("q", "k", "v", "p", "tiles", "out", "rows", "totals", "tops", "keep")
         }
         self.term = word(f, "query_term")
         self.groups = f.ceil_div(word(f, "outputs"), COLUMNS)
@@ -241,7 +252,7 @@ _PANEL = (
 )
 
 
-def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
+def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """A panel of queries, from %row on, against keys %first to %last; it is number %panel of its stretch."""
     with program.function("panel", _PANEL, attributes="noinline") as f:
         tensors, places = Tensors(f, FORWARD, "%head"), Places(f, TERMS[scheme.a], "%space")
@@ -265,9 +276,11 @@ def _panel(program: Program, scheme: Scheme, mask: str | None) -> None:
                 _sum(f, places, sums, start, key)
                 f.call("rise", "void", "ptr %args", f"i64 {risen}", f"ptr {f.at(bases, 2 * ROWS * 4)}",
                        f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
+            if drop:
+                dropout.make(f, tensors, ("%row", ROWS, key, UNIT), places.at["keep"], 2 * UNIT)
             room = f.mul(f.div(f.sub(key, f.load("i64", start)), STEP), STEP_BYTES)
             f.call("weights", "void", f"ptr {scores}", f"ptr {f.at(places.at['p'], room)}",
-                   f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}", "i64 %rows", "float %factor")  # fmt: skip
+                   f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}", "i64 %rows", "float %factor", f"ptr {places.at['keep']}")  # fmt: skip
             after = f.add(key, count)
             full = f.compare("sge", f.sub(after, f.load("i64", start)), KEYS[places.count])
             with f.when(f.either(full, f.compare("eq", after, "%last"))):

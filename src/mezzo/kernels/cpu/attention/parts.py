@@ -23,9 +23,9 @@ def word(f: Function, name: str, args: str = "%args") -> str:
     return f.load("i64", f.at(f.load("ptr", args, 8), AT[name]), 8)
 
 
-def factor(f: Function, args: str = "%args") -> str:
-    """The scale of the scores, as a float."""
-    value = f.load("double", f.at(f.load("ptr", args, 8), AT["scale"]), 8)
+def factor(f: Function, args: str = "%args", name: str = "scale") -> str:
+    """The scale of the scores, as a float; "kept": that of the weights that dropout keeps."""
+    value = f.load("double", f.at(f.load("ptr", args, 8), AT[name]), 8)
     return f.let(f"fptrunc double {value} to float")
 
 
@@ -101,10 +101,16 @@ def multiply(
 
 def evaluate(f: Function, expression: ir.Expr, values: Sequence[str], width: int) -> str:
     """An expression of loads 0, 1, ... for which registers are given."""
+    return evaluate_all(f, [expression], values, width)[0]
+
+
+def evaluate_all(
+    f: Function, expressions: Sequence[ir.Expr], values: Sequence[str], width: int
+) -> list[str]:
+    """Expressions of loads 0, 1, ...; what they share is computed once."""
     prefix = f.name("e").replace(".", "_") + "_"
-    return Emitter(
-        f.lines, f.program.declares, width, prefix, lambda leaf: values[leaf.attr]
-    ).value(expression)
+    emitter = Emitter(f.lines, f.program.declares, width, prefix, lambda leaf: values[leaf.attr])
+    return [emitter.value(expression) for expression in expressions]
 
 
 EXP = ir.exp(ir.load(0, "f32"))
