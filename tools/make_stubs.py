@@ -14,6 +14,7 @@ from pathlib import Path
 from mezzo import ops
 from mezzo.core import tensor as tensor_module
 from mezzo.core.record import Record
+from mezzo.core.short import offers
 from mezzo.core.tensor import Tensor
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "mezzo"
@@ -126,7 +127,7 @@ def tensor_class() -> str:
     skip = {"__slots__", "__module__", "__doc__", "__dict__", "__weakref__", "__reduce_ex__", "__array_priority__",
             "__annotations__", "__hash__", "__new__", "__init__"}  # fmt: skip
     for name in sorted(vars(Tensor)):
-        value = vars(Tensor)[name]
+        value = offers.usual(name)
         if (
             name in skip
             or inspect.ismemberdescriptor(value)

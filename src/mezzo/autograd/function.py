@@ -63,7 +63,7 @@ class FunctionCtx:
             ):
                 raise GradientError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"saved_tensors of shape {list(tensor.shape)}, changed by {tensor.storage.writer}."
+                    f"saved_tensors of shape {list(tensor.shape)}, changed by {getattr(tensor.storage, 'writer', None)}."
                 )
         return self._saved
 
@@ -151,6 +151,9 @@ def call(cls, args: tuple, kwargs: dict):
 
 def record_call(cls, ctx, args: tuple, outs, wants: set, rule):
     """Put the node of a call on the tape; rule(cls, ctx, node, grads) -> {position: gradient}."""
+    for kept in ctx._saved:
+        if kept is not None and kept.storage is not None:
+            kept.storage.saved = True
     ctx._versions = tuple(
         t.storage.version if t is not None and t.storage is not None else 0 for t in ctx._saved
     )

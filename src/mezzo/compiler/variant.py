@@ -389,6 +389,8 @@ class Backward:
         node.layouts = node.outs = tuple([r.layout for r in self.outputs])
         saved = [memory[b] for b in self.saved]
         watched += [(s, s.version) for s in saved]  # some are results, that the user may write into
+        for storage, _ in watched:
+            storage.saved = True
         node.rule = functools.partial(self._rule, saved, outside, watched)
         by_region = {r: k for k, r in enumerate(self.outputs)}
         for spec, out in zip(forward.specs, outs):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from mezzo.core.storage import INFERENCE, Storage
 from mezzo.core.tensor import Tensor
 from mezzo.errors import OutOfMemoryError
+from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.contract import Keeper
 from mezzo.kernels.cpu.memory import allocate
 
@@ -29,6 +30,7 @@ def panels(weight: Tensor, keeper: Keeper) -> Storage | None:
     storage = weight.storage
     if storage.__class__ is not Storage or storage.version == INFERENCE or storage.is_exported():
         return None
+    capture.refuse()
     kept = getattr(storage, "kept", None)
     if kept is None or kept.version != storage.version:
         kept = storage.kept = Panels(storage.version)

@@ -52,7 +52,13 @@ class Cast:
 KEEP = Cast()
 
 
-class Record:
+class Keyed:
+    """What the short way (core/short) reads of a record: who serves its calls, and those with one full tuple."""
+
+    __slots__ = ("applied", "short")
+
+
+class Record(Keyed):
     """One operation. Calling it is the door: every way to run an operation passes here."""
 
     family = "record"
@@ -315,6 +321,7 @@ class Record:
         raise error from None
 
 
+DROPPED: list[Callable[[], None]] = []  # called where plans are dropped
 COPY_INTO: list = []  # copy_ and its resizing form, set once by ops/copy.py
 RESIZE_INTO: list = []
 
@@ -440,10 +447,17 @@ class Primitive(Record):
             return tuple(Primitive._part(v) for v in value)
         return (value.__class__, value)
 
+    def free_numbers(self) -> dict[int, tuple[float, ...]]:
+        """Positions of numbers that a launch gets as they are, whatever their value, with the values that are not."""
+        return {}
+
     def forget(self) -> None:
         """Drop the plans: a setting that they depend on changed."""
         capture.retire(self.plans)
-        self.plans = {}
+        # The short way's entries point into plans, and launches may be on their way.
+        self.retired, self.plans = self.plans, {}
+        for dropped in DROPPED:
+            dropped()
 
     def plan(self, args: tuple):
         """The plan for these arguments, made on first use."""
@@ -456,7 +470,7 @@ class Primitive(Record):
                 self.fail(fact, args)
             if len(self.plans) >= self.limit:
                 Primitive.forget(self)
-            self.plans[key] = found
+            found = self.plans.setdefault(key, found)  # another thread's, if it was quicker
         return found
 
     def run(self, args: tuple):
@@ -505,8 +519,10 @@ composite = registered(Composite)
 
 def _forget_plans() -> None:
     for record in REGISTRY.values():
-        if isinstance(record, Primitive):
+        if isinstance(record, Primitive) and record.plans:
             record.forget()
+    for dropped in DROPPED:
+        dropped()
 
 
 dtypes.Defaults.changed.append(

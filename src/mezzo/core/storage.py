@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 
+from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.memory import Block
 
 INFERENCE = -1  # the version of memory made in inference_mode: it is not tracked
@@ -14,11 +15,11 @@ class Storage(Block):
     """Memory from the allocator. version counts in-place writes; writer says who wrote last.
 
     kept: what was packed of it (core/kept.py). exports: who shares it and may write without raising the version.
-    lent: a gradient that somebody beside the engine holds. They are unset as a rule: making a storage should cost
-    nothing for them.
+    lent: a gradient that somebody beside the engine holds. saved: a derivative reads it, so that a write needs its
+    line for the error that may follow. They are unset as a rule: making a storage should cost nothing for them.
     """
 
-    __slots__ = ("exports", "kept", "lent", "version", "writer")
+    __slots__ = ("exports", "kept", "lent", "saved", "version", "writer")
 
     def export(self, holder) -> None:
         """Note that `holder` lets others write here for as long as it lives."""
@@ -37,6 +38,7 @@ class ExternalStorage(Storage):
     __slots__ = ("owner",)
 
     def __init__(self, ptr: int, nbytes: int, owner):
+        capture.refuse()
         self.ptr, self.nbytes, self.owner = ptr, nbytes, owner
         self.version, self.writer = 0, None
 

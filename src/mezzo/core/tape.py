@@ -7,6 +7,7 @@ them. The engine that walks nodes is in autograd/; this file only writes them.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 
 from mezzo.core.state import STATE
@@ -15,6 +16,15 @@ from mezzo.core.tensor import Tensor, view
 from mezzo.errors import GradientError
 
 _count = itertools.count()
+NOTES: Notes | None = None  # while a call is learned (core/short/learn.py)
+
+
+class Notes(list):
+    """(record, arguments) of each call of this thread that would go on the tape."""
+
+    def __init__(self):
+        super().__init__()
+        self.thread = threading.get_ident()
 
 
 class Auto:
@@ -223,6 +233,8 @@ def prepare(record, args: tuple) -> Node | None:
     """The node of a call, before the call ran (an in-place call overwrites what it saves)."""
     if not STATE.grad or record.no_gradient:
         return None
+    if NOTES is not None and NOTES.thread == threading.get_ident():
+        NOTES.append((record, args))
     edges = []
     for position in record.operands:
         value = args[position]
@@ -274,6 +286,7 @@ def _save(node: Node, keep: frozenset) -> None:
                 if version == INFERENCE:
                     _keep(value, node, versions)
                 else:
+                    value.storage.saved = True
                     versions.append((value, version))
         elif isinstance(value, (tuple, list)):
             saved[position] = tuple(
@@ -295,6 +308,7 @@ def _keep(tensor: Tensor, node: Node, versions: list) -> Tensor:
                 f"{node.record.name}: inference tensors cannot be saved for backward. Make the tensor outside "
                 "inference_mode(), or clone() it outside."
             )
+        storage.saved = True
         versions.append((tensor, storage.version))
     return tensor
 
@@ -326,11 +340,11 @@ def finish(node: Node, outs) -> None:
             [alias(o) if saved is None or i in saved else o.layout for i, o in enumerate(many)]
         )
         versions = [(t, v) for t, v in node.versions if not any(t is o for o in many)]
-        node.versions = versions + [
-            (kept, kept.storage.version)
-            for kept in node.outs
-            if isinstance(kept, Tensor) and kept.storage is not None
-        ]
+        for kept in node.outs:
+            if isinstance(kept, Tensor) and kept.storage is not None:
+                kept.storage.saved = True
+                versions.append((kept, kept.storage.version))
+        node.versions = versions
     else:
         node.outs = node.layouts
 

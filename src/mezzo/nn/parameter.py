@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mezzo import ops
+from mezzo.core.short import offers
 from mezzo.core.tensor import Tensor
 
 
@@ -34,6 +35,9 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+
+offers.offer_class(Parameter)
 
 
 class Buffer:

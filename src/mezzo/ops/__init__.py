@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from mezzo.core.record import REGISTRY, Record, update, update_bound
+from mezzo.core.short import offers
 from mezzo.core.tensor import Tensor
 
 # Every file of this folder is a family of records: adding one needs no list.
@@ -20,12 +21,9 @@ MODULES = {
 
 def _inplace(record: Record):
     tails = record.tails
-    quick = getattr(record, "update_pair", None)
 
     def method(self, *args, **kwargs):
-        if quick is not None and len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
-            if quick(self, args[0]):
-                return self
+        offers.begin(record)
         if not kwargs and (tail := tails.get(len(args) + 1)) is not None:
             return update_bound(record, (self, *args, *tail))
         return update(record, self, *args, **kwargs)
@@ -69,8 +67,10 @@ def _operator(record: Record, name: str):
     elif plain.startswith("r") and plain[1:] in _BINARY:
         method = reflected
     else:
+        offers.offer(name, record, record)
         return record
     method.__name__, method.__doc__ = name, record.__doc__
+    offers.offer(name, method, record, swap=method is reflected)
     return method
 
 
@@ -80,14 +80,17 @@ def install(record: Record) -> None:
     if "Tensor" in record.where:
         for name in names:
             setattr(Tensor, name, record)
+            offers.offer(name, record, record)
     if record.has_inplace:
         method = _inplace(record)
         for name in names:
             setattr(Tensor, name + "_", method)
+            offers.offer(name + "_", method, record)
     for name in record.operators:
         setattr(Tensor, name, _operator(record, name))
         if record.has_inplace and (plain := name.strip("_")) in _BINARY:
             setattr(Tensor, f"__i{plain}__", method)
+            offers.offer(f"__i{plain}__", method, record)
 
 
 def _plain_names(record: Record) -> tuple[str, ...]:
@@ -124,6 +127,8 @@ def place(name: str) -> ModuleType:
 
 for _record in list(REGISTRY.values()):
     install(_record)
+for _name in ("__getitem__", "__setitem__"):
+    offers.offer(_name, Tensor.__dict__[_name])
 
 # Every record is an attribute of this package, so that the floors above say ops.relu, ops.conv2d.
 globals().update(dict(REGISTRY.items()))

@@ -20,10 +20,6 @@ from mezzo.rules.samples import S, T
 class Division(Elementwise):
     """Elementwise divisions: integers refuse a zero divisor, as PyTorch does."""
 
-    def __init__(self, fn, **options):
-        super().__init__(fn, **options)
-        self._pair = self._pair and "rounding_mode" in self.names  # true division needs no check
-
     def run(self, args: tuple) -> Tensor:
         self.plan(args)  # what is wrong with the operands is said first
         self._refuse_zero(args)

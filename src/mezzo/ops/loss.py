@@ -14,6 +14,7 @@ from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir as k
+from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.reduce import Fold
 from mezzo.rules import dtypes as rules
 from mezzo.rules.samples import S, T
@@ -34,6 +35,7 @@ def reduction_of(size_average, reduce, reduction: str) -> str:
     if size_average is not None or reduce is not None:
         average, reduce = size_average is not False, reduce is not False
         reduction = ("mean" if average else "sum") if reduce else "none"
+        capture.refuse()
         warnings.warn(
             f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
             stacklevel=6,
@@ -54,6 +56,7 @@ def reduced(terms: Tensor, reduction: str) -> Tensor:
 
 def _warn_sizes(input: Tensor, target: Tensor) -> None:
     if tuple(input.shape) != tuple(target.shape):
+        capture.refuse()
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
             "lead to incorrect results due to broadcasting. Please ensure they have the same size.", stacklevel=5,

@@ -11,6 +11,7 @@ from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import DimensionError, DTypeError, Fact
 from mezzo.kernels import ir as k
+from mezzo.kernels.cpu import capture
 from mezzo.kernels.cpu.rows import Rows
 from mezzo.ops.reduce import spread
 from mezzo.rules import batching, shapes
@@ -51,6 +52,7 @@ def row_frame(like: Layout, dim: int, others: list[Layout], dtype=None, compute=
 
 def implicit_dim(name: str, ndim: int) -> int:
     """The axis that old PyTorch took where none is given."""
+    capture.refuse()
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
         stacklevel=6,

@@ -25,13 +25,11 @@ from mezzo.core import tape
 from mezzo.core.layout import Layout, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.state import STATE
-from mezzo.core.storage import INFERENCE, Storage, user_line
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu import entry
+from mezzo.kernels.cpu import capture, entry
 from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, SCALAR, SERIAL, STRIDED, MapKernel
-from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import dtypes as dtype_rules
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
@@ -192,11 +190,6 @@ class Elementwise(Primitive):
         self.kernel, self.dtype_rule = kernel, dtype
         self.raw = frozenset(self.names.index(n) for n in raw)  # operands that keep their own type
         self.ties = frozenset(self.operands)
-        self._pairs: dict = {}
-        self._singles: dict = {}
-        self._targets: dict = {}
-        self._pair = self.arity >= 2 and self.operands[:2] == (0, 1) and 2 in self.tails
-        self._single = self.operands == (0,) and 1 in self.tails
 
     # ---- plans
 
@@ -222,6 +215,17 @@ class Elementwise(Primitive):
         if position in self.operands:
             return True
         return value.__class__ is not bool and value != self.defaults.get(self.names[position])
+
+    def free_numbers(self) -> dict[int, tuple[float, ...]]:
+        found = {}
+        for i, name in enumerate(self.names):
+            special = self.constants.get(i, ())
+            if special is None:  # a kernel for each value
+                continue
+            if i not in self.operands:
+                special = (*special, self.defaults.get(name))
+            found[i] = tuple([float(v) for v in special if isinstance(v, NUMBERS)])
+        return found
 
     def make(self, *args) -> MapPlan:
         return self.make_into(None, args)
@@ -331,65 +335,12 @@ class Elementwise(Primitive):
     # ---- running
 
     def __call__(self, *args, **kwargs):
-        # The short way for tensors with every parameter at its default: one lookup, one launch.
-        if not kwargs and not STATE.stack:
-            if self._pair and len(args) == 2:
-                a, b = args
-                if isinstance(a, Tensor) and isinstance(b, Tensor):
-                    plan = self._pairs.get((a.layout, b.layout))
-                    if plan is None:
-                        if self.complexed is not None and self.has_complex(args):
-                            return self.complexed.apply(args + self.tails[2])
-                        plan = self._remember(
-                            self._pairs, (a.layout, b.layout), args + self.tails[2]
-                        )
-                    if plan.runs:
-                        out = _new(Tensor)
-                        out.layout = plan.layout
-                        storage = allocate(plan.nbytes, Storage)
-                        storage.version = INFERENCE if STATE.inference else 0
-                        out.storage = storage
-                        ptr = out.ptr = storage.ptr
-                        out.auto = out.base = None
-                        plan.launch(plan.address, plan.head, ptr, a.ptr, b.ptr)
-                        if (
-                            a.auto is not None
-                            or b.auto is not None
-                            or a.base is not None
-                            or b.base is not None
-                        ):
-                            tape.attach(self, args + self.tails[2], out)
-                        return out
-            elif self._single and len(args) == 1:
-                a = args[0]
-                if isinstance(a, Tensor):
-                    plan = self._singles.get(a.layout)
-                    if plan is None:
-                        if self.complexed is not None and self.has_complex(args):
-                            return self.complexed.apply(args + self.tails[1])
-                        plan = self._remember(self._singles, a.layout, args + self.tails[1])
-                    out = plan.execute(args)
-                    if a.auto is not None or a.base is not None:
-                        tape.attach(self, args + self.tails[1], out)
-                    return out
         if (at := self.inplace_at) is not None and (
             kwargs.get("inplace") or (len(args) > at and args[at])
         ):
             full = self.bind(args, kwargs)
             return door.update_bound(self, (*full[:at], False, *full[at + 1 :]))
         return Primitive.__call__(self, *args, **kwargs)
-
-    def _remember(self, known: dict, key, args: tuple) -> MapPlan:
-        if len(known) >= self.limit:
-            known.clear()
-        found = known[key] = self.plan(args)
-        return found
-
-    def forget(self) -> None:
-        super().forget()
-        self._pairs.clear()
-        self._singles.clear()
-        self._targets.clear()
 
     def run(self, args: tuple) -> Tensor:
         plan = self.plan(args)
@@ -401,47 +352,13 @@ class Elementwise(Primitive):
                 break
         return out
 
-    def update_pair(self, target: Tensor, other: Tensor) -> bool:
-        """The short way in place, for two tensors without history, every parameter at its default.
-
-        False: nothing was done, and the call has to go the whole way.
-        """
-        if (
-            STATE.stack
-            or target.__class__ is not Tensor
-            or other.__class__ is not Tensor
-            or target.auto is not None
-            or target.base is not None
-            or other.auto is not None
-            or other.base is not None
-            or (target.storage is other.storage and target is not other)
-        ):
-            return False
-        plan = self._targets.get((target.layout, other.layout))
-        storage = target.storage
-        if plan is None or storage.version == INFERENCE:
-            return False
-        plan.launch(plan.address, plan.head, target.ptr, target.ptr, other.ptr)
-        storage.version += 1
-        storage.writer = (self.name + "_", user_line())
-        return True
-
-    def _remember_target(self, target: Tensor, args: tuple, plan: MapPlan) -> None:
-        """Let calls like this one take the short way from now on."""
-        if self._pair and plan.runs and plan.tensors == (0, 1) and not plan.scalars:
-            if args[2:] == self.tails[2]:
-                if len(self._targets) >= self.limit:
-                    self._targets.clear()
-                self._targets[target.layout, args[1].layout] = plan
-
     def update(self, target: Tensor, args: tuple) -> Tensor:
         tape.check_inplace(self.name + "_", target)
         key = (*self.key(args), "into")
         plan = self.plans.get(key)
         if plan is None:
             try:
-                plan = self.plans[key] = self.make_into(target.layout, args)
-                self._remember_target(target, args, plan)
+                plan = self.plans.setdefault(key, self.make_into(target.layout, args))
             except Fact as fact:
                 self.fail(fact, args)
         for i in plan.tensors:
@@ -468,6 +385,7 @@ class Elementwise(Primitive):
         plain = not (STATE.stack or (self.complexed is not None and self.has_complex(args)))
         if not plain or not isinstance(out, Tensor) or out.requires_grad:
             return super().call_into(out, args)
+        capture.refuse()  # the plan is nobody's
         try:
             plan = self.make_into(None, args)
             if tuple(plan.layout.shape) != tuple(out.shape) or any(

@@ -20,7 +20,7 @@ from mezzo.core.record import Primitive, none, registered
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import ArgumentValueError, Fact
 from mezzo.kernels import ir
-from mezzo.kernels.cpu import entry
+from mezzo.kernels.cpu import capture, entry
 from mezzo.kernels.cpu.maps import MapKernel
 from mezzo.kernels.philox import philox
 
@@ -48,6 +48,7 @@ class Generator:
 
     def take(self, count: int) -> tuple[int, int]:
         """(seed as a signed 64-bit number, first counter) for `count` elements; they are never given again."""
+        capture.refuse()
         first = self._offset
         self._offset += count
         return self._seed - (1 << 64) if self._seed >> 63 else self._seed, first

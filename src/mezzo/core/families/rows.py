@@ -408,6 +408,9 @@ class RowOperation(Primitive):
                 parts.append(a if a.__class__ in _SIMPLE else part(a))
         return tuple(parts)
 
+    def free_numbers(self) -> dict[int, tuple[float, ...]]:
+        return dict.fromkeys(self.scalars, ())
+
     def make(self, *args, stored: DType | None = None) -> RowPlan:
         """The plan. stored: the dtype of the first result, instead of its own."""
         tensors = [i for i in self.operands if isinstance(args[i], Tensor)]

@@ -82,15 +82,17 @@ class Recording:
     """Events in order: ("new", block), ("free", block), ("call", address, slots).
 
     sizes: bytes of each block. tables: arrays of pointers that kernels read from memory. checks: (cell, refuse)
-    to look at after a replay. kept: objects whose memory the launches refer to.
+    to look at after a replay. kept: objects whose memory the launches refer to. strict: whoever calls refuse()
+    stops it. unlocked: a launch gives up the interpreter lock.
     """
 
     current: Recording | None = None
     happened = False
     _lock = threading.Lock()
 
-    def __init__(self):
+    def __init__(self, strict: bool = False):
         self.thread = threading.get_ident()
+        self.strict, self.unlocked = strict, False
         self.events: list[tuple] = []
         self.sizes: list[int] = []
         self.tables: list[array.array] = []
@@ -101,7 +103,7 @@ class Recording:
     def __enter__(self):
         Recording._lock.acquire()
         self.is_open, Recording.current = True, self
-        Recording.happened = True
+        Recording.happened = Recording.happened or not self.strict
         for switch in SWITCHES:
             switch(self)
         return self
@@ -130,6 +132,16 @@ class Recording:
         self.events.append(("call", arguments[0], arguments[1:]))
         return True
 
+    def launch_unlocked(self, *arguments) -> bool:
+        """The same for a launch that gives up the interpreter lock."""
+        self.unlocked = self.unlocked or threading.get_ident() == self.thread
+        return self.launch(*arguments)
+
+    @classmethod
+    def is_taken(cls) -> bool:
+        """Whether one is open: a second has to wait."""
+        return cls._lock.locked()
+
 
 SWITCHES: list[Callable] = []  # told of the recording that opens, and None when it closes
 
@@ -138,6 +150,13 @@ def active() -> Recording | None:
     """The recording of this thread, if one is open."""
     found = Recording.current
     return found if found is not None and found.thread == threading.get_ident() else None
+
+
+def refuse() -> None:
+    """Said by code that no recording of launches can stand for: it looks at more than its arguments' layouts."""
+    recording = active()
+    if recording is not None and recording.strict:
+        raise NotCapturable
 
 
 _retired: list = []

@@ -52,12 +52,14 @@ def _native() -> tuple[_Launch, _Launch]:
         name: ctypes.cast(getattr(api, name), ctypes.c_void_p).value for name in entry_ir.SYMBOLS
     }
     module = linker.link(entry_ir.source(), imports=symbols)
-    hook = ctypes.c_void_p.from_address(module.address("hook"))
+    hooks = [ctypes.c_void_p.from_address(module.address(n)) for n in ("hook", "hook_unlocked")]
 
     def switch(recording: capture.Recording | None) -> None:
         """Let launches be told to a recording, which must outlive them."""
-        _told[:] = [recording.launch] if recording is not None else []
-        hook.value = id(_told[0]) if _told else None
+        told = [recording.launch, recording.launch_unlocked] if recording is not None else []
+        for i, hook in enumerate(hooks):
+            hook.value = id(told[i]) if told else None
+        _told[:] = told
 
     capture.SWITCHES.append(switch)
     if capture.Recording.current is not None:
@@ -135,7 +137,8 @@ def _choose() -> tuple[str, _Launch, _Launch]:
     )
 
 
-_making = threading.Lock()
+_making = threading.RLock()
+READY: list[Callable[[str], None]] = []  # told which implementation it is, once it is there
 _NAMES = ("implementation", "launch", "launch_unlocked")
 
 
@@ -146,4 +149,6 @@ def __getattr__(name: str):
     with _making:
         if name not in globals():
             globals().update(zip(_NAMES, _choose()))
+            for ready in READY:
+                ready(globals()["implementation"])
     return globals()[name]

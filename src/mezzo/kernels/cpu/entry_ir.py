@@ -33,7 +33,8 @@ SYMBOLS = (
 def source() -> str:
     """The IR of @launch and @launch_unlocked."""
     plain = _LAUNCH.replace("NAME", "launch").replace("CALL", "call void %kernel(ptr %slots)")
-    unlocked = _LAUNCH.replace("NAME", "launch_unlocked").replace(
+    unlocked = _LAUNCH.replace("NAME", "launch_unlocked").replace("@hook", "@hook_unlocked")
+    unlocked = unlocked.replace(
         "CALL",
         "%state = call ptr @PyEval_SaveThread()\n"
         "  call void %kernel(ptr %slots)\n"
@@ -60,6 +61,7 @@ _HEAD = """
 @PyExc_TypeError = external global ptr
 @_Py_TrueStruct = external global i8
 @hook = global ptr null
+@hook_unlocked = global ptr null
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare ptr @PyObject_CallObject(ptr, ptr)
@@ -173,9 +175,13 @@ fail:
 _TELL = """
 define internal i32 @tell(ptr %hook, ptr %args, i64 %n) noinline {
 entry:
+  call void @Py_IncRef(ptr %hook)
   %tuple = call ptr @PyTuple_New(i64 %n)
   %none = icmp eq ptr %tuple, null
-  br i1 %none, label %fail, label %loop
+  br i1 %none, label %undone, label %loop
+undone:
+  call void @Py_DecRef(ptr %hook)
+  br label %fail
 loop:
   %i = phi i64 [ 0, %entry ], [ %j, %next ]
   %end = icmp eq i64 %i, %n
@@ -190,6 +196,7 @@ next:
 go:
   %answer = call ptr @PyObject_CallObject(ptr %hook, ptr %tuple)
   call void @Py_DecRef(ptr %tuple)
+  call void @Py_DecRef(ptr %hook)
   %raised = icmp eq ptr %answer, null
   br i1 %raised, label %fail, label %said
 said:

@@ -111,6 +111,8 @@ _FOREIGN = arenas.ForeignBucket(0)
 def _slow(nbytes: int) -> tuple[Bucket, int]:
     """The bucket of a size that was not asked for before, or whose free list is empty."""
     nbytes = _checked(nbytes)
+    # Taken before the look at recordings: should one open meanwhile, this is not the table that it reads.
+    known = _bucket_of
     recording = capture.active()
     if recording is not None:
         return recording.allocate(nbytes)  # type: ignore[return-value]
@@ -122,15 +124,25 @@ def _slow(nbytes: int) -> tuple[Bucket, int]:
             found = arenas.refill(bucket, nbytes)
             return found  # a neighbouring class may have had a free block
         finally:
-            if len(_bucket_of) >= _MEMO_LIMIT:
-                _bucket_of.clear()
+            if len(known) >= _MEMO_LIMIT:
+                known.clear()
             if capture.Recording.current is None:
-                _bucket_of[nbytes] = bucket
+                known[nbytes] = bucket
     return bucket, ptr
 
 
-# While somebody records, every allocation asks whether it is theirs: the quick way knows no sizes.
-capture.SWITCHES.append(lambda _: _bucket_of.clear())
+def _switch(recording: capture.Recording | None) -> None:
+    # While somebody records, every allocation asks whether it is theirs: the quick way knows no sizes.
+    global _bucket_of
+    if recording is not None:
+        _outside.append(_bucket_of)
+        _bucket_of = {}
+    else:
+        _bucket_of = _outside.pop()
+
+
+_outside: list[dict[int, Bucket]] = []  # the table, while one records
+capture.SWITCHES.append(_switch)
 
 
 def _checked(nbytes: int) -> int:

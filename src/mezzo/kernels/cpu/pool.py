@@ -19,6 +19,7 @@ import atexit
 import ctypes
 import os
 import time
+from collections.abc import Callable
 
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
 from mezzo.kernels.cpu import linker, pool_ir, system
@@ -74,6 +75,9 @@ def address() -> int:
     return _get().parallel
 
 
+CHANGED: list[Callable[[], None]] = []  # called where the number of threads was set
+
+
 def get_num_threads() -> int:
     """How many threads a parallel region uses, the caller included."""
     return _pool[0].count if _pool else _get().count
@@ -95,6 +99,8 @@ def set_num_threads(count: int) -> None:
     if count < pool.started.value:
         pool.halt()
     pool.count = pool.wanted.value = count
+    for changed in CHANGED:
+        changed()
 
 
 def stats() -> dict[str, int]:

@@ -1,0 +1,14 @@
+"""The short way: a call that was made before, with the same layouts and parameters, in one native step.
+
+    words.py    what the native code's parts share: the words of an entry, the fields of objects
+    keys.py     arguments to a key, and the entry filed under it
+    runs.py     memory, launches, results, history
+    native.py   the code linked: Short objects, which Python calls and Tensor has as methods
+    learn.py    a call run once on memory that is not there, and what it did as an entry
+
+Any callable of tensors and parameters may be offered: a record, an operator, an in-place form, indexing. Its
+second call of a kind is run under a capture.Recording, as the compiler runs every node; the launches, the
+memory and the results that came of it are what later calls of that kind do. A call whose Python reads values,
+draws random numbers, or leaves more than one node on the tape keeps its usual way, and so does every call
+while an interpreter is on the stack.
+"""

@@ -1,0 +1,600 @@
+"""What a known call does: memory, launches, results, history; and the callables that lead here."""
+
+from __future__ import annotations
+
+from mezzo.core.short.keys import write_keys
+from mezzo.core.short.words import (
+    ALLOCS,
+    ALLOCS_AT,
+    ATTACH,
+    ATTACH_AT,
+    CALLS,
+    CALLS_AT,
+    CHECKS,
+    CHECKS_AT,
+    CONTEXT,
+    DECLARED,
+    FALLBACK,
+    FLAGGED,
+    GLOBALS,
+    HITS,
+    INFERENCE,
+    KEY_AT,
+    KEY_HASH,
+    MANY,
+    MAX_ALLOCS,
+    MAX_ARGS,
+    MAX_NUMBERS,
+    MAX_SLOTS,
+    MISS,
+    NUMBER_BASE,
+    NUMBERS_TAKEN,
+    OUTS,
+    OUTS_AT,
+    OWNER,
+    SLOW,
+    TABLE,
+    TAKEN,
+    TAKEN_AT,
+    TENSOR_BASE,
+    TENSORS,
+    TENSORS_AT,
+    UNLOCKED,
+    WRITES,
+    WRITES_AT,
+    differ,
+    drop,
+    field,
+    give,
+    item_at,
+    leave,
+    new,
+    own,
+    put,
+    same,
+    setting,
+    slot,
+    table,
+    word,
+)
+from mezzo.kernels.cpu.contract.writer import Function, Program
+
+# The state of a run: addresses of memory (blocks, then tensors, then numbers), objects of the blocks.
+_BASES = 0
+_OBJECTS = 8 * (NUMBER_BASE + MAX_NUMBERS)
+_RUN = _OBJECTS + 8 * MAX_ALLOCS
+_ALLOC, _CALL, _PATCH, _OUT, _WRITE, _SPEC = 32, 40, 24, 48, 16, 16
+
+
+def source() -> str:
+    """The module: call, call_record, call_applied, bind, free."""
+    program = Program()
+    write_keys(program)
+    for write in (_collect, _block, _blocks, _release, _launches, _view, _out, _outs, _history, _may_write,
+                  _wrote, _checks, _go, _missed, _run, _doors, _bind, _free):  # fmt: skip
+        write(program)
+    variables = "".join(f"@{name} = global i64 0\n" for name in GLOBALS)
+    return DECLARED + variables + program.text()
+
+
+def _call_objects(f: Function, function: str, *objects: str) -> str:
+    operands = "".join(f"ptr {o}, " for o in objects)
+    return f.let(
+        f"call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr {function}, {operands}ptr null)"
+    )
+
+
+# ---- memory
+
+
+def _block(program: Program) -> None:
+    """@block(run, allocation, i, ctx) -> 1, 0 after an error. A piece of memory, from its free list if one is there."""
+    with program.function("block", "ptr %run, ptr %alloc, i64 %i, ptr %ctx", "i64") as f:
+        bucket, nbytes = f.load("ptr", "%alloc"), field(f, "ptr", "%alloc", 8)
+        temporary = f.compare("ne", field(f, "i64", "%alloc", 24), 0)
+        object_at = item_at(f, f.at("%run", _OBJECTS), "%i")
+        base_at = item_at(f, "%run", "%i")
+        frozen = f.compare("ne", field(f, "i64", "%ctx", INFERENCE), 0)
+        version = f.select(frozen, setting(f, "o_frozen"), setting(f, "o_zero"), "ptr")
+        free = f.variable("i64", 0)
+        with f.when(differ(f, bucket, "null")):
+            f.store("i64", field(f, "i64", bucket, 16), free)
+        count = f.load("i64", free)
+        with f.when(f.compare("eq", count, 0)):
+            made = _call_objects(f, setting(f, "o_allocate"), nbytes, setting(f, "o_store"))
+            leave(f, "i64", 0, same(f, made, "null"))
+            give(f, made, "version", own(f, version))
+            f.store("ptr", made, object_at)
+            f.store("i64", f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, made, 'store_ptr')}"), base_at)  # fmt: skip
+            leave(f, "i64", 1)
+        last = f.sub(count, 1)
+        address = f.load("ptr", item_at(f, field(f, "ptr", bucket, 24), last))
+        put(f, "i64", last, bucket, 16)
+        f.store("i64", f.call("PyLong_AsLongLong", "i64", f"ptr {address}"), base_at)
+        with f.when(temporary):
+            f.store("ptr", f.let(f"getelementptr i8, ptr {address}, i64 1"), object_at)
+            leave(f, "i64", 1)
+        made = new(f, setting(f, "o_store"))
+        with f.when(same(f, made, "null")):
+            f.call("PyList_Append", "i32", f"ptr {bucket}", f"ptr {address}")
+            drop(f, address)
+            leave(f, "i64", 0)
+        give(f, made, "store_ptr", address)
+        give(f, made, "nbytes", own(f, nbytes))
+        give(f, made, "bucket", own(f, bucket))
+        give(f, made, "version", own(f, version))
+        f.store("ptr", made, object_at)
+        leave(f, "i64", 1)
+        f.do("unreachable")
+
+
+def _count(f: Function, name: str, value: str) -> None:
+    """usage.name = value."""
+    usage = setting(f, "o_usage")
+    made = f.call("PyLong_FromLongLong", "ptr", f"i64 {value}")
+    before = slot(f, usage, name)
+    give(f, usage, name, made)
+    drop(f, before)
+
+
+def _counted(f: Function, name: str) -> str:
+    return f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, setting(f, 'o_usage'), name)}")
+
+
+def _blocks(program: Program) -> None:
+    """@blocks(run, entry, ctx) -> 1, or 0 after an error: all memory of a call, counted."""
+    with program.function("blocks", "ptr %run, ptr %known, ptr %ctx", "i64") as f:
+        count, allocs = word(f, "%known", ALLOCS), table(f, "%known", ALLOCS_AT)
+        kept, lent = f.variable("i64", 0), f.variable("i64", 0)
+        with f.loop(0, count) as i:
+            alloc = item_at(f, allocs, i, _ALLOC)
+            bucket = f.load("ptr", alloc)
+            ready = f.variable("i64", 0)
+            with f.when(differ(f, bucket, "null")):
+                f.store("i64", field(f, "i64", bucket, 16), ready)
+            made = f.call("block", "i64", "ptr %run", f"ptr {alloc}", f"i64 {i}", "ptr %ctx")
+            with f.when(f.compare("eq", made, 0)):
+                f.call("release", "void", "ptr %run", "ptr %known", f"i64 {i}")
+                leave(f, "i64", 0)
+            # What Python's allocate handed out it has counted itself.
+            size = f.select(f.compare("eq", f.load("i64", ready), 0), 0, field(f, "i64", alloc, 16))
+            lends = f.compare("ne", field(f, "i64", alloc, 24), 0)
+            f.store("i64", f.add(f.load("i64", kept), f.select(lends, 0, size)), kept)
+            f.store("i64", f.add(f.load("i64", lent), f.select(lends, size, 0)), lent)
+        with f.unless(f.compare("eq", count, 0)):
+            now = f.add(_counted(f, "allocated"), f.load("i64", kept))
+            _count(f, "allocated", now)
+            most = f.add(now, f.load("i64", lent))
+            with f.when(f.compare("sgt", most, _counted(f, "peak"))):
+                _count(f, "peak", most)
+        leave(f, "i64", 1)
+        f.do("unreachable")
+
+
+def _release(program: Program) -> None:
+    """@release(run, entry, n): give up the first n blocks; what was lent goes back to its free list."""
+    with program.function("release", "ptr %run, ptr %known, i64 %n") as f:
+        allocs = table(f, "%known", ALLOCS_AT)
+        with f.loop(0, "%n") as i:
+            held = f.load("ptr", item_at(f, f.at("%run", _OBJECTS), i))
+            bits = f.let(f"ptrtoint ptr {held} to i64")
+            lent = f.compare("ne", f.let(f"and i64 {bits}, 1"), 0)
+            with f.when(lent):
+                address = f.at(held, -1)
+                bucket = f.load("ptr", item_at(f, allocs, i, _ALLOC))
+                f.call("give_back", "void", f"ptr {bucket}", f"ptr {address}")
+            with f.unless(lent):
+                drop(f, held)
+    with program.function("give_back", "ptr %bucket, ptr %address") as f:
+        size, room = field(f, "i64", "%bucket", 16), field(f, "i64", "%bucket", 32)
+        fits = f.compare("slt", size, room)
+        with f.when(fits):
+            f.store("ptr", "%address", item_at(f, field(f, "ptr", "%bucket", 24), size))
+            put(f, "i64", f.add(size, 1), "%bucket", 16)
+        with f.unless(fits):
+            f.call("PyList_Append", "i32", "ptr %bucket", "ptr %address")
+            drop(f, "%address")
+
+
+# ---- launches
+
+
+def _launches(program: Program) -> None:
+    """@launches(run, entry): every kernel of a call, its slots filled in from the run's addresses."""
+    with program.function("launches", "ptr %run, ptr %known") as f:
+        slots = f.array(8 * MAX_SLOTS)
+        calls = table(f, "%known", CALLS_AT)
+        with f.loop(0, word(f, "%known", CALLS)) as i:
+            at = item_at(f, calls, i, _CALL)
+            template, patches = field(f, "ptr", at, 16), field(f, "ptr", at, 32)
+            with f.loop(0, field(f, "i64", at, 8)) as j:
+                f.store("i64", f.load("i64", item_at(f, template, j)), item_at(f, slots, j))
+            with f.loop(0, field(f, "i64", at, 24)) as j:
+                patch = item_at(f, patches, j, _PATCH)
+                base = f.load("i64", item_at(f, "%run", field(f, "i64", patch, 8)))
+                value = f.add(base, field(f, "i64", patch, 16))
+                f.store("i64", value, f.at(slots, f.load("i64", patch)))
+            f.do(f"call void {f.load('ptr', at)}(ptr {slots})")
+
+
+def _checks(program: Program) -> None:
+    """@checks(entry) -> how many checks of the kernels failed; they start clean again."""
+    with program.function("checks", "ptr %known", "i64") as f:
+        failed = f.variable("i64", 0)
+        cells = table(f, "%known", CHECKS_AT)
+        with f.loop(0, word(f, "%known", CHECKS)) as i:
+            cell = f.load("ptr", item_at(f, cells, i))
+            with f.when(f.compare("ne", f.load("i64", cell), 0)):
+                f.store("i64", 0, cell)
+                f.store("i64", f.add(f.load("i64", failed), 1), failed)
+        leave(f, "i64", f.load("i64", failed))
+        f.do("unreachable")
+
+
+# ---- results
+
+
+def _tensor_of(f: Function, ctx: str, i: str) -> str:
+    return f.load("ptr", item_at(f, f.at(ctx, TENSORS_AT), i))
+
+
+def _view(program: Program) -> None:
+    """@view(source, chain, multiple) -> how the result views the root of source; see tape.View."""
+    with program.function("view", "ptr %source, ptr %chain, ptr %multiple", "ptr") as f:
+        made = new(f, setting(f, "o_view"))
+        leave(f, "ptr", "null", same(f, made, "null"))
+        give(f, made, "multiple", own(f, "%multiple"))
+        root, chain = f.variable("ptr", "%source"), f.variable("ptr", "%chain")
+        base = slot(f, "%source", "base")
+        direct = same(f, base, "@_Py_NoneStruct")
+        with f.when(direct):
+            own(f, "%chain")
+        with f.unless(direct):
+            f.store("ptr", slot(f, base, "root"), root)
+            before = slot(f, base, "chain")
+            f.store("ptr", f.call("PySequence_Concat", "ptr", f"ptr {before}", "ptr %chain"), chain)
+        found = f.load("ptr", root)
+        give(f, made, "root", own(f, found))
+        give(f, made, "chain", f.load("ptr", chain))
+        generation = f.variable("ptr", setting(f, "o_zero"))
+        auto = slot(f, found, "auto")
+        bare = same(f, auto, "@_Py_NoneStruct")
+        with f.when(bare):
+            own(f, f.load("ptr", generation))
+        with f.unless(bare):
+            known = f.call("PyObject_GetAttr", "ptr", f"ptr {auto}", f"ptr {setting(f, 'o_generation')}")  # fmt: skip
+            f.store("ptr", known, generation)
+        give(f, made, "generation", f.load("ptr", generation))
+        bad = f.either(same(f, f.load("ptr", chain), "null"), same(f, f.load("ptr", generation), "null"))  # fmt: skip
+        with f.when(bad):
+            drop(f, made)
+            leave(f, "ptr", "null")
+        leave(f, "ptr", made)
+        f.do("unreachable")
+
+
+NEW, VIEW, ITSELF, CONSTANT = range(4)  # the kinds of results
+
+
+def _out(program: Program) -> None:
+    """@out(run, result, ctx) -> a result.
+
+    result: [kind, layout or constant, which block or tensor, offset, chain or null, multiple].
+    """
+    with program.function("out", "ptr %run, ptr %out, ptr %ctx", "ptr") as f:
+        kind, layout = f.load("i64", "%out"), field(f, "ptr", "%out", 8)
+        which, offset = field(f, "i64", "%out", 16), field(f, "i64", "%out", 24)
+        with f.when(f.compare("eq", kind, CONSTANT)):
+            leave(f, "ptr", own(f, layout))
+        with f.when(f.compare("eq", kind, ITSELF)):
+            leave(f, "ptr", own(f, _tensor_of(f, "%ctx", which)))
+        made = new(f, setting(f, "o_tensor"))
+        leave(f, "ptr", "null", same(f, made, "null"))
+        give(f, made, "layout", own(f, layout))
+        give(f, made, "auto", own(f, "@_Py_NoneStruct"))
+        base, store, address = f.variable("i64"), f.variable("ptr"), f.variable("ptr")
+        fresh = f.compare("eq", kind, NEW)
+        with f.when(fresh):
+            give(f, made, "base", own(f, "@_Py_NoneStruct"))
+            held = f.load("ptr", item_at(f, f.at("%run", _OBJECTS), which))
+            f.store("ptr", held, store)
+            f.store("ptr", slot(f, held, "store_ptr"), address)
+            f.store("i64", f.load("i64", item_at(f, "%run", which)), base)
+        with f.unless(fresh):
+            source = _tensor_of(f, "%ctx", which)
+            f.store("ptr", slot(f, source, "storage"), store)
+            f.store("ptr", slot(f, source, "ptr"), address)
+            f.store("i64", f.load("i64", item_at(f, "%run", f.add(which, TENSOR_BASE))), base)
+            chain = field(f, "ptr", "%out", 32)
+            seen = f.variable("ptr", "@_Py_NoneStruct")
+            bare = same(f, chain, "null")
+            with f.when(bare):
+                own(f, "@_Py_NoneStruct")
+            with f.unless(bare):
+                info = f.call("view", "ptr", f"ptr {source}", f"ptr {chain}", f"ptr {field(f, 'ptr', '%out', 40)}")  # fmt: skip
+                f.store("ptr", info, seen)
+            give(f, made, "base", f.load("ptr", seen))
+            with f.when(same(f, f.load("ptr", seen), "null")):
+                drop(f, made)
+                leave(f, "ptr", "null")
+        give(f, made, "storage", own(f, f.load("ptr", store)))
+        still = f.compare("eq", offset, 0)
+        with f.when(still):
+            own(f, f.load("ptr", address))
+        with f.unless(still):
+            moved = f.add(f.load("i64", base), offset)
+            f.store("ptr", f.call("PyLong_FromLongLong", "ptr", f"i64 {moved}"), address)
+        give(f, made, "ptr", f.load("ptr", address))
+        leave(f, "ptr", made)
+        f.do("unreachable")
+
+
+def _outs(program: Program) -> None:
+    """@outs(run, entry, ctx) -> the result, or the tuple of them."""
+    with program.function("outs", "ptr %run, ptr %known, ptr %ctx", "ptr") as f:
+        outs, count = table(f, "%known", OUTS_AT), word(f, "%known", OUTS)
+        with f.when(f.compare("eq", word(f, "%known", MANY), 0)):
+            leave(f, "ptr", f.call("out", "ptr", "ptr %run", f"ptr {outs}", "ptr %ctx"))
+        made = f.call("PyTuple_New", "ptr", f"i64 {count}")
+        leave(f, "ptr", "null", same(f, made, "null"))
+        with f.loop(0, count) as i:
+            one = f.call("out", "ptr", "ptr %run", f"ptr {item_at(f, outs, i, _OUT)}", "ptr %ctx")
+            with f.when(same(f, one, "null")):
+                drop(f, made)
+                leave(f, "ptr", "null")
+            f.call("PyTuple_SetItem", "i32", f"ptr {made}", f"i64 {i}", f"ptr {one}")
+        leave(f, "ptr", made)
+        f.do("unreachable")
+
+
+# ---- history
+
+CONST, ARGUMENT, TENSOR, NESTED = range(4)  # the kinds of what a node's arguments are made of
+
+
+def _collect(program: Program) -> None:
+    """@collect(specs, count, ctx, args) -> the tuple of arguments that a node of the tape gets."""
+    with program.function("collect", "ptr %specs, i64 %count, ptr %ctx, ptr %args", "ptr") as f:
+        made = f.call("PyTuple_New", "ptr", "i64 %count")
+        leave(f, "ptr", "null", same(f, made, "null"))
+        with f.loop(0, "%count") as i:
+            spec = item_at(f, "%specs", i, _SPEC)
+            kind, value = f.load("i64", spec), field(f, "i64", spec, 8)
+            as_pointer = f.let(f"inttoptr i64 {value} to ptr")
+            found = f.variable("ptr", as_pointer)
+            with f.when(f.compare("eq", kind, ARGUMENT)):
+                f.store("ptr", f.load("ptr", item_at(f, "%args", value)), found)
+            with f.when(f.compare("eq", kind, TENSOR)):
+                f.store("ptr", _tensor_of(f, "%ctx", value), found)
+            nested = f.compare("eq", kind, NESTED)
+            with f.when(nested):
+                inner = f.call("collect", "ptr", f"ptr {f.at(as_pointer, 8)}", f"i64 {f.load('i64', as_pointer)}", "ptr %ctx", "ptr %args")  # fmt: skip
+                f.store("ptr", inner, found)
+                with f.when(same(f, inner, "null")):
+                    drop(f, made)
+                    leave(f, "ptr", "null")
+            with f.unless(nested):
+                own(f, f.load("ptr", found))
+            f.call("PyTuple_SetItem", "i32", f"ptr {made}", f"i64 {i}", f"ptr {f.load('ptr', found)}")  # fmt: skip
+        leave(f, "ptr", made)
+        f.do("unreachable")
+
+
+def _history(program: Program) -> None:
+    """@history(entry, ctx, args, outs) -> outs with their node on the tape, or null."""
+    with program.function("history", "ptr %known, ptr %ctx, ptr %args, ptr %outs", "ptr") as f:
+        record, specs = table(f, "%known", ATTACH), table(f, "%known", ATTACH_AT)
+        leave(f, "ptr", "%outs", same(f, record, "null"))
+        args = f.call("collect", "ptr", f"ptr {f.at(specs, 8)}", f"i64 {f.load('i64', specs)}", "ptr %ctx", "ptr %args")  # fmt: skip
+        with f.when(same(f, args, "null")):
+            drop(f, "%outs")
+            leave(f, "ptr", "null")
+        done = _call_objects(f, setting(f, "o_attach"), record, args, "%outs")
+        drop(f, args)
+        with f.when(same(f, done, "null")):
+            drop(f, "%outs")
+            leave(f, "ptr", "null")
+        drop(f, done)
+        leave(f, "ptr", "%outs")
+        f.do("unreachable")
+
+
+# ---- writing in place
+
+
+def _may_write(program: Program) -> None:
+    """@may_write(entry, ctx) -> 1, or 0 where Python must look: frozen or saved memory, operands that share it."""
+    with program.function("may_write", "ptr %known, ptr %ctx", "i64") as f:
+        writes = table(f, "%known", WRITES_AT)
+        with f.loop(0, word(f, "%known", WRITES)) as i:
+            which = f.load("i64", item_at(f, writes, i, _WRITE))
+            store = slot(f, _tensor_of(f, "%ctx", which), "storage")
+            leave(f, "i64", 0, differ(f, slot(f, store, "saved"), "null"))
+            version = f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, store, 'version')}")
+            frozen = f.compare("slt", version, 0)
+            outside = f.compare("eq", field(f, "i64", "%ctx", INFERENCE), 0)
+            leave(f, "i64", 0, f.both(frozen, outside))
+            with f.loop(0, field(f, "i64", "%ctx", TENSORS)) as j:
+                other = slot(f, _tensor_of(f, "%ctx", j), "storage")
+                shares = f.both(same(f, other, store), f.compare("ne", j, which))
+                leave(f, "i64", 0, shares)
+        leave(f, "i64", 1)
+        f.do("unreachable")
+
+
+def _wrote(program: Program) -> None:
+    """@wrote(entry, ctx): raise the versions of what was written."""
+    with program.function("wrote", "ptr %known, ptr %ctx") as f:
+        writes = table(f, "%known", WRITES_AT)
+        with f.loop(0, word(f, "%known", WRITES)) as i:
+            at = item_at(f, writes, i, _WRITE)
+            store = slot(f, _tensor_of(f, "%ctx", f.load("i64", at)), "storage")
+            before = slot(f, store, "version")
+            version = f.call("PyLong_AsLongLong", "i64", f"ptr {before}")
+            with f.when(f.compare("sge", version, 0)):
+                raised = f.add(version, field(f, "i64", at, 8))
+                give(f, store, "version", f.call("PyLong_FromLongLong", "ptr", f"i64 {raised}"))
+                drop(f, before)
+
+
+# ---- the call
+
+
+def _go(program: Program) -> None:
+    """@go(entry, ctx, args) -> the result, null after an error, SLOW if Python must do it."""
+    with program.function("go", "ptr %known, ptr %ctx, ptr %args", "ptr") as f:
+        run = f.array(_RUN)
+        slow = SLOW
+        may = f.call("may_write", "i64", "ptr %known", "ptr %ctx")
+        leave(f, "ptr", slow, f.compare("eq", may, 0))
+        with f.loop(0, field(f, "i64", "%ctx", TENSORS)) as i:
+            address = slot(f, _tensor_of(f, "%ctx", i), "ptr")
+            base = f.call("PyLong_AsLongLong", "i64", f"ptr {address}")
+            f.store("i64", base, item_at(f, run, f.add(i, TENSOR_BASE)))
+        with f.loop(0, field(f, "i64", "%ctx", NUMBERS_TAKEN)) as i:
+            bits = f.load("i64", item_at(f, f.at("%ctx", TAKEN_AT), i))
+            f.store("i64", bits, item_at(f, run, f.add(i, NUMBER_BASE)))
+        made = f.call("blocks", "i64", f"ptr {run}", "ptr %known", "ptr %ctx")
+        leave(f, "ptr", "null", f.compare("eq", made, 0))
+        locked = f.compare("eq", word(f, "%known", UNLOCKED), 0)
+        with f.when(locked):
+            f.call("launches", "void", f"ptr {run}", "ptr %known")
+        with f.unless(locked):
+            state = f.call("PyEval_SaveThread", "ptr")
+            f.call("launches", "void", f"ptr {run}", "ptr %known")
+            f.call("PyEval_RestoreThread", "void", f"ptr {state}")
+        count = word(f, "%known", ALLOCS)
+        failed = f.call("checks", "i64", "ptr %known")
+        with f.when(f.compare("ne", failed, 0)):
+            f.call("release", "void", f"ptr {run}", "ptr %known", f"i64 {count}")
+            leave(f, "ptr", slow)
+        outs = f.call("outs", "ptr", f"ptr {run}", "ptr %known", "ptr %ctx")
+        f.call("release", "void", f"ptr {run}", "ptr %known", f"i64 {count}")
+        leave(f, "ptr", "null", same(f, outs, "null"))
+        f.call("wrote", "void", "ptr %known", "ptr %ctx")
+        flagged = field(f, "i64", "%ctx", FLAGGED)
+        leave(f, "ptr", outs, f.compare("eq", flagged, 0))
+        leave(f, "ptr", f.call("history", "ptr", "ptr %known", "ptr %ctx", "ptr %args", f"ptr {outs}"))  # fmt: skip
+        f.do("unreachable")
+
+
+def _missed(program: Program) -> None:
+    """@missed(short, ctx, args, n, kwnames) -> SLOW, null after an error: Python notes the key, and may file an entry."""
+    with program.function("missed", "ptr %short, ptr %ctx, ptr %args, i64 %n, ptr %kwnames", "ptr") as f:  # fmt: skip
+        hashed = field(f, "i64", "%ctx", KEY_HASH)
+        # The hash goes in front of the words, which the context keeps behind a free place.
+        put(f, "i64", hashed, "%ctx", KEY_AT - 8)
+        length = f.mul(f.add(f.load("i64", "%ctx"), 1), 8)
+        key = f.call("PyBytes_FromStringAndSize", "ptr", f"ptr {f.at('%ctx', KEY_AT - 8)}", f"i64 {length}")  # fmt: skip
+        leave(f, "ptr", "null", same(f, key, "null"))
+        given = f.array(8 * (MAX_ARGS + 1))
+        f.store("ptr", key, given)
+        total = f.variable("i64", "%n")
+        with f.when(differ(f, "%kwnames", "null")):
+            f.store("i64", f.add("%n", field(f, "i64", "%kwnames", 16)), total)
+        with f.loop(0, f.load("i64", total)) as i:
+            f.store("ptr", f.load("ptr", item_at(f, "%args", i)), item_at(f, f.at(given, 8), i))
+        miss = field(f, "ptr", "%short", MISS)
+        found = f.call("PyObject_Vectorcall", "ptr", f"ptr {miss}", f"ptr {given}", f"i64 {f.add('%n', 1)}", "ptr %kwnames")  # fmt: skip
+        drop(f, key)
+        leave(f, "ptr", "null", same(f, found, "null"))
+        drop(f, found)
+        leave(f, "ptr", SLOW)
+        f.do("unreachable")
+
+
+def _run(program: Program) -> None:
+    """@run(short, args, n, kwnames) -> the result, null after an error, SLOW if the usual way must do it."""
+    with program.function("run", "ptr %short, ptr %args, i64 %n, ptr %kwnames", "ptr") as f:
+        slow = SLOW
+        ctx = f.array(CONTEXT)
+        leave(f, "ptr", slow, same(f, field(f, "ptr", "%short", TABLE), "null"))
+        plain = f.call("state", "i64", f"ptr {ctx}")
+        leave(f, "ptr", slow, f.compare("eq", plain, 0))
+        good = f.call("read", "i64", f"ptr {ctx}", "ptr %short", "ptr %args", "i64 %n", "ptr %kwnames")  # fmt: skip
+        leave(f, "ptr", slow, f.compare("eq", good, 0))
+        entry = f.call("find", "ptr", "ptr %short", f"ptr {ctx}")
+        with f.when(same(f, entry, "null")):
+            leave(f, "ptr", f.call("missed", "ptr", "ptr %short", f"ptr {ctx}", "ptr %args", "i64 %n", "ptr %kwnames"))  # fmt: skip
+        put(f, "i64", f.add(field(f, "i64", "%short", HITS), 1), "%short", HITS)
+        leave(f, "ptr", slow, f.compare("eq", word(f, entry, TAKEN), 0))
+        leave(f, "ptr", f.call("go", "ptr", f"ptr {entry}", f"ptr {ctx}", "ptr %args"))
+        f.do("unreachable")
+
+
+def _doors(program: Program) -> None:
+    """What Python calls: @call is a Short, @call_record a record, @call_applied a record with its full tuple."""
+    signature = "ptr %short, ptr %args, i64 %flags, ptr %kwnames"
+    slow = SLOW
+    length = 9223372036854775807  # all bits but PY_VECTORCALL_ARGUMENTS_OFFSET
+
+    def usual(f: Function, args: str, n: str, kwnames: str) -> None:
+        fallback = field(f, "ptr", "%short", FALLBACK)
+        found = f.call("PyObject_Vectorcall", "ptr", f"ptr {fallback}", f"ptr {args}", f"i64 {n}", f"ptr {kwnames}")  # fmt: skip
+        leave(f, "ptr", found)
+        f.do("unreachable")
+
+    def begin(f: Function) -> str:
+        """The record's Short; it gets one at its first call."""
+        short = slot(f, f.load("ptr", "%args"), "short")
+        with f.when(same(f, short, "null")):
+            done = _call_objects(f, setting(f, "o_begin"), f.load("ptr", "%args"))
+            leave(f, "ptr", "null", same(f, done, "null"))
+            drop(f, done)
+        return short
+
+    with program.function("call", signature, "ptr", linkage="") as f:
+        n = f.let(f"and i64 %flags, {length}")
+        found = f.call("run", "ptr", "ptr %short", "ptr %args", f"i64 {n}", "ptr %kwnames")
+        leave(f, "ptr", found, differ(f, found, slow))
+        usual(f, "%args", n, "%kwnames")
+    with program.function("call_record", signature, "ptr", linkage="") as f:
+        n = f.let(f"and i64 %flags, {length}")
+        short = begin(f)
+        with f.when(differ(f, short, "null")):
+            found = f.call("run", "ptr", f"ptr {short}", f"ptr {f.at('%args', 8)}", f"i64 {f.sub(n, 1)}", "ptr %kwnames")  # fmt: skip
+            leave(f, "ptr", found, differ(f, found, slow))
+        usual(f, "%args", n, "%kwnames")
+    with program.function("call_applied", signature, "ptr", linkage="") as f:
+        n = f.let(f"and i64 %flags, {length}")
+        begin(f)
+        short = slot(f, f.load("ptr", "%args"), "applied")
+        items = field(f, "ptr", "%args", 8)
+        fits = f.both(f.compare("eq", n, 2), same(f, field(f, "ptr", items, 8), "@PyTuple_Type"))
+        with f.when(f.both(fits, differ(f, short, "null"))):
+            count = field(f, "i64", items, 16)
+            found = f.call("run", "ptr", f"ptr {short}", f"ptr {f.at(items, 24)}", f"i64 {count}", "ptr null")  # fmt: skip
+            leave(f, "ptr", found, differ(f, found, slow))
+        usual(f, "%args", n, "%kwnames")
+
+
+def _bind(program: Program) -> None:
+    """@bind(short, instance, type): the descriptor; @call serves a.f(b) without it."""
+    with program.function("bind", "ptr %short, ptr %instance, ptr %type", "ptr", linkage="") as f:
+        owner = field(f, "ptr", "%short", OWNER)
+        bare = f.either(same(f, "%instance", "null"), same(f, "%instance", "@_Py_NoneStruct"))
+        with f.when(bare):
+            leave(f, "ptr", own(f, owner))
+        leave(f, "ptr", f.call("PyMethod_New", "ptr", f"ptr {owner}", "ptr %instance"))
+        f.do("unreachable")
+
+
+def _free(program: Program) -> None:
+    """@free(short, [block]): what a block's death means, Block.__del__: it goes back to its free list."""
+    signature = "ptr %short, ptr %args, i64 %flags, ptr %kwnames"
+    with program.function("free", signature, "ptr", linkage="") as f:
+        block = f.load("ptr", "%args")
+        bucket = slot(f, block, "bucket")
+        with f.when(same(f, bucket, "null")):
+            leave(f, "ptr", own(f, "@_Py_NoneStruct"))
+        address = slot(f, block, "store_ptr")
+        usual = same(f, field(f, "ptr", bucket, 8), setting(f, "o_bucket"))
+        plain = f.both(usual, differ(f, address, "null"))
+        with f.unless(plain):
+            fallback = field(f, "ptr", "%short", FALLBACK)
+            leave(f, "ptr", f.call("PyObject_Vectorcall", "ptr", f"ptr {fallback}", "ptr %args", "i64 1", "ptr null"))  # fmt: skip
+        size = f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, bucket, 'size')}")
+        _count(f, "allocated", f.sub(_counted(f, "allocated"), size))
+        f.call("give_back", "void", f"ptr {bucket}", f"ptr {own(f, address)}")
+        leave(f, "ptr", own(f, "@_Py_NoneStruct"))
+        f.do("unreachable")

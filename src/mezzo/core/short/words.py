@@ -1,0 +1,178 @@
+"""What the native code of the short way shares: words of an entry, fields of objects, and how they are read.
+
+The code reads Python's objects where they lie. What CPython's stable ABI does not promise (where a list keeps
+its items, where a slot lies in an object) is found out or checked when the code is linked (native.py). Python's
+addresses come in as symbols and as the globals of GLOBALS, so the cached object knows none.
+"""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.contract.writer import Function
+
+SYMBOLS = (
+    "PyThreadState_GetDict",
+    "PyDict_GetItem",
+    "PyLong_AsLongLong",
+    "PyLong_AsLongLongAndOverflow",
+    "PyLong_FromLongLong",
+    "PyFloat_AsDouble",
+    "PyBytes_FromStringAndSize",
+    "PyObject_Vectorcall",
+    "PyObject_CallFunctionObjArgs",
+    "PyObject_GetAttr",
+    "PyList_Append",
+    "PyTuple_New",
+    "PyTuple_SetItem",
+    "PySequence_Concat",
+    "PyMethod_New",
+    "PyEval_SaveThread",
+    "PyEval_RestoreThread",
+    "Py_IncRef",
+    "Py_DecRef",
+    "PyErr_Clear",
+    "PyLong_Type",
+    "PyFloat_Type",
+    "PyTuple_Type",
+    "PyList_Type",
+    "PySlice_Type",
+    "_Py_NoneStruct",
+    "_Py_TrueStruct",
+    "_Py_FalseStruct",
+)
+
+# Set by short.py: objects (o_), offsets of slots (at_), and whether a recording listens (off).
+OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_register", "o_begin", "o_allocate",
+           "o_attach", "o_zero", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
+           "o_view", "o_usage", "o_new", "o_plain")  # fmt: skip
+OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
+           "at_version", "at_saved", "at_root", "at_chain", "at_generation", "at_multiple", "at_allocated", "at_peak",
+           "at_short", "at_applied", "at_size")  # fmt: skip
+OTHERS = ("off", "kinds", "kind_count")
+GLOBALS = (*OBJECTS, *OFFSETS, *OTHERS)
+
+# The fields of a Short object, in bytes from its start.
+VECTORCALL, FALLBACK, TABLE, MISS, OWNER, FREE_COUNT, FREE, HITS, SIZE = range(16, 88, 8)
+# The words of an entry.
+(HASH, WORDS, WORDS_AT, ALLOCS, ALLOCS_AT, CALLS, CALLS_AT, OUTS, OUTS_AT, MANY, ATTACH, ATTACH_AT, CHECKS, CHECKS_AT,
+ WRITES, WRITES_AT, UNLOCKED, TAKEN) = range(18)  # fmt: skip
+
+MAX_ARGS = 24
+MAX_WORDS = 96
+MAX_TENSORS = 24
+MAX_NUMBERS = 8
+MAX_ALLOCS = 16
+MAX_OUTS = 8
+MAX_SLOTS = 32
+TENSOR_BASE, NUMBER_BASE = MAX_ALLOCS, MAX_ALLOCS + MAX_TENSORS
+# How a word of a key says what follows; addresses of objects are larger than any of them.
+INT, FLOAT, SAME, SLICE, ANY = range(16, 21)
+
+# The context of a call: counts, then words, tensors and numbers.
+COUNT, TENSORS, GRAD, FLAGGED, NUMBERS_TAKEN, KEY_HASH, INFERENCE = range(0, 56, 8)
+KEY_AT = 64
+TENSORS_AT = KEY_AT + 8 * MAX_WORDS
+TAKEN_AT = TENSORS_AT + 8 * MAX_TENSORS
+CONTEXT = TAKEN_AT + 8 * MAX_NUMBERS
+SLOW = "inttoptr (i64 1 to ptr)"  # "take the long way": no object lies there
+
+DECLARED = """
+declare ptr @PyThreadState_GetDict()
+declare ptr @PyDict_GetItem(ptr, ptr)
+declare i64 @PyLong_AsLongLong(ptr)
+declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
+declare ptr @PyLong_FromLongLong(i64)
+declare double @PyFloat_AsDouble(ptr)
+declare ptr @PyBytes_FromStringAndSize(ptr, i64)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
+declare ptr @PyObject_GetAttr(ptr, ptr)
+declare i32 @PyList_Append(ptr, ptr)
+declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare ptr @PySequence_Concat(ptr, ptr)
+declare ptr @PyMethod_New(ptr, ptr)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare void @PyErr_Clear()
+@PyLong_Type = external global i8
+@PyFloat_Type = external global i8
+@PyTuple_Type = external global i8
+@PyList_Type = external global i8
+@PySlice_Type = external global i8
+@_Py_NoneStruct = external global i8
+@_Py_TrueStruct = external global i8
+@_Py_FalseStruct = external global i8
+"""
+
+
+# ---- small pieces
+
+
+def field(f: Function, kind: str, base: str, offset) -> str:
+    return f.load(kind, f.at(base, offset))
+
+
+def put(f: Function, kind: str, value, base: str, offset) -> None:
+    f.store(kind, value, f.at(base, offset))
+
+
+def setting(f: Function, name: str) -> str:
+    return f.load("ptr" if name.startswith("o_") else "i64", f"@{name}")
+
+
+def slot(f: Function, obj: str, name: str) -> str:
+    """What an object keeps in one of its slots; null where it is unset."""
+    return f.load("ptr", f.at(obj, setting(f, f"at_{name}")))
+
+
+def give(f: Function, obj: str, name: str, value: str) -> None:
+    """Give a slot of a new object its value; the reference goes with it."""
+    f.store("ptr", value, f.at(obj, setting(f, f"at_{name}")))
+
+
+def same(f: Function, a: str, b: str) -> str:
+    return f.let(f"icmp eq ptr {a}, {b}")
+
+
+def differ(f: Function, a: str, b: str) -> str:
+    return f.let(f"icmp ne ptr {a}, {b}")
+
+
+def leave(f: Function, kind: str, value, condition: str | None = None) -> None:
+    """Return, always or where the condition holds."""
+    if condition is None:
+        f.do(f"ret {kind} {value}")
+        f.start(f.name("dead"))
+        return
+    with f.when(condition):
+        f.do(f"ret {kind} {value}")
+        f.start(f.name("dead"))
+
+
+def own(f: Function, obj: str) -> str:
+    f.call("Py_IncRef", "void", f"ptr {obj}")
+    return obj
+
+
+def drop(f: Function, obj: str) -> None:
+    f.call("Py_DecRef", "void", f"ptr {obj}")
+
+
+def item_at(f: Function, base: str, i, width: int = 8) -> str:
+    return f.at(base, f.mul(i, width) if width != 1 else i)
+
+
+def word(f: Function, entry: str, which: int) -> str:
+    return field(f, "i64", entry, 8 * which)
+
+
+def table(f: Function, entry: str, which: int) -> str:
+    return field(f, "ptr", entry, 8 * which)
+
+
+def new(f: Function, kind: str) -> str:
+    """object.__new__(kind)."""
+    make = setting(f, "o_new")
+    return f.let(f"call ptr {make}(ptr {kind}, ptr {setting(f, 'o_empty')}, ptr null)")
