@@ -36,10 +36,12 @@ def _input_grad(
     return x, lambda: family.input_grad(geometry, None if bias is None else bias.layout, compute)
 
 
-def _weight_grad(compute, grad, input, size, stride, before, dilation, groups, _compute, dtype):
+def _weight_grad(
+    compute, grad, input, size, stride, before, dilation, groups, _compute, dtype, last
+):
     y, x = grad.layout, input.layout
     shape = (y.shape[1], x.shape[1] // groups, *size)
-    w = family.image_layout(shape, dtype or compute, y.device, False)
+    w = family.image_layout(shape, dtype or compute, y.device, last)
     geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
     return w, lambda: family.weight_grad(geometry, compute)
 
@@ -108,8 +110,9 @@ def _vjp_forward_x(g, _y, _input, weight, _b, size, stride, before, dilation, gr
 
 
 def _vjp_forward_w(g, _y, input, _w, _b, size, stride, before, dilation, groups, compute):
+    size, last = tuple(_w.shape[2:]), family.is_stored_last(_w)
     return convolve_weight_grad(
-        g, input, tuple(_w.shape[2:]), stride, before, dilation, groups, compute, _w.dtype
+        g, input, size, stride, before, dilation, groups, compute, _w.dtype, last
     )
 
 
@@ -143,9 +146,9 @@ def _vjp_input_g(g, _y, _grad, weight, _b, size, stride, before, dilation, group
 
 
 def _vjp_input_w(g, _y, grad, _w, _b, size, stride, before, dilation, groups, compute, dtype):
-    to = tuple(_w.shape[2:])
+    to, last = tuple(_w.shape[2:]), family.is_stored_last(_w)
     return convolve_weight_grad(
-        grad, g, to, stride, before, dilation, groups, compute or grad.dtype, _w.dtype
+        grad, g, to, stride, before, dilation, groups, compute or grad.dtype, _w.dtype, last
     )
 
 
@@ -163,7 +166,9 @@ def convolve_input_grad(grad: Tensor, weight: Tensor, bias: Tensor | None, size,
     """
 
 
-def _vjp_weight_g(g, _y, _grad, input, size, stride, before, dilation, groups, compute, dtype):
+def _vjp_weight_g(
+    g, _y, _grad, input, size, stride, before, dilation, groups, compute, dtype, last
+):
     return convolve(
         input,
         g,
@@ -177,7 +182,7 @@ def _vjp_weight_g(g, _y, _grad, input, size, stride, before, dilation, groups, c
     )
 
 
-def _vjp_weight_x(g, _y, grad, _x, size, stride, before, dilation, groups, compute, dtype):
+def _vjp_weight_x(g, _y, grad, _x, size, stride, before, dilation, groups, compute, dtype, last):
     return convolve_input_grad(
         grad,
         g,
@@ -195,9 +200,18 @@ def _vjp_weight_x(g, _y, grad, _x, size, stride, before, dilation, groups, compu
 @convolution(rule=_weight_grad, where="", batch=_batch_weight_grad, samples=[],
              vjp={"grad": _vjp_weight_g, "input": _vjp_weight_x})  # fmt: skip
 def convolve_weight_grad(
-    grad: Tensor, input: Tensor, size, stride, before, dilation, groups, compute=None, dtype=None
+    grad: Tensor,
+    input: Tensor,
+    size,
+    stride,
+    before,
+    dilation,
+    groups,
+    compute=None,
+    dtype=None,
+    last=False,
 ) -> Tensor:
-    """The gradient of convolve by its weight, whose window is `size`.
+    """The gradient of convolve by its weight, whose window is `size`; last: with channels innermost.
 
     Math: w[o, c, k] = sum_{n, t} grad[n, o, t] input[n, c, stride t + dilation k - before]
     """

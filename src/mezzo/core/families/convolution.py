@@ -241,6 +241,14 @@ def is_channels_last(x: Layout) -> bool:
     return x.ndim >= 3 and x.shape[1] > 1 and x.strides[1] == 1 and any(n > 1 for n in x.shape[2:])
 
 
+def is_stored_last(x: Layout | Tensor) -> bool:
+    """True if memory holds it as channels_last and not row-major, so that what goes with it should lie the same way."""
+    x = x.layout if isinstance(x, Tensor) else x
+    if x.ndim not in (3, 4) or x.strides == dense(x.shape, x.dtype, x.device).strides:
+        return False
+    return tuple(x.strides) == shapes.channels_last_strides(x.shape)
+
+
 def _operand(of: Layout, rows: Axis, k: Axis, limits: Ints = ()) -> Operand:
     return Operand(of.dtype.ir, of.dtype.itemsize, rows, k, limits)
 
