@@ -33,6 +33,7 @@ from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
 Ints = tuple[int, ...]
+MOST_TAPS = 7  # of a row of a window of one channel, for code that knows how many there are
 FEW = 8  # channels that would leave most columns of a tile empty
 
 
@@ -189,6 +190,14 @@ class _Depthwise:
         every = [[[(0, 0)]], *every] if len(every) == 1 else every
         axes = [depthwise.Taps(every[0], False), depthwise.Taps(every[1], not self.last)]
         self.tables = [t for a in axes for t in (a.begin, a.tap, a.place)] + [axes[1].mask]
+        self.windows, joint = None, np.zeros(1, np.int64)
+        if self.last and g.window.dilation[-1] == 1:
+            found = depthwise.Windows(
+                g.kernel[-1], 1 if back else g.window.stride[-1], -1 if back else 1
+            )
+            joint = found.joint(every[1])
+            self.windows = found if joint.any() and found.taps <= MOST_TAPS else None
+        self.tables.append(joint)
         self.across, self.taps = g.kernel[-1], int(np.prod(g.kernel))
         (self.sizes, self.steps), (_, self.source_steps), (_, self.w) = (
             _flat(target),
@@ -217,7 +226,7 @@ def depthwise_plan(g: Geometry, bias: Layout | None, compute: dtype, back: bool)
         d.target.dtype.ir,
         None if bias is None else bias.dtype.ir,
     )
-    address = depthwise.address(*stored, compute.ir, d.last)
+    address = depthwise.address(*stored, compute.ir, d.last, d.windows)
     return [
         (
             depthwise.Plan(address, [*words, *d.source_steps, *d.steps], d.tables, room * lanes),

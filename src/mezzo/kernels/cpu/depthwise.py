@@ -16,20 +16,22 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract.lanes import store_some
 from mezzo.kernels.cpu.contract.writer import Function, Program
-from mezzo.kernels.cpu.conv.fetch import masked_load
+from mezzo.kernels.cpu.conv.fetch import during, masked_load
 from mezzo.kernels.cpu.emit import LANES, LLVM, STORED, Emitter, literal
 from mezzo.kernels.ir import SIZE
 
 WORDS = ("units", "serial", "channels", "rows", "columns", "window", "window_w", "lane_bytes", "weight_channel",
-         "weight_h", "weight_w", "bias_step", "begin_h", "tap_h", "place_h", "begin_w", "tap_w", "place_w", "mask_w")  # fmt: skip
+         "weight_h", "weight_w", "bias_step", "begin_h", "tap_h", "place_h", "begin_w", "tap_w", "place_w", "mask_w", "joint_w")  # fmt: skip
 CHAINS = 4  # sums that run side by side: a multiply-add takes as many cycles
-_POINTERS = ("begin_h", "tap_h", "place_h", "begin_w", "tap_w", "place_w", "mask_w")
+_POINTERS = ("begin_h", "tap_h", "place_h", "begin_w", "tap_w", "place_w", "mask_w", "joint_w")
+JOINT, VECTORS = 4, 2  # places of a row, and vectors of channels, whose sums share what they read
 
 
 class Taps:
@@ -57,6 +59,25 @@ def _joined(rows: Sequence[Sequence[tuple[int, int]]]) -> list[tuple[int, int, i
             found[key] = found.get(key, 0) | 1 << lane
     entries = [(tap, start, mask) for (tap, start), mask in sorted(found.items())]
     return entries + [(0, 0, 0)] * (-len(entries) % CHAINS)
+
+
+class Windows(NamedTuple):
+    """Windows along a row that hold all their taps: how many those are, places from one to the next, and from tap to tap."""
+
+    taps: int
+    stride: int
+    sign: int
+
+    def joint(self, pairs: Sequence[Sequence[tuple[int, int]]]) -> np.ndarray:
+        """For each place of a row whether it and the next ones, JOINT in all, have such windows."""
+        whole = [[(j, at + self.sign * j) for j in range(self.taps)] == row
+                 for row, at in ((row, row[0][1] if row else 0) for row in pairs)]  # fmt: skip
+        firsts = [row[0][1] if row else 0 for row in pairs]
+        return np.array([
+            int(all(whole[u : u + JOINT]) and u + JOINT <= len(pairs)
+                and all(firsts[u + p] == firsts[u] + p * self.stride for p in range(JOINT)))
+            for u in range(len(pairs))
+        ], np.int64)  # fmt: skip
 
 
 class Plan:
@@ -92,8 +113,10 @@ class Writer:
     """Writes one kernel."""
 
     def __init__(
-        self, source: str, weight: str, target: str, bias: str | None, compute: str, last: bool
-    ):
+        self, source: str, weight: str, target: str, bias: str | None, compute: str, last: bool,
+        windows: Windows | None = None,
+    ):  # fmt: skip
+        self.windows = windows
         self.source, self.weight, self.target, self.bias = source, weight, target, bias
         self.compute, self.last = compute, last
         self.acc = "f64" if compute == "f64" else "f32"
@@ -248,33 +271,92 @@ class Writer:
         return value
 
     def _row_of_channels(self, f: Function, here: list[str], space: str, row: str) -> None:
-        """A row of the target, all channels of each place."""
+        """A row of the target, all channels of each place, or of some together."""
+        channels = self.word["channels"]
+        line = f.at(here[1], f.mul(row, self.strides[1][2]))
+        column = f.variable("i64", 0)
+        with during(f, lambda: f.compare("slt", f.load("i64", column), self.word["columns"])):
+            first = f.load("i64", column)
+            done, count = 0, 1
+            if self.windows:
+                joint = f.let(f"trunc i64 {self.entry(f, 'joint_w', first)} to i1")
+                many = LANES * VECTORS
+                done = f.select(joint, f.mul(f.div(channels, many), many), 0)
+                count = f.select(joint, JOINT, 1)
+                with f.loop(0, done, many) as channel:
+                    self._together(f, here[0], line, space, row, first, channel)
+            with f.loop(first, f.add(first, count)) as at:
+                self._channels(
+                    f, here[0], f.at(line, f.mul(at, self.strides[1][3])), space, row, at, done
+                )
+            f.store("i64", f.add(first, count), column)
+
+    def _channels(
+        self, f: Function, source: str, target: str, space: str, row: str, column: str, done
+    ) -> None:
+        """Channels of one place, from `done` on."""
         size, channels = SIZE[self.acc], self.word["channels"]
         many = LANES * CHAINS
-        whole, most = (f.mul(f.div(channels, n), n) for n in (LANES, many))
-        line = f.at(here[1], f.mul(row, self.strides[1][2]))
-        with f.loop(0, self.word["columns"]) as column:
-            target = f.at(line, f.mul(column, self.strides[1][3]))
-            for lanes, first, after in (
-                (many, 0, most),
-                (LANES, most, whole),
-                (1, whole, channels),
-            ):
-                with f.loop(first, after, lanes) as channel:
-                    kind = self.emitter(f, lanes).wide(LLVM[self.acc])
+        most = f.add(done, f.mul(f.div(f.sub(channels, done), many), many))
+        whole = f.mul(f.div(channels, LANES), LANES)
+        for lanes, first, after in ((many, done, most), (LANES, most, whole), (1, whole, channels)):
+            with f.loop(first, after, lanes) as channel:
+                kind = self.emitter(f, lanes).wide(LLVM[self.acc])
 
-                    def weight_at(tap: str, kind=kind, channel=channel) -> str:
-                        return f.load(
-                            kind,
-                            f.at(space, f.mul(f.add(f.mul(tap, channels), channel), size)),
-                            size,
-                        )
+                def weight_at(tap: str, kind=kind, channel=channel) -> str:
+                    at = f.mul(f.add(f.mul(tap, channels), channel), size)
+                    return f.load(kind, f.at(space, at), size)
 
-                    source = f.at(here[0], f.mul(channel, self.strides[0][1]))
-                    value = self._sum(f, lanes, source, row, column, weight_at)
-                    self._finish(
-                        f, lanes, value, f.at(target, f.mul(channel, self.strides[1][1])), channel
-                    )
+                here = f.at(source, f.mul(channel, self.strides[0][1]))
+                value = self._sum(f, lanes, here, row, column, weight_at)
+                to = f.at(target, f.mul(channel, self.strides[1][1]))
+                self._finish(f, lanes, value, to, channel)
+
+    def _together(
+        self, f: Function, source: str, line: str, space: str, row: str, column: str, channel: str
+    ) -> None:
+        """JOINT places of a row, VECTORS of channels: what their windows share is read and converted once."""
+        window, size, steps = self.windows, SIZE[self.acc], self.strides[0]
+        kind = f"<{LANES} x {LLVM[self.acc]}>"
+        sums = {
+            (p, v): f.variable(kind, "zeroinitializer")
+            for p in range(JOINT)
+            for v in range(VECTORS)
+        }
+        lowest = self.entry(f, "place_w", self.entry(f, "begin_w", column))
+        if window.sign < 0:
+            lowest = f.sub(lowest, window.taps - 1)
+        lowest = f.add(f.mul(lowest, steps[3]), f.mul(channel, steps[1]))
+        weights = f.at(space, f.mul(channel, size))
+        with f.loop(*self.range(f, "h", row)) as i:
+            here = f.at(source, f.add(lowest, f.mul(self.entry(f, "place_h", i), steps[2])))
+            tap = f.mul(
+                f.mul(self.entry(f, "tap_h", i), self.word["window_w"]), self.word["channels"]
+            )
+            rows = [
+                f.at(weights, f.mul(f.add(tap, f.mul(self.word["channels"], j)), size))
+                for j in range(window.taps)
+            ]
+            for c in range((JOINT - 1) * window.stride + window.taps):
+                at = f.at(here, f.mul(steps[3], c))
+                for v in range(VECTORS):
+                    e = self.emitter(f, LANES)
+                    near = f.at(at, v * LANES * SIZE[self.source])
+                    value = self.rounded(e, e.load(near, self.source), self.source)
+                    for p in range(JOINT):
+                        j = c - p * window.stride
+                        if 0 <= j < window.taps:
+                            j = j if window.sign > 0 else window.taps - 1 - j
+                            weight = f.load(kind, f.at(rows[j], v * LANES * size), size)
+                            term = e.call(
+                                "fmuladd", LLVM[self.acc], value, weight, f.load(kind, sums[p, v])
+                            )
+                            f.store(kind, term, sums[p, v])
+        for (p, v), total in sums.items():
+            to = f.at(line, f.mul(f.add(column, p), self.strides[1][3]))
+            first = f.add(channel, v * LANES)
+            to = f.at(to, f.mul(first, self.strides[1][1]))
+            self._finish(f, LANES, f.load(kind, total), to, first)
 
     def _row_of_places(
         self, f: Function, here: list[str], weights: str, row: str, channel: str
@@ -323,7 +405,14 @@ class Writer:
 
 @functools.cache
 def address(
-    source: str, weight: str, target: str, bias: str | None, compute: str, last: bool
+    source: str,
+    weight: str,
+    target: str,
+    bias: str | None,
+    compute: str,
+    last: bool,
+    windows: Windows | None = None,
 ) -> int:
-    """The native entry for these storage types."""
-    return jit.load(Writer(source, weight, target, bias, compute, last).text()).address("kernel")
+    """The native entry for these storage types; windows: of rows, where channels are innermost."""
+    writer = Writer(source, weight, target, bias, compute, last, windows)
+    return jit.load(writer.text()).address("kernel")
