@@ -143,6 +143,7 @@ class TurnedWriter(OuterWriter):
             mask = f"<{LANES} x i1>"
             masks = [inside if is_input else e.put(f"and {mask} {inside}, {e.splat(there, 'i1')}") for _, there in lanes]  # fmt: skip
         if is_input:
+            self._ask_ahead(name, rows)
             made = [self.load(e, p, storage, mask) for p, mask in zip(rows, masks)]
         else:
             made = [e.load(p, "f32") for p in columns]
@@ -152,6 +153,15 @@ class TurnedWriter(OuterWriter):
                 e.store(value, column, "f32")
             else:
                 self.store(e, value, row, storage, mask)
+
+    def _ask_ahead(self, name: str, rows: list[str]) -> None:
+        """The next cell's part of a square: while this one is worked on nothing else reads memory."""
+        e = self.emitter(1)
+        far = e.put(f"mul i64 %{name}_lane, {ROWS}")
+        for row in rows:
+            at = e.put(f"getelementptr i8, ptr {row}, i64 {far}")
+            self.do(f"call void @llvm.prefetch.p0(ptr {at}, i32 0, i32 3, i32 1)")
+        self.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
 
     def _single(self, name: str, t: str, size: int, is_input: bool) -> None:
         """The columns behind the squares, of LANES rows or of those that are left."""
