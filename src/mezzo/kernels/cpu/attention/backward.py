@@ -8,7 +8,7 @@ Blocks of keys outermost: dk and dv of a block stay in tiles; dq of all queries 
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import dropout, parts
+from mezzo.kernels.cpu.attention import dropout, parts, weights
 from mezzo.kernels.cpu.attention.block import BACKWARD, blocks
 from mezzo.kernels.cpu.attention.parts import (
     EXP,
@@ -241,7 +241,7 @@ def _combine(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
                     )
                 lse = f.load(kind, f.at(rows_at, f.mul(query, 4)), 4)
                 delta = f.load(kind, f.at(rows_at, f.mul(f.add(query, padded), 4)), 4)
-                weight = evaluate(f, EXP, [f.let(f"fsub {kind} {score}, {lse}")], width)
+                weight = _weight(f, scheme, f.let(f"fsub {kind} {score}, {lse}"))
                 hidden = f.select(
                     causal, f.sub(key, query), 0
                 )  # queries before the key do not see it
@@ -266,6 +266,15 @@ def _combine(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
                 to = f.mul(f.add(f.mul(f.add("%i", r), wide_step), f.add("%j", v * width)), 4)
                 f.store(kind, given, f.at(to_s, to), 16)
                 f.store(kind, grad, f.at(to_d, to), 16)
+
+
+def _weight(f: Function, scheme: Scheme, x: str) -> str:
+    """e**x, to as many bits as a weight keeps."""
+    if scheme.method != "amx":
+        return evaluate(f, EXP, [x], scheme.width)
+    kind = wide("float", scheme.width)
+    y = f.let(f"fmul {kind} {x}, {weights.vector(weights.LOG2_E)}")
+    return weights.power(f, y, weights.SHORT)
 
 
 def _dropped(f: Function, x: str, stays: str, by: str, width: int) -> str:
