@@ -43,9 +43,11 @@ def _bits(number: float) -> int:
 
 
 @functools.cache
-def _kernel(storage: str, mask: str | None, drop: bool, back: bool) -> tuple[Scheme, int]:
+def _kernel(
+    storage: str, mask: str | None, drop: bool, back: bool, tiles: bool
+) -> tuple[Scheme, int]:
     program = Program()
-    if has_tiles(storage) and not back:
+    if tiles:
         chosen = tile_scheme(storage)
         forward_tiles(program, chosen, mask, drop)
         return chosen, jit.load(program.text()).address("kernel")
@@ -63,10 +65,11 @@ def plan(
 
     Dropout needs a matrix "seed" (one i64 per head).
     """
-    chosen, address = _kernel(storage, mask, "seed" in matrices, back)
+    tiles = not back and has_tiles(storage, sizes.queries)
+    chosen, address = _kernel(storage, mask, "seed" in matrices, back, tiles)
     if back:
         found = backward_words(chosen, sizes)
-    elif has_tiles(storage):
+    elif tiles:
         found = forward_tile_words(chosen, TERMS[storage], sizes, threads)
     else:
         found = forward_words(chosen, sizes, threads)

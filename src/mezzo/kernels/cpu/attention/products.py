@@ -16,6 +16,8 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 TERMS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers that add up to one of the type
+# Up to so many queries, making terms of all keys and values costs more than it saves.
+FEW = {"bf16": 0, "f16": 16, "f32": 48}
 # (term of a, term of b) from the smallest products to the largest, in an order that loads few tiles twice.
 ORDERS = {
     1: ((0, 0),),
@@ -30,9 +32,9 @@ STEP = 32  # elements along k of a step
 _LINE = 64
 
 
-def has_tiles(storage: str) -> bool:
-    """Whether attention on tensors of this type runs on tile registers."""
-    return target.host().has_amx_bf16 and storage in TERMS
+def has_tiles(storage: str, queries: int) -> bool:
+    """Whether attention of so many queries on tensors of this type runs on tile registers."""
+    return target.host().has_amx_bf16 and queries > FEW.get(storage, queries)
 
 
 def tile_scheme(storage: str) -> Scheme:
