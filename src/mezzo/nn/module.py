@@ -6,6 +6,7 @@ Saving and loading is in state.py, walking the tree in tree.py, hooks in hooks.p
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from mezzo.autograd import no_grad
 from mezzo.compiler import compile
@@ -69,7 +70,7 @@ class Module(Tree, Stateful):
 
     # ---- calling ---------------------------------------------------------------------------------
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args, **kwargs) -> Any:
         if (
             self._forward_hooks
             or self._forward_pre_hooks

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
+from typing import Any
 
 from mezzo.autograd import no_grad
 from mezzo.core.tensor import Tensor
@@ -54,7 +55,7 @@ class Stateful:
 
     # ---- saving ----------------------------------------------------------------------------------
 
-    def state_dict(self, *args, destination=None, prefix: str = "", keep_vars: bool = False):
+    def state_dict(self, *args, destination=None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by their dotted names, sharing memory with the module.
 
         keep_vars keeps the tensors attached to the tape; otherwise they are detached.

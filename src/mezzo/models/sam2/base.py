@@ -70,8 +70,8 @@ class SAM2Base(nn.Module):
         self.memory_attention = memory_attention
         self.memory_encoder = memory_encoder
         self.hidden_dim = image_encoder.neck.d_model
-        out = getattr(memory_encoder, "out_proj", None)
-        self.mem_dim = self.hidden_dim if not hasattr(out, "weight") else out.weight.shape[0]
+        weight = getattr(getattr(memory_encoder, "out_proj", None), "weight", None)
+        self.mem_dim = self.hidden_dim if weight is None else weight.shape[0]
         self.maskmem_tpos_enc = _token(num_maskmem, 1, 1, self.mem_dim)
         self.no_mem_embed = _token(1, 1, self.hidden_dim)
         self.no_mem_pos_enc = _token(1, 1, self.hidden_dim)

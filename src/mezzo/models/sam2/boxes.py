@@ -69,7 +69,7 @@ def is_box_near_crop_edge(
     boxes = uncrop_boxes_xyxy(boxes, crop_box).astype(np.float32)
     near_crop = np.abs(boxes - np.asarray(crop_box, np.float32)) <= atol
     near_image = np.abs(boxes - np.asarray(whole, np.float32)) <= atol
-    return (near_crop & ~near_image).any(axis=1)
+    return np.asarray((near_crop & ~near_image).any(axis=1))
 
 
 def uncrop_boxes_xyxy(boxes: np.ndarray, crop_box: list[int]) -> np.ndarray:

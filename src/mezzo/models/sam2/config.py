@@ -11,6 +11,7 @@ import functools
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -219,7 +220,7 @@ def _part(target) -> type:
     return TARGETS[name]
 
 
-def instantiate(node):
+def instantiate(node) -> Any:
     """The module that a node with `_target_` describes, its parts first; other nodes as they are.
 
     Raises: ConfigError for an unknown part, or one with missing, unknown or impossible options

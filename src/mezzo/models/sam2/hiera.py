@@ -7,16 +7,17 @@ Bolya et al., "Window Attention is Bugged: How not to Interpolate Position Embed
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import mezzo
 from mezzo import nn
+from mezzo.compiler import is_compiling
 from mezzo.models.sam2 import windows
 from mezzo.models.sam2.layers import MLP, DropPath
 from mezzo.nn import functional as F
 
-STRIP_BYTES = (
-    8 << 20
-)  # of a perceptron's inner activations at a time, where no gradients are recorded
+# Of a perceptron's inner activations at a time, where no gradients are recorded; compiled, every strip is traced.
+STRIP_BYTES, STRIP_BYTES_COMPILED = 8 << 20, 32 << 20
 
 
 class PatchEmbed(nn.Module):
@@ -106,7 +107,7 @@ class MultiScaleBlock(nn.Module):
         num_heads: int,
         mlp_ratio: float = 4.0,
         drop_path: float = 0.0,
-        q_stride: tuple[int, int] | None = None,
+        q_stride: tuple[int, ...] | None = None,
         window_size: int = 0,
     ):
         super().__init__()
@@ -153,7 +154,7 @@ class MultiScaleBlock(nn.Module):
     def _strips(self, x, window: int):
         """x as strips: rows of whole windows whose perceptrons hold about STRIP_BYTES."""
         row = x.shape[0] * x.shape[2] * self.mlp.layers[0].out_features * x.element_size()
-        return x.split(max(1, STRIP_BYTES // (row * window)) * window, dim=1)
+        return x.split(_strip_rows(row, window), dim=1)
 
     def _grown(self, x):
         """forward where dim is not dim_out, without gradients, strip by strip."""
@@ -190,6 +191,12 @@ class MultiScaleBlock(nn.Module):
         if self.dim != self.dim_out:
             return self._grown(x)
         return self._overwritten(x if overwrite else x.clone())
+
+
+def _strip_rows(row_bytes: int, unit: int) -> int:
+    """How many rows of row_bytes, a multiple of `unit`, are taken at a time."""
+    budget = STRIP_BYTES_COMPILED if is_compiling() else STRIP_BYTES
+    return max(1, budget // (row_bytes * unit)) * unit
 
 
 def _as_it_is(_level: int, x):
@@ -340,8 +347,9 @@ class Hiera(nn.Module):
         rows, parts = self._positions((height, width))
         wide, unit = self.blocks[0].mlp.layers[0].out_features, self.window_spec[0]
         row = x.shape[0] * width * wide * rows.element_size()
-        high = max(1, STRIP_BYTES // (row * unit)) * unit
-        result, maps = None, [None for i in range(depth) if self._is_wanted(i)]
+        high = _strip_rows(row, unit)
+        result: Any = None
+        maps: list[Any] = [None for i in range(depth) if self._is_wanted(i)]
         for at in range(0, height, high):
             end = min(at + high, height)
             where = (at, end - at, height)

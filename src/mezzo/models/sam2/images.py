@@ -111,7 +111,7 @@ def _from_array(array: np.ndarray, who: str, max_pixels: int) -> np.ndarray:
             f"{who}: image has shape {shape}; it must be (height, width, 3), or 1 or 4 channels, or "
             f"(height, width).{hint}"
         )
-    _check_size(*array.shape[:2], who, max_pixels)
+    _check_size(array.shape[0], array.shape[1], who, max_pixels)
     array = _over_white(_unit(array, who))
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 

@@ -44,7 +44,7 @@ class MLP(nn.Module):
         hidden_dim: int,
         output_dim: int,
         num_layers: int,
-        activation=nn.ReLU,
+        activation: type[nn.Module] = nn.ReLU,
         sigmoid_output: bool = False,
     ):
         super().__init__()

@@ -94,11 +94,11 @@ class Fuser(nn.Module):
         self,
         layer: nn.Module,
         num_layers: int,
-        dim: int | None = None,
+        dim: int = 0,
         input_projection: bool = False,
     ):
         super().__init__()
-        if input_projection and dim is None:
+        if input_projection and not dim:
             raise ValueError("Fuser: input_projection needs dim, the number of channels.")
         self.proj = nn.Conv2d(dim, dim, kernel_size=1) if input_projection else nn.Identity()
         self.layers = clones(layer, num_layers)

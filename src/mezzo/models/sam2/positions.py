@@ -75,7 +75,7 @@ class PositionEmbeddingSine(nn.Module):
 
     def forward(self, x):
         """(n, c, h, w) -> (n, num_pos_feats, h, w) float32"""
-        return self.encode(*x.shape[-2:], x.device)[None].expand(x.shape[0], -1, -1, -1)
+        return self.encode(x.shape[-2], x.shape[-1], x.device)[None].expand(x.shape[0], -1, -1, -1)
 
 
 class PositionEmbeddingRandom(nn.Module):
@@ -99,7 +99,7 @@ class PositionEmbeddingRandom(nn.Module):
             angles = 2 * math.pi * turns
             return mezzo.cat((angles.sin(), angles.cos()), dim=-1)
 
-    def _grid(self, size: tuple[int, int], device):
+    def _grid(self, size: tuple[int, ...], device):
         """(2 num_pos_feats, h, w), channels innermost in memory."""
         rows, columns = (
             (mezzo.arange(n, dtype=mezzo.float32, device=device) + 0.5) / n for n in size

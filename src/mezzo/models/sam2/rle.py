@@ -116,14 +116,14 @@ def batched_mask_to_box(masks: np.ndarray) -> np.ndarray:
     height, width = masks.shape[-2:]
     if not masks.size:
         return np.zeros((*masks.shape[:-2], 4), np.int64)
-    columns, rows = masks.any(axis=-2), masks.any(axis=-1)
+    columns, rows = (np.asarray(masks.any(axis=k)) for k in (-2, -1))
     edges = [
         columns.argmax(-1),
         rows.argmax(-1),
         width - 1 - columns[..., ::-1].argmax(-1),
         height - 1 - rows[..., ::-1].argmax(-1),
     ]
-    return np.stack(edges, axis=-1) * rows.any(-1)[..., None]
+    return np.stack(edges, axis=-1) * np.any(rows, axis=-1, keepdims=True)
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:

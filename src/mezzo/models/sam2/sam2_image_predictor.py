@@ -63,7 +63,7 @@ class SAM2ImagePredictor:
         """Forget the image."""
         self._is_image_set = False
         self._features: dict | None = None
-        self._orig_hw: list | None = None
+        self._orig_hw: list = []
         self._is_batch = False
 
     @property
@@ -191,8 +191,9 @@ class SAM2ImagePredictor:
         found: tuple[list, list, list] = ([], [], [])
         for i in range(count):
             one = [None if many is None else many[i] for many in given.values()]
+            who = f"predict_batch: image {i}"
             prompts = self._prep_prompts(
-                *one, normalize_coords, img_idx=i, who=f"predict_batch: image {i}"
+                one[0], one[1], one[2], one[3], normalize_coords, img_idx=i, who=who
             )
             results = self._predicted(prompts, multimask_output, return_logits, i)
             for many, result in zip(found, results):
