@@ -2,7 +2,8 @@
 
     words.py    what the native code's parts share: the words of an entry, the fields of objects
     keys.py     arguments to a key, and the entry filed under it
-    runs.py     memory, launches, results, history
+    runs.py     memory, launches, results
+    nodes.py    a node of the tape
     native.py   the code linked: Short objects, which Python calls and Tensor has as methods
     learn.py    a call run once on memory that is not there, and what it did as an entry
 

@@ -13,7 +13,7 @@ import ctypes
 from mezzo import devices
 from mezzo.core import tape
 from mezzo.core.layout import Size
-from mezzo.core.short import runs
+from mezzo.core.short import nodes, runs
 from mezzo.core.short import words as w
 from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
@@ -289,6 +289,27 @@ class _Learned:
         words = self.entry.words
         words[w.ATTACH] = self.entry.hold(record)
         words[w.ATTACH_AT] = self._spec(args)
+        if self.result.__class__ is Tensor and self.result.auto is not None:
+            self._node(self.result.auto.node)
+
+    def _node(self, node) -> None:
+        """What the native code needs to write such a node itself."""
+        place = {id(stand): i for i, stand in enumerate(self.stands)}
+        entry, words = self.entry, self.entry.words
+        rows = [(entry.hold(at), place[id(end.variable)]) for at, end, _ in node.edges]
+        kept = [place.get(id(tensor), -1) for tensor, _ in node.versions]
+        if node.needs_out:
+            kept.pop()  # the result itself, as an alias that is made anew
+            if len(node.outs) != 1 or not isinstance(node.outs[0], Tensor):
+                return
+        if -1 in kept or node.__dict__:
+            return
+        entry.put(w.EDGES, rows)
+        entry.put(w.SAVED, [(i,) for i in kept])
+        words[w.SAVES_OUT] = bool(node.needs_out)
+        words[w.NODE_LAYOUTS] = entry.hold(node.layouts)
+        words[w.NODE_ARGS] = self._spec(node.args)
+        words[w.KIND] = entry.hold(type(node))
 
     def _check_node(self, record) -> None:
         many = self.result.__class__ is tuple
@@ -313,14 +334,14 @@ class _Learned:
     def _one(self, value) -> tuple[int, int]:
         for i, stand in enumerate(self.stands):
             if value is stand:
-                return runs.TENSOR, i
+                return nodes.TENSOR, i
         if isinstance(value, Tensor):
             raise Unlike
         if value.__class__ is float and id(value) in self.mapped:
-            return runs.ARGUMENT, self.mapped[id(value)]
+            return nodes.ARGUMENT, self.mapped[id(value)]
         if isinstance(value, (tuple, list)) and self._constants_only(value):
-            return runs.NESTED, self._spec(value)
-        return runs.CONST, self.entry.hold(value)
+            return nodes.NESTED, self._spec(value)
+        return nodes.CONST, self.entry.hold(value)
 
 
 def array_at(address: int, count: int):

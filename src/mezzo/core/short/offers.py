@@ -151,7 +151,8 @@ def _set_up(made: native.Native) -> None:
         "o_key": _KEY, "o_stack": "stack", "o_grad": "grad", "o_inference": "inference", "o_storage": "storage",
         "o_generation": "generation", "o_register": _register, "o_begin": begin, "o_allocate": memory.allocate, "o_attach": attach,
         "o_zero": 0, "o_frozen": INFERENCE, "o_empty": (), "o_tensor": Tensor, "o_parameter": _parameters[0], "o_size": Size,
-        "o_store": Storage, "o_bucket": arenas.Bucket, "o_view": tape.View, "o_usage": arenas.usage,
+        "o_store": Storage, "o_bucket": arenas.Bucket, "o_view": tape.View, "o_auto": tape.Auto, "o_leaf": tape.leaf_end, "o_order": tape._count,
+        "o_usage": arenas.usage,
     }.items():  # fmt: skip
         made.object(name, value)
     slots = {
@@ -159,6 +160,8 @@ def _set_up(made: native.Native) -> None:
         memory.Block: ("nbytes", "bucket"),
         Storage: ("version", "saved"),
         tape.View: ("root", "chain", "generation", "multiple"),
+        tape.Auto: ("node", "slot", "requires_grad"),
+        tape.Node: ("args", "edges", "layouts", "needs_out", "order", "outs", "record", "versions"),
         arenas.Usage: ("allocated", "peak"),
         arenas.Bucket: ("size",),
     }

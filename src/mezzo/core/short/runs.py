@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mezzo.core.short.keys import write_keys
+from mezzo.core.short.nodes import write_tape
 from mezzo.core.short.words import (
     ALLOCS,
     ALLOCS_AT,
@@ -38,7 +39,6 @@ from mezzo.core.short.words import (
     TAKEN_AT,
     TENSOR_BASE,
     TENSORS,
-    TENSORS_AT,
     UNLOCKED,
     WRITES,
     WRITES_AT,
@@ -55,6 +55,7 @@ from mezzo.core.short.words import (
     setting,
     slot,
     table,
+    tensor_of,
     word,
 )
 from mezzo.kernels.cpu.contract.writer import Function, Program
@@ -63,14 +64,15 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 _BASES = 0
 _OBJECTS = 8 * (NUMBER_BASE + MAX_NUMBERS)
 _RUN = _OBJECTS + 8 * MAX_ALLOCS
-_ALLOC, _CALL, _PATCH, _OUT, _WRITE, _SPEC = 32, 40, 24, 48, 16, 16
+_ALLOC, _CALL, _PATCH, _OUT, _WRITE = 32, 40, 24, 48, 16
 
 
 def source() -> str:
     """The module: call, call_record, call_applied, bind, free."""
     program = Program()
     write_keys(program)
-    for write in (_collect, _block, _blocks, _release, _launches, _view, _out, _outs, _history, _may_write,
+    write_tape(program)
+    for write in (_block, _blocks, _release, _launches, _view, _out, _outs, _history, _may_write,
                   _wrote, _checks, _go, _missed, _run, _doors, _bind, _free):  # fmt: skip
         write(program)
     variables = "".join(f"@{name} = global i64 0\n" for name in GLOBALS)
@@ -234,10 +236,6 @@ def _checks(program: Program) -> None:
 # ---- results
 
 
-def _tensor_of(f: Function, ctx: str, i: str) -> str:
-    return f.load("ptr", item_at(f, f.at(ctx, TENSORS_AT), i))
-
-
 def _view(program: Program) -> None:
     """@view(source, chain, multiple) -> how the result views the root of source; see tape.View."""
     with program.function("view", "ptr %source, ptr %chain, ptr %multiple", "ptr") as f:
@@ -287,7 +285,7 @@ def _out(program: Program) -> None:
         with f.when(f.compare("eq", kind, CONSTANT)):
             leave(f, "ptr", own(f, layout))
         with f.when(f.compare("eq", kind, ITSELF)):
-            leave(f, "ptr", own(f, _tensor_of(f, "%ctx", which)))
+            leave(f, "ptr", own(f, tensor_of(f, "%ctx", which)))
         made = new(f, setting(f, "o_tensor"))
         leave(f, "ptr", "null", same(f, made, "null"))
         give(f, made, "layout", own(f, layout))
@@ -301,7 +299,7 @@ def _out(program: Program) -> None:
             f.store("ptr", slot(f, held, "store_ptr"), address)
             f.store("i64", f.load("i64", item_at(f, "%run", which)), base)
         with f.unless(fresh):
-            source = _tensor_of(f, "%ctx", which)
+            source = tensor_of(f, "%ctx", which)
             f.store("ptr", slot(f, source, "storage"), store)
             f.store("ptr", slot(f, source, "ptr"), address)
             f.store("i64", f.load("i64", item_at(f, "%run", f.add(which, TENSOR_BASE))), base)
@@ -349,42 +347,19 @@ def _outs(program: Program) -> None:
 
 # ---- history
 
-CONST, ARGUMENT, TENSOR, NESTED = range(4)  # the kinds of what a node's arguments are made of
-
-
-def _collect(program: Program) -> None:
-    """@collect(specs, count, ctx, args) -> the tuple of arguments that a node of the tape gets."""
-    with program.function("collect", "ptr %specs, i64 %count, ptr %ctx, ptr %args", "ptr") as f:
-        made = f.call("PyTuple_New", "ptr", "i64 %count")
-        leave(f, "ptr", "null", same(f, made, "null"))
-        with f.loop(0, "%count") as i:
-            spec = item_at(f, "%specs", i, _SPEC)
-            kind, value = f.load("i64", spec), field(f, "i64", spec, 8)
-            as_pointer = f.let(f"inttoptr i64 {value} to ptr")
-            found = f.variable("ptr", as_pointer)
-            with f.when(f.compare("eq", kind, ARGUMENT)):
-                f.store("ptr", f.load("ptr", item_at(f, "%args", value)), found)
-            with f.when(f.compare("eq", kind, TENSOR)):
-                f.store("ptr", _tensor_of(f, "%ctx", value), found)
-            nested = f.compare("eq", kind, NESTED)
-            with f.when(nested):
-                inner = f.call("collect", "ptr", f"ptr {f.at(as_pointer, 8)}", f"i64 {f.load('i64', as_pointer)}", "ptr %ctx", "ptr %args")  # fmt: skip
-                f.store("ptr", inner, found)
-                with f.when(same(f, inner, "null")):
-                    drop(f, made)
-                    leave(f, "ptr", "null")
-            with f.unless(nested):
-                own(f, f.load("ptr", found))
-            f.call("PyTuple_SetItem", "i32", f"ptr {made}", f"i64 {i}", f"ptr {f.load('ptr', found)}")  # fmt: skip
-        leave(f, "ptr", made)
-        f.do("unreachable")
-
 
 def _history(program: Program) -> None:
     """@history(entry, ctx, args, outs) -> outs with their node on the tape, or null."""
     with program.function("history", "ptr %known, ptr %ctx, ptr %args, ptr %outs", "ptr") as f:
         record, specs = table(f, "%known", ATTACH), table(f, "%known", ATTACH_AT)
         leave(f, "ptr", "%outs", same(f, record, "null"))
+        usual = f.call("fits", "i64", "ptr %known", "ptr %ctx")
+        with f.when(f.compare("ne", usual, 0)):
+            written = f.call("node", "i64", "ptr %known", "ptr %ctx", "ptr %args", "ptr %outs")
+            with f.when(f.compare("eq", written, 0)):
+                drop(f, "%outs")
+                leave(f, "ptr", "null")
+            leave(f, "ptr", "%outs")
         args = f.call("collect", "ptr", f"ptr {f.at(specs, 8)}", f"i64 {f.load('i64', specs)}", "ptr %ctx", "ptr %args")  # fmt: skip
         with f.when(same(f, args, "null")):
             drop(f, "%outs")
@@ -408,14 +383,14 @@ def _may_write(program: Program) -> None:
         writes = table(f, "%known", WRITES_AT)
         with f.loop(0, word(f, "%known", WRITES)) as i:
             which = f.load("i64", item_at(f, writes, i, _WRITE))
-            store = slot(f, _tensor_of(f, "%ctx", which), "storage")
+            store = slot(f, tensor_of(f, "%ctx", which), "storage")
             leave(f, "i64", 0, differ(f, slot(f, store, "saved"), "null"))
             version = f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, store, 'version')}")
             frozen = f.compare("slt", version, 0)
             outside = f.compare("eq", field(f, "i64", "%ctx", INFERENCE), 0)
             leave(f, "i64", 0, f.both(frozen, outside))
             with f.loop(0, field(f, "i64", "%ctx", TENSORS)) as j:
-                other = slot(f, _tensor_of(f, "%ctx", j), "storage")
+                other = slot(f, tensor_of(f, "%ctx", j), "storage")
                 shares = f.both(same(f, other, store), f.compare("ne", j, which))
                 leave(f, "i64", 0, shares)
         leave(f, "i64", 1)
@@ -428,7 +403,7 @@ def _wrote(program: Program) -> None:
         writes = table(f, "%known", WRITES_AT)
         with f.loop(0, word(f, "%known", WRITES)) as i:
             at = item_at(f, writes, i, _WRITE)
-            store = slot(f, _tensor_of(f, "%ctx", f.load("i64", at)), "storage")
+            store = slot(f, tensor_of(f, "%ctx", f.load("i64", at)), "storage")
             before = slot(f, store, "version")
             version = f.call("PyLong_AsLongLong", "i64", f"ptr {before}")
             with f.when(f.compare("sge", version, 0)):
@@ -448,7 +423,7 @@ def _go(program: Program) -> None:
         may = f.call("may_write", "i64", "ptr %known", "ptr %ctx")
         leave(f, "ptr", slow, f.compare("eq", may, 0))
         with f.loop(0, field(f, "i64", "%ctx", TENSORS)) as i:
-            address = slot(f, _tensor_of(f, "%ctx", i), "ptr")
+            address = slot(f, tensor_of(f, "%ctx", i), "ptr")
             base = f.call("PyLong_AsLongLong", "i64", f"ptr {address}")
             f.store("i64", base, item_at(f, run, f.add(i, TENSOR_BASE)))
         with f.loop(0, field(f, "i64", "%ctx", NUMBERS_TAKEN)) as i:

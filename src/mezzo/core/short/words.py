@@ -24,6 +24,7 @@ SYMBOLS = (
     "PyTuple_New",
     "PyTuple_SetItem",
     "PySequence_Concat",
+    "PyIter_Next",
     "PyMethod_New",
     "PyEval_SaveThread",
     "PyEval_RestoreThread",
@@ -43,10 +44,11 @@ SYMBOLS = (
 # Set by short.py: objects (o_), offsets of slots (at_), and whether a recording listens (off).
 OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_register", "o_begin", "o_allocate",
            "o_attach", "o_zero", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
-           "o_view", "o_usage", "o_new", "o_plain")  # fmt: skip
+           "o_view", "o_auto", "o_leaf", "o_order", "o_usage", "o_new", "o_plain")  # fmt: skip
 OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
            "at_version", "at_saved", "at_root", "at_chain", "at_generation", "at_multiple", "at_allocated", "at_peak",
-           "at_short", "at_applied", "at_size")  # fmt: skip
+           "at_short", "at_applied", "at_size", "at_node", "at_slot", "at_requires_grad", "at_args", "at_edges", "at_layouts",
+           "at_needs_out", "at_order", "at_outs", "at_record", "at_versions")  # fmt: skip
 OTHERS = ("off", "kinds", "kind_count")
 GLOBALS = (*OBJECTS, *OFFSETS, *OTHERS)
 
@@ -54,7 +56,7 @@ GLOBALS = (*OBJECTS, *OFFSETS, *OTHERS)
 VECTORCALL, FALLBACK, TABLE, MISS, OWNER, FREE_COUNT, FREE, HITS, SIZE = range(16, 88, 8)
 # The words of an entry.
 (HASH, WORDS, WORDS_AT, ALLOCS, ALLOCS_AT, CALLS, CALLS_AT, OUTS, OUTS_AT, MANY, ATTACH, ATTACH_AT, CHECKS, CHECKS_AT,
- WRITES, WRITES_AT, UNLOCKED, TAKEN) = range(18)  # fmt: skip
+ WRITES, WRITES_AT, UNLOCKED, KIND, NODE_ARGS, NODE_LAYOUTS, EDGES, EDGES_AT, SAVED, SAVED_AT, SAVES_OUT, TAKEN) = range(26)  # fmt: skip
 
 MAX_ARGS = 24
 MAX_WORDS = 96
@@ -90,6 +92,7 @@ declare i32 @PyList_Append(ptr, ptr)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare ptr @PySequence_Concat(ptr, ptr)
+declare ptr @PyIter_Next(ptr)
 declare ptr @PyMethod_New(ptr, ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
@@ -176,3 +179,8 @@ def new(f: Function, kind: str) -> str:
     """object.__new__(kind)."""
     make = setting(f, "o_new")
     return f.let(f"call ptr {make}(ptr {kind}, ptr {setting(f, 'o_empty')}, ptr null)")
+
+
+def tensor_of(f: Function, ctx: str, i: str) -> str:
+    """A tensor of the call."""
+    return f.load("ptr", item_at(f, f.at(ctx, TENSORS_AT), i))
