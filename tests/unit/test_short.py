@@ -266,6 +266,20 @@ def test_what_an_entry_cannot_hold_is_refused():
     assert capture.active() is None
 
 
+def test_a_layout_is_not_a_tensor_of_that_layout():
+    """Rules of derivatives get the layouts of what was not kept."""
+    (rule,) = mezzo.sum.quick_vjps.values()
+    x, g = mezzo.ones(2, 3), mezzo.tensor(2.0)
+    for _ in range(3):
+        assert rule(g, None, x.layout, None, False, None).tolist() == [[2.0] * 3] * 2
+        assert rule(g, None, x, None, False, None).tolist() == [[2.0] * 3] * 2
+    a = mezzo.ones(2, 3, requires_grad=True)
+    for wants in (True, False) * 4:  # the other operand is kept only where its gradient is wanted
+        b = mezzo.full((2, 3), 3.0, requires_grad=wants)
+        slopes = mezzo.autograd.grad((a * b).sum(), (a, b) if wants else (a,))
+        assert [s.tolist()[0] for s in slopes] == [[3.0] * 3, [1.0] * 3][: len(slopes)]
+
+
 def test_a_method_is_what_it_was_to_those_who_ask():
     mezzo.ones(2) + mezzo.ones(2)
     assert mezzo.Tensor.add is mezzo.add and mezzo.Tensor.add_.__name__ == "add_"

@@ -188,13 +188,13 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
     if node.rule is not None:
         results = node.rule(node, g)
     elif record.joint is not None:
-        made = record.joint(g, y, *args)
+        made = record.quick_joint(g, y, *args)
         results = dict(zip(record.operands, made if isinstance(made, (tuple, list)) else (made,)))
     else:
         for position, _, _ in node.edges:
             at = position if isinstance(position, int) else position[0]
             if at not in results and at in record.vjps:
-                results[at] = record.vjps[at](g, y, *args)
+                results[at] = record.quick_vjps[at](g, y, *args)
             elif at not in record.vjps:
                 raise GradientError(
                     f"{record.name}: no derivative for argument '{record.names[at]}'. detach() it."

@@ -184,6 +184,8 @@ class Record(Keyed):
         if isinstance(vjp, dict):
             self.vjps = {self.names.index(name): rule for name, rule in vjp.items()}
         self.has_vjp = vjp is not None
+        # The rules as the engine calls them: the same functions, or their Shorts once the record is called.
+        self.quick_joint, self.quick_vjps = self.joint, dict(self.vjps)
         self.saved_known: dict[tuple, tuple[frozenset | None, bool]] = {}
 
     def saved(self, wanted: tuple) -> tuple[frozenset | None, bool]:

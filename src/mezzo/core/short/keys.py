@@ -86,7 +86,8 @@ def _part(program: Program) -> None:
         kinds = f.let(f"inttoptr i64 {setting(f, 'kinds')} to ptr")
         with f.loop(0, count) as i:
             with f.when(same(f, f.load("ptr", item_at(f, kinds, i)), kind)):
-                _say(f, f.let("ptrtoint ptr %obj to i64"))
+                # Bit 1, lest a layout be taken for a tensor that has it.
+                _say(f, f.let(f"or i64 {f.let('ptrtoint ptr %obj to i64')}, 2"))
                 leave(f, "i64", 1)
         leave(f, "i64", 0, f.compare("sge", "%depth", 3))
         _sequence_parts(f, kind)

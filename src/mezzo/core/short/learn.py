@@ -92,9 +92,12 @@ class _Learned:
             args, kwargs = self.real
             given = [self._free(i, a) for i, a in enumerate(args)]
             named = {name: self.stand(a) for name, a in kwargs.items()}
-            if not self.tensors or sum(t.layout.nbytes for t in self.tensors) > LIMIT:
-                raise Unlike  # without tensors the default device decides, which no key holds
             self.given = (*given, *named.values())
+            placed = self.tensors or any(isinstance(a, devices.device) for a in self.given)
+            if not placed:  # the default device decides, which no key holds
+                raise Unlike
+            if sum(t.layout.nbytes for t in self.tensors) > LIMIT:
+                raise Unlike
             notes = tape.NOTES = tape.Notes()
             try:
                 self.result = original(*given, **named)
@@ -312,17 +315,21 @@ class _Learned:
         words[w.KIND] = entry.hold(type(node))
 
     def _check_node(self, record) -> None:
+        """Only where the results are the node's own, all of them and in its order."""
         many = self.result.__class__ is tuple
         outs = self.result if many else (self.result,)
+        node = next((o.auto.node for o in outs if o is not None and o.auto is not None), None)
+        if node is None or node.record is not record or node.multiple is not many:
+            raise Unlike
+        if len(node.layouts) != len(outs):
+            raise Unlike
         for slot, out in enumerate(outs):
-            if out is None or out.auto is None:
-                if out is not None and out.layout.dtype.category < 2:
-                    continue
+            if out is None:
                 raise Unlike
-            node = out.auto.node
-            if node is None or node.record is not record or out.auto.slot != slot:
-                raise Unlike
-            if node.multiple is not many or len(node.layouts) != len(outs):
+            if out.auto is None:
+                if out.layout.dtype.category >= 2 and slot not in record.no_gradient_outputs:
+                    raise Unlike
+            elif out.auto.node is not node or out.auto.slot != slot:
                 raise Unlike
 
     def _spec(self, values) -> int:

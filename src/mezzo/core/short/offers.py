@@ -9,7 +9,7 @@ from types import MethodType
 
 from mezzo import devices, dtypes
 from mezzo.core import tape
-from mezzo.core.layout import Size
+from mezzo.core.layout import Layout, Size
 from mezzo.core.record import DROPPED, REGISTRY, Keyed, Primitive, Record
 from mezzo.core.short import native
 from mezzo.core.short import words as w
@@ -171,7 +171,7 @@ def _set_up(made: native.Native) -> None:
     made.set("at_store_ptr", native.offset(memory.Block, "ptr"))
     for name in ("short", "applied"):
         made.set(f"at_{name}", native.offset(Keyed, name))
-    kinds = (bool, str, dtypes.dtype, devices.device, type(...))
+    kinds = (bool, str, dtypes.dtype, devices.device, type(...), Layout)
     table = (ctypes.c_int64 * 16)(*map(id, kinds))
     native._alive.extend((table, kinds))
     made.set("kinds", ctypes.addressof(table))
@@ -195,7 +195,17 @@ def begin(record: Record) -> None:
     applied = Way(made, _applying(record), record, "call", free_of(record))
     _ways.extend((way, applied))
     record.applied, record.short = applied.short, way.short
+    for at, rule in record.vjps.items():
+        record.quick_vjps[at] = _rule(made, rule)
+    if record.joint is not None:
+        record.quick_joint = _rule(made, record.joint)
     _begin_methods(made, record)
+
+
+def _rule(made: native.Native, rule: Callable):
+    way = Way(made, rule, rule, "call", {})
+    _ways.append(way)
+    return way.short
 
 
 def _usual_call(cls: type) -> Callable:
