@@ -33,6 +33,8 @@ COPY_BYTES = (
 )  # of an image that a task copies: it should stay in the second cache beside the weights
 TASKS = 4  # for each thread, where the work allows
 FEW_COLUMNS = 4  # of results: below this, tiles would be mostly empty
+# Places of the result that make up for the order in which weights are packed, where their channels are apart and together.
+FEW_PLACES = (1024, 64)
 FEW_CHANNELS = 8  # of an image whose pixels are neighbours: squares to turn would be mostly empty
 TILE_ROWS = 16  # of tile registers
 LINE = 64
@@ -176,6 +178,11 @@ def plan(
     """The plan, or None if another way serves better. channels, outs: of a group; kept: the weight comes as panels."""
     chosen = scheme(image.storage, weight.storage, out.storage, compute, bias)
     if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels):
+        return None
+    if (
+        out.sizes[0] * rows.count * columns.count
+        < FEW_PLACES[weight.channel == SIZE[weight.storage]]
+    ):
         return None
     cut = form(chosen, channels, columns.shifts)
     operand = _weight_operand(weight, cut, channels, outs)
