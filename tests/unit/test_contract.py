@@ -370,3 +370,80 @@ def test_large_outputs_past_the_caches(kinds, with_bias):
             rng = np.random.default_rng(5)
     for other in found[1:]:
         assert (other == found[0]).all()
+
+
+# ---- large products of floats on tile registers, as bfloat16 terms (elsewhere the same by multiply-adds)
+
+LARGE = (257, 300, 290)
+
+
+@pytest.mark.parametrize("kind", ["f32", "f16"])
+@pytest.mark.parametrize("left", LAYOUTS)
+@pytest.mark.parametrize("right", LAYOUTS)
+def test_large_products_in_every_layout(kind, left, right):
+    check(np.random.default_rng(1), 1, *LARGE, (kind,) * 4, kind, (left, right, "rows", "rows"), 2)
+
+
+@pytest.mark.parametrize("kinds", ["f16 f32 f32 f32", "f32 f32 f16 f32", "bf16 f32 f32 f16"])
+def test_large_products_of_mixed_types(kinds):
+    kinds = tuple(kinds.split())
+    layouts = ("rows", "columns", "columns", "rows")
+    check(
+        np.random.default_rng(2),
+        2,
+        *LARGE,
+        kinds,
+        "f32",
+        layouts,
+        2,
+        with_bias=True,
+        alpha=0.5,
+        beta=2.0,
+    )
+
+
+def product(x, y):
+    """Of two float32 matrices."""
+    shapes = (x.shape, y.shape, (x.shape[0], y.shape[1]))
+    made = [Matrix(None, 1, *shape, "f32", "rows", fill=False) for shape in shapes]
+    for matrix, value in zip(made, (x, y)):
+        matrix.array[0] = value
+    multiply(*made, "f32", ("f32",) * 4)
+    return made[2].array[0]
+
+
+def test_large_products_of_what_is_not_finite():
+    x, y = np.ones((256, 64), np.float32), np.ones((64, 256), np.float32)
+    x[:, ::3], y[::5] = 0.1, -1 / 3
+    x[3, 5], x[4, 6], x[5, 7], y[9, 8] = np.inf, -np.inf, np.nan, np.inf
+    x[6, 5:7] = np.inf, -np.inf
+    y[5, 11] = 0  # infinity times zero
+    x[7, 20], y[20, 12] = 3.4e38, 2.0  # overflows
+    with np.errstate(all="ignore"):
+        expected = x @ y
+    found = product(x, y)
+    assert (np.isnan(found) == np.isnan(expected)).all()
+    assert (found[np.isinf(expected)] == expected[np.isinf(expected)]).all()
+    finite = np.isfinite(expected)
+    np.testing.assert_allclose(found[finite], expected[finite], rtol=2e-6)
+
+
+def test_large_products_are_exact_where_floats_are():
+    rng = np.random.default_rng(3)
+    x = rng.integers(-1000, 1000, (300, 70)).astype(np.float32)
+    y = np.concatenate([x.T[::-1] * 0 + 3, -x.T[:, :60]], 1)
+    x[:, 35:] = -x[:, :35]
+    y[35:] = y[:35]  # every element of the product cancels
+    assert (product(x, y) == 0).all()
+    whole = rng.integers(-200, 200, (64, 256)).astype(np.float32)
+    assert (product(x[:, :64], whole) == x[:, :64].astype(np.float64) @ whole).all()
+
+
+def test_large_products_lose_no_bits():
+    """Against float64, the error is no larger than that of multiply-adds in float32."""
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((256, 1024)), rng.standard_normal((1024, 256))
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    exact = x.astype(np.float64) @ y
+    found, numpys = product(x, y), x @ y
+    assert np.square(found - exact).mean() <= 1.5 * np.square(numpys - exact).mean()

@@ -22,6 +22,8 @@ from mezzo.kernels.cpu.contract.plan import (
     SERIAL_WORK,
     STREAM,
     STRIP,
+    TERMS_K,
+    TERMS_SIDE,
     blocks,
     kept_bytes,
     lane_count,
@@ -29,7 +31,7 @@ from mezzo.kernels.cpu.contract.plan import (
     skinny,
     skinny_bytes,
 )
-from mezzo.kernels.cpu.contract.scheme import INTEGERS, Scheme, scheme
+from mezzo.kernels.cpu.contract.scheme import INTEGERS, Scheme, in_terms, scheme
 from mezzo.kernels.cpu.contract.slots import CONSTANTS
 from mezzo.kernels.cpu.contract.writer import Program
 from mezzo.kernels.ir import Expr
@@ -157,8 +159,18 @@ class Contraction:
             return self.plan_as(problem, path)
         if out[1] != SIZE[s.out] and out[0] == SIZE[s.out]:
             # a column-major output: its transpose is b^T a^T
-            return other().plan_as(turned, swap=1)
-        return self.plan_as(problem)
+            return other().serving(turned).plan_as(turned, swap=1)
+        return self.serving(problem).plan_as(problem)
+
+    @functools.cached_property
+    def _in_terms(self) -> Contraction | None:
+        chosen = None if any(self.readers) else in_terms(self.scheme)
+        return chosen and Contraction(chosen, self.epilogue)
+
+    def serving(self, of: Problem) -> Contraction:
+        """What computes this product: itself, or where sizes allow its like on tile registers (terms.py)."""
+        large = min(of.m, of.n) >= TERMS_SIDE and of.k >= TERMS_K
+        return (self._in_terms if large else None) or self
 
     def plan_kept(self, of: Problem, kept: int, batch: int) -> Kept | None:
         """What packs all of a (1) or b (2) once, `batch` of them, and the product that reads those panels.
@@ -166,8 +178,8 @@ class Contraction:
         None where such a product is better served by reading the operand where it lies.
         """
         s = self.scheme
-        if s.method == "integer" or not of.k:
-            return None
+        if s.method == "integer" or not of.k or self.serving(of) is not self:
+            return None  # of a large product packing is a small part, and its panels half as large again as the operand
         if not any(self.readers):
             few, size = KEPT_ROWS[s.method == "amx"], SIZE[s.out]
             turned = of.out[1] != size and of.out[0] == size

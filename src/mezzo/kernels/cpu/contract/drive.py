@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mezzo.kernels.cpu.contract import micro, slots
+from mezzo.kernels.cpu.contract import micro, pack_terms, slots
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.pack import Packer, pack
 from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
@@ -42,7 +42,9 @@ def packed(program: Program, scheme: Scheme, readers: Readers = (None, None)) ->
     )
     for (name, storage, panel, fields), reader in zip(operands, readers):
         packer = Packer(program, panel, storage, scheme.compute, scheme.acc)
-        if reader is None:
+        if reader is None and panel.terms > 1:
+            pack_terms.pack(program, name, scheme, storage, panel, fields)
+        elif reader is None:
             pack(program, name, packer, fields)
         else:
             reader(program, name, packer)
@@ -215,7 +217,7 @@ def _next_panel(
     The `tiles` of a panel share it evenly. It was packed long ago and has left the second cache; the panels of rows,
     which every tile reads anew, follow each other in memory and need no such help.
     """
-    line = scheme.tile_columns * scheme.panel_b.lane_bytes
+    line = scheme.panel_b.nbytes(scheme.panel_b.k_step) // scheme.width
     pace = f.div(line, tiles)
     lanes = f.ceil_div(depth, scheme.panel_b.group)
     return f.at(f.at(b, step), f.mul(f.mul(lanes, pace), tile)), pace

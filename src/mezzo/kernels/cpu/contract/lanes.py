@@ -41,6 +41,21 @@ def shuffle(f: Function, kind: str, width: int, a: str, b: str, lanes: list[int]
     return f.let(f"shufflevector {vector} {a}, {vector} {b}, <{len(lanes)} x i32> <{picked}>")
 
 
+def transpose(f: Function, kind: str, width: int, vectors: list[str]) -> list[str]:
+    """A square of lanes with rows and columns exchanged."""
+    vectors, half = list(vectors), width // 2
+    while half:
+        low = [i + (width - half if i & half else 0) for i in range(width)]
+        high = [i + (width if i & half else half) for i in range(width)]
+        for i in range(width):
+            if not i & half:
+                a, b = vectors[i], vectors[i + half]
+                vectors[i] = shuffle(f, kind, width, a, b, low)
+                vectors[i + half] = shuffle(f, kind, width, a, b, high)
+        half //= 2
+    return vectors
+
+
 def mask(f: Function, count: Value, width: int) -> str:
     """True in the lanes below count (any i64)."""
     clamped = f.max(f.min(count, width), 0)

@@ -9,7 +9,7 @@ rows and V vectors of columns are computed: edges of the output do not pay for a
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.contract import lanes
+from mezzo.kernels.cpu.contract import lanes, terms
 from mezzo.kernels.cpu.contract.lanes import FLOAT, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
@@ -120,6 +120,12 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
     place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
     start_tiles(f, "%start", place, line)
+    if scheme.terms > 1:
+        for first, products in enumerate((terms.SMALL[scheme.terms], terms.LARGE)):
+            _term_tiles(f, scheme, corners, products, asks=not first)
+        for i, j in corners:
+            tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+        return
     step_b, half = panel_b.nbytes(panel_b.k_step), f.mul("%row", 16)
     with f.loop(0, f.ceil_div("%depth", panel_a.k_step)) as step:
         a, b = f.at("%a", f.mul(step, "%step")), f.at("%b", f.mul(step, step_b))
@@ -135,6 +141,32 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
             dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
     for i, j in corners:
         tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+
+
+def _term_tiles(f: Function, scheme: Scheme, corners: list, products: tuple, asks: bool) -> None:
+    """Add the products of some terms along k. asks: for what will be wanted next, too."""
+    panels = {"a": scheme.panel_a, "b": scheme.panel_b}
+    line = scheme.tile_columns * 4
+    with f.loop(0, f.ceil_div("%depth", panels["a"].k_step)) as step:
+        here = {
+            side: f.at(f"%{side}", f.mul(step, panel.nbytes(panel.k_step)))
+            for side, panel in panels.items()
+        }
+        for part in range(0, 16, 4) if asks else ():
+            f.prefetch(f.at("%next", f.mul(f.add(f.mul(step, 16), part), "%pace")), 0, level=2)
+        held = (-1, -1)
+        for wanted in products:
+            a, b = (
+                f.at(here[side], panel.term_bytes * at)
+                for (side, panel), at in zip(panels.items(), wanted)
+            )
+            for i in sorted({i for i, _ in corners}) if wanted[0] != held[0] else ():
+                tile(f, "tileloadd64", 4 + i, f.at(a, 16 * LINE * i), LINE)
+            for j in sorted({j for _, j in corners}) if wanted[1] != held[1] else ():
+                tile(f, "tileloadd64", 6 + j, f.at(b, LINE * j), line)
+            held = wanted
+            for i, j in corners:
+                dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
 
 
 def start_tiles(f: Function, start: str, place: dict[tuple[int, int], int], line: int) -> None:

@@ -86,18 +86,7 @@ class Packer:
 
     def transpose(self, f: Function, vectors: list[str]) -> list[str]:
         """The square of lanes with rows and columns exchanged."""
-        width, vectors = self.panel.width, list(vectors)
-        half = width // 2
-        while half:
-            low = [i + (width - half if i & half else 0) for i in range(width)]
-            high = [i + (width if i & half else half) for i in range(width)]
-            for i in range(width):
-                if not i & half:
-                    a, b = vectors[i], vectors[i + half]
-                    vectors[i] = lanes.shuffle(f, self.lane, width, a, b, low)
-                    vectors[i + half] = lanes.shuffle(f, self.lane, width, a, b, high)
-            half //= 2
-        return vectors
+        return lanes.transpose(f, self.lane, self.panel.width, vectors)
 
     def store(self, f: Function, vector: str, pointer: str, count: int) -> None:
         """Store the first `count` lanes (a Python int)."""

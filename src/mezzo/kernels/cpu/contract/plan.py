@@ -20,6 +20,8 @@ SKINNY_ROWS, SKINNY_K = (24, 48), 10
 SKINNY_ROWS_BF16, SKINNY_K_BF16 = (12, 12), 128  # where packing leads to dot products of bf16
 PRIVATE_A, PRIVATE_B = 1, 2  # values of the slot `private`
 KEPT_A, KEPT_B = 1, 2  # values of the slot `kept`
+# Least rows, columns and k of a product whose operands are packed as terms for tile registers: below, packing costs too much.
+TERMS_SIDE, TERMS_K = 256, 64
 KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, and no product
 CROWDED = 4096
 # Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.

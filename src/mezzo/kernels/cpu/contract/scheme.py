@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from mezzo.errors import DTypeError, message
 from mezzo.kernels.cpu import target
+from mezzo.kernels.cpu.contract import terms
 from mezzo.kernels.cpu.contract.lanes import SIZE
 
 FLOATS = ("f32", "f64", "bf16", "f16")
@@ -27,6 +28,9 @@ class Panel:
     lane_bytes: int
     width: int  # lanes in a vector; k is padded to width * group
     k_fast: bool = False
+    terms: int = (
+        1  # bfloat16 numbers that stand for an element; a step of k holds one after the other
+    )
 
     @property
     def k_step(self) -> int:
@@ -36,14 +40,19 @@ class Panel:
     def nbytes(self, depth: int) -> int:
         """Bytes of one panel that holds `depth` elements along k."""
         padded = -(-depth // self.k_step) * self.k_step
-        return padded // self.group * self.rows * self.lane_bytes
+        return padded // self.group * self.rows * self.lane_bytes * self.terms
+
+    @property
+    def term_bytes(self) -> int:
+        """Bytes from one term of a step to the next."""
+        return self.width * self.rows * self.lane_bytes
 
 
 @dataclass(frozen=True)
 class Scheme:
     """Types and tile of a contraction.
 
-    method: fma, dot (pairs of bf16), amx (tile registers) or integer.
+    method: fma, dot (pairs of bf16), amx (tile registers) or integer. terms: see terms.py; 1 for what needs none.
     """
 
     a: str
@@ -57,6 +66,7 @@ class Scheme:
     tile_rows: int
     tile_vectors: int
     k_slice: int
+    terms: int = 1
 
     @property
     def turned(self) -> Scheme:
@@ -76,7 +86,7 @@ class Scheme:
     @property
     def reads_rows(self) -> bool:
         """Whether micro-kernels can read rows of a that are contiguous along k where they lie."""
-        return self.method == "amx" and self.a == "bf16"
+        return self.method == "amx" and self.a == "bf16" and self.terms == 1
 
     @property
     def row_steps(self) -> tuple[int, ...]:
@@ -106,13 +116,14 @@ class Scheme:
     def panel_a(self) -> Panel:
         """Format of the packed first operand."""
         group = 1 if self.method == "fma" else 2
-        return Panel(self.tile_rows, group, SIZE[self.acc], self.width, self.method == "amx")
+        k_fast = self.method == "amx"
+        return Panel(self.tile_rows, group, SIZE[self.acc], self.width, k_fast, self.terms)
 
     @property
     def panel_b(self) -> Panel:
         """Format of the packed second operand."""
         group = 1 if self.method == "fma" else 2
-        return Panel(self.tile_columns, group, SIZE[self.acc], self.width)
+        return Panel(self.tile_columns, group, SIZE[self.acc], self.width, terms=self.terms)
 
     @property
     def name(self) -> str:
@@ -158,3 +169,13 @@ def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
     acc = "f64" if compute == "f64" else "f32"
     width, rows, vectors = _tile(acc)
     return Scheme(a, b, out, compute, bias, acc, "fma", width, rows, vectors, 512)
+
+
+def in_terms(of: Scheme) -> Scheme | None:
+    """The scheme of the same product on tile registers, its operands as bfloat16 terms; None if there is none."""
+    if of.method != "fma" or of.acc != "f32" or not target.host().has_amx_bf16:
+        return None
+    count = terms.COUNT[of.compute]
+    return replace(
+        of, method="amx", width=16, tile_rows=32, tile_vectors=2, k_slice=256, terms=count
+    )

@@ -1,0 +1,56 @@
+"""Floats as sums of bfloat16 terms: how tile registers multiply what is wider than their operands.
+
+A float has 24 significant bits, a half 11, a bfloat16 8: three terms, or two, hold it exactly. A product of sums is the
+sum of the products of terms; of floats the three smallest of nine are left out, which are together below
+2^-20 of the product and mostly far below: less than what rounding in a sum of some dozen floats loses. Tile registers
+multiply pairs of bfloat16 sixteen times as fast as vectors of floats do, so six products, or four, still win.
+
+Terms are cut, not rounded, so that all have the sign of what they add up to, and a term that would be zero is the
+smallest normal number instead: infinity times any term is then infinity of the right sign, and only infinity times zero
+is not a number. That number is below the last bit of every sum that it enters, since the product of the first terms enters the
+same sum after it. Subnormal operands and results are zeros on tile registers.
+"""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.contract.lanes import constant, wide
+from mezzo.kernels.cpu.contract.writer import Function
+
+COUNT = {"f16": 2, "f32": 3}  # terms of the compute types
+# Products of (term of a, term of b): first the small ones, in an order that loads few tiles twice; then the large one,
+# whose roundings are those of any product of floats.
+SMALL = {2: ((1, 1), (1, 0), (0, 1)), 3: ((1, 1), (1, 0), (2, 0), (0, 1), (0, 2))}
+LARGE = ((0, 0),)
+_HIGH, _QUIET, _EXPONENT, _SIGN, _LEAST = 0xFFFF0000, 0x400000, 0x7F800000, 0x80000000, 0x00800000
+
+
+def split(f: Function, value: str, count: int, width: int) -> list[str]:
+    """The bits (i16) of the bfloat16 terms of f32 values, the largest first."""
+    floats, words, flags = wide("float", width), wide("i32", width), wide("i1", width)
+
+    def number(bits: int) -> str:
+        return constant("i32", bits - (bits >> 31 << 32), width)
+
+    bits = f.let(f"bitcast {floats} {value} to {words}")
+    exponent = f.let(f"and {words} {bits}, {number(_EXPONENT)}")
+    special = f.let(f"icmp eq {words} {exponent}, {number(_EXPONENT)}")
+    nan = f.let(f"fcmp uno {floats} {value}, {value}")
+    some = f.let(f"fcmp une {floats} {value}, zeroinitializer")
+    sign = f.let(f"and {words} {bits}, {number(_SIGN)}")
+    least = f.let(f"or {words} {sign}, {number(_LEAST)}")
+    found, rest = [], value
+    for which in range(count):
+        high = f.let(f"and {words} {f.let(f'bitcast {floats} {rest} to {words}')}, {number(_HIGH)}")
+        head = f.let(f"bitcast {words} {high} to {floats}")
+        if which:
+            none = f.let(f"icmp eq {words} {high}, zeroinitializer")
+            gone = f.let(f"and {flags} {none}, {some}")
+            high = f.let(f"select {flags} {gone}, {words} {least}, {words} {high}")
+        else:
+            quiet = f.let(f"or {words} {high}, {number(_QUIET)}")
+            high = f.let(f"select {flags} {nan}, {words} {quiet}, {words} {high}")
+        less = f.let(f"fsub {floats} {rest}, {head}")
+        rest = f.let(f"select {flags} {special}, {floats} {value}, {floats} {less}")
+        upper = f.let(f"lshr {words} {high}, {number(16)}")
+        found.append(f.let(f"trunc {words} {upper} to {wide('i16', width)}"))
+    return found
