@@ -7,8 +7,15 @@ addresses come in as symbols and as the globals of GLOBALS, so the cached object
 
 from __future__ import annotations
 
+import ctypes
+
 from mezzo.kernels.cpu.contract.writer import Function
 
+# A function from Python 3.11 on, and in the headers only before.
+HAS_VECTORCALL = hasattr(ctypes.pythonapi, "PyObject_Vectorcall")
+OLD_VECTORCALL = (
+    "PyObject_VectorcallDict", "PyDict_New", "PyDict_SetItem", "PyTuple_Size", "PyTuple_GetItem",
+)  # fmt: skip
 SYMBOLS = (
     "PyThreadState_GetDict",
     "PyDict_GetItem",
@@ -17,7 +24,7 @@ SYMBOLS = (
     "PyLong_FromLongLong",
     "PyFloat_AsDouble",
     "PyBytes_FromStringAndSize",
-    "PyObject_Vectorcall",
+    *(("PyObject_Vectorcall",) if HAS_VECTORCALL else OLD_VECTORCALL),
     "PyObject_CallFunctionObjArgs",
     "PyObject_GetAttr",
     "PyList_Append",
@@ -85,7 +92,6 @@ declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyLong_FromLongLong(i64)
 declare double @PyFloat_AsDouble(ptr)
 declare ptr @PyBytes_FromStringAndSize(ptr, i64)
-declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
 declare ptr @PyObject_GetAttr(ptr, ptr)
 declare i32 @PyList_Append(ptr, ptr)
@@ -108,6 +114,51 @@ declare void @PyErr_Clear()
 @_Py_TrueStruct = external global i8
 @_Py_FalseStruct = external global i8
 """
+
+_DECLARED_VECTORCALL = "declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)\n"
+# Names of keywords and the values behind the positional arguments, as a dictionary.
+_WRITTEN_VECTORCALL = """
+define internal ptr @PyObject_Vectorcall(ptr %callable, ptr %args, i64 %flagged, ptr %names) {
+entry:
+  %none = icmp eq ptr %names, null
+  br i1 %none, label %plain, label %keywords
+plain:
+  %r = call ptr @PyObject_VectorcallDict(ptr %callable, ptr %args, i64 %flagged, ptr null)
+  ret ptr %r
+keywords:
+  %dict = call ptr @PyDict_New()
+  %failed = icmp eq ptr %dict, null
+  br i1 %failed, label %error, label %begin
+error:
+  ret ptr null
+begin:
+  %n = and i64 %flagged, 9223372036854775807
+  %values = getelementptr ptr, ptr %args, i64 %n
+  %count = call i64 @PyTuple_Size(ptr %names)
+  br label %next
+next:
+  %i = phi i64 [0, %begin], [%after, %one]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %one, label %go
+one:
+  %name = call ptr @PyTuple_GetItem(ptr %names, i64 %i)
+  %at = getelementptr ptr, ptr %values, i64 %i
+  %value = load ptr, ptr %at
+  %s = call i32 @PyDict_SetItem(ptr %dict, ptr %name, ptr %value)
+  %after = add i64 %i, 1
+  br label %next
+go:
+  %found = call ptr @PyObject_VectorcallDict(ptr %callable, ptr %args, i64 %flagged, ptr %dict)
+  call void @Py_DecRef(ptr %dict)
+  ret ptr %found
+}
+declare ptr @PyObject_VectorcallDict(ptr, ptr, i64, ptr)
+declare ptr @PyDict_New()
+declare i32 @PyDict_SetItem(ptr, ptr, ptr)
+declare i64 @PyTuple_Size(ptr)
+declare ptr @PyTuple_GetItem(ptr, i64)
+"""
+DECLARED += _DECLARED_VECTORCALL if HAS_VECTORCALL else _WRITTEN_VECTORCALL
 
 
 # ---- small pieces
