@@ -16,7 +16,7 @@ import torch.nn.functional as TF
 
 import mezzo
 from mezzo.core.families import convolution as family
-from mezzo.kernels.cpu import pool
+from mezzo.kernels.cpu import pool, target
 from mezzo.kernels.cpu.conv import direct
 
 F = mezzo.nn.functional
@@ -190,19 +190,20 @@ def test_this_is_the_way_that_is_taken(last):
             *family.weight_grad(geometry, mezzo.float32),
         ]
     names = [plan.__class__.__module__.rpartition(".")[2] for plan, _ in found]
-    assert names.count("direct") >= (12 if last else 8)
+    has_wide_tiles = target.host().vector_bits > 128  # tiles of few rows do not fit all the cases
+    assert names.count("direct") >= ((12, 8) if has_wide_tiles else (9, 6))[not last]
     assert names.count("weights") >= (12 if last else 0)
 
 
-@pytest.mark.parametrize("target", ["native", "avx512bf16", "avx512", "avx2", "plain"])
-def test_lower_targets(target):
+@pytest.mark.parametrize("label", ["native", "avx512bf16", "avx512", "avx2", "plain"])
+def test_lower_targets(label):
     """The same tests on what lesser processors run, in memory that ends at pages which fault on access."""
     if os.environ.get("MEZZO_GUARD"):
         pytest.skip("already lowered")
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "MEZZO_CPU_TARGET": target, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=900,
+        env={**os.environ, "MEZZO_CPU_TARGET": label, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     if "which this processor" in run.stdout:
-        pytest.skip(f"this processor has no {target}")
+        pytest.skip(f"this processor has no {label}")
     assert run.returncode == 0, run.stdout[-3000:]
