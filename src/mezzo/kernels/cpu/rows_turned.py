@@ -12,6 +12,7 @@ from __future__ import annotations
 from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.rows_walks import OuterWriter
+from mezzo.kernels.cpu.transpose import exchanges
 from mezzo.kernels.ir import SIZE
 
 VECTORS = 2
@@ -19,25 +20,6 @@ ROWS = VECTORS * LANES
 SHORT = 48  # elements of a row up to which this is faster
 TURNED = ("f32", "bf16", "f16")
 STEP = 4 * ROWS  # bytes from one element of a row to the next in a tile
-
-
-def exchanges(rows: list[str], put, wide: str) -> list[str]:
-    """Vectors of the columns of a square of which `rows` are the rows. put(text) gives the register of an instruction."""
-    rows, n = list(rows), len(rows)
-    step = n // 2
-    while step:
-        # Blocks of step x step: those off the diagonal change places.
-        low = [j if not j & step else n + j - step for j in range(n)]
-        high = [j + step if not j & step else n + j for j in range(n)]
-        for i in range(n):
-            if i & step:
-                continue
-            pair = rows[i], rows[i + step]
-            for at, lanes in ((i, low), (i + step, high)):
-                order = ", ".join(f"i32 {j}" for j in lanes)
-                rows[at] = put(f"shufflevector {wide} {pair[0]}, {wide} {pair[1]}, <{n} x i32> <{order}>")  # fmt: skip
-        step //= 2
-    return rows
 
 
 class TurnedWriter(OuterWriter):

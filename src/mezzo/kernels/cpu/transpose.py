@@ -12,6 +12,8 @@ A unit is T rows of a by all of b, at one point of the outer axes.
 
 from __future__ import annotations
 
+import itertools
+
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.nest import entry, offsets, words
 
@@ -65,6 +67,25 @@ def _text(item: int, operands: int) -> str:
     return "\n".join(lines)
 
 
+def exchanges(rows: list[str], put, wide: str) -> list[str]:
+    """Vectors of the columns of a square of which `rows` are the rows. put(text) gives the register of an instruction."""
+    rows, n = list(rows), len(rows)
+    step = n // 2
+    while step:
+        # Blocks of step x step: those off the diagonal change places.
+        low = [j if not j & step else n + j - step for j in range(n)]
+        high = [j + step if not j & step else n + j for j in range(n)]
+        for i in range(n):
+            if i & step:
+                continue
+            pair = rows[i], rows[i + step]
+            for at, lanes in ((i, low), (i + step, high)):
+                order = ", ".join(f"i32 {j}" for j in lanes)
+                rows[at] = put(f"shufflevector {wide} {pair[0]}, {wide} {pair[1]}, <{n} x i32> <{order}>")  # fmt: skip
+        step //= 2
+    return rows
+
+
 def _tile(tile: int, item: int, kind: str) -> list[str]:
     """Load T vectors along a, exchange, store T vectors along b."""
     wide, lines, rows = f"<{tile} x {kind}>", ["  %tb = mul i64 %b, %ib"], []
@@ -73,22 +94,14 @@ def _tile(tile: int, item: int, kind: str) -> list[str]:
                   f"  %l{i}a = getelementptr i8, ptr %ibase, i64 %l{i}p",
                   f"  %l{i} = load {wide}, ptr %l{i}a, align {item}"]  # fmt: skip
         rows.append(f"%l{i}")
-    step = tile // 2
-    while step:
-        # Blocks of `step` x `step`: those off the diagonal change places.
-        low = [j if not j & step else tile + j - step for j in range(tile)]
-        high = [j + step if not j & step else tile + j for j in range(tile)]
-        for i in range(tile):
-            if i & step:
-                continue
-            made = [f"%x{step}_{i}", f"%x{step}_{i + step}"]
-            for name, lanes in zip(made, (low, high)):
-                mask = ", ".join(f"i32 {j}" for j in lanes)
-                lines.append(
-                    f"  {name} = shufflevector {wide} {rows[i]}, {wide} {rows[i + step]}, <{tile} x i32> <{mask}>"
-                )
-            rows[i], rows[i + step] = made
-        step //= 2
+    names = (f"%x{n}" for n in itertools.count())
+
+    def put(text: str) -> str:
+        name = next(names)
+        lines.append(f"  {name} = {text}")
+        return name
+
+    rows = exchanges(rows, put, wide)
     lines.append(f"  %sb = mul i64 %b, {item}")
     for i, row in enumerate(rows):
         lines += [f"  %s{i}o = mul i64 %oa, {i}", f"  %s{i}p = add i64 %sb, %s{i}o",

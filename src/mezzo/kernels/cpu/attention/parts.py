@@ -29,15 +29,17 @@ def factor(f: Function, args: str = "%args", name: str = "scale") -> str:
     return f.let(f"fptrunc double {value} to float")
 
 
+def fields(f: Function) -> tuple[str, str, str]:
+    """Of a Source, for the packing functions: its pointer and strides."""
+    return (
+        f.load("ptr", "%ctx", 8),
+        f.load("i64", f.at("%ctx", 8), 8),
+        f.load("i64", f.at("%ctx", 16), 8),
+    )
+
+
 def functions(program: Program, scheme: Scheme) -> None:
     """Write the micro-kernels and the packing functions @pack_a, @pack_b (stored) and @pack_p (floats)."""
-
-    def fields(f: Function) -> tuple[str, str, str]:
-        return (
-            f.load("ptr", "%ctx", 8),
-            f.load("i64", f.at("%ctx", 8), 8),
-            f.load("i64", f.at("%ctx", 16), 8),
-        )
 
     micro.micro(program, scheme)
     low = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mezzo.kernels.cpu.attention import weights
-from mezzo.kernels.cpu.attention.parts import Source, Tensors, word
+from mezzo.kernels.cpu.attention.parts import Source, Tensors, fields, word
 from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERMS
 from mezzo.kernels.cpu.attention.weights import WIDTH
 from mezzo.kernels.cpu.contract import lanes
@@ -17,13 +17,6 @@ STEP_BYTES = STEP * ROWS * 2  # of a panel: 32 rows or columns by 32 elements al
 
 def packing(program: Program, scheme: Scheme) -> None:
     """Write @pack_b, which packs bfloat16, and @split, which makes bfloat16 terms of a matrix."""
-
-    def fields(f: Function) -> tuple[str, str, str]:
-        return (
-            f.load("ptr", "%ctx", 8),
-            f.load("i64", f.at("%ctx", 8), 8),
-            f.load("i64", f.at("%ctx", 16), 8),
-        )
 
     pack(program, "pack_b", Packer(program, scheme.panel_b, "bf16", "bf16", "f32"), fields)
     _split(program, scheme.a)

@@ -116,8 +116,8 @@ def _tile_body(program: Program, scheme: Scheme, in_place: bool, plain: bool) ->
         if scheme.method == "amx":
             micro.open_tiles(f)
         tasks = f.mul(
-            _up(f, get(f, "panels_m"), get(f, "group_m")),
-            _up(f, get(f, "panels_n"), get(f, "group_n")),
+            f.ceil_div(get(f, "panels_m"), get(f, "group_m")),
+            f.ceil_div(get(f, "panels_n"), get(f, "group_n")),
         )
         chunks = get(f, "chunks")
         own = f.at(pointer(f, "space"), get(f, "at_scratch"))
@@ -141,7 +141,7 @@ def _task(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None
     with program.function("task", "ptr %ctx, i64 %task, ptr %scratch", attributes="noinline") as f:
         panels_m, panels_n = get(f, "panels_m"), get(f, "panels_n")
         group_m, group_n = get(f, "group_m"), get(f, "group_n")
-        across = _up(f, panels_n, group_n)
+        across = f.ceil_div(panels_n, group_n)
         i0, j0 = f.mul(f.div("%task", across), group_m), f.mul(f.rem("%task", across), group_n)
         i1, j1 = f.min(f.add(i0, group_m), panels_m), f.min(f.add(j0, group_n), panels_n)
         depth, slice_k = get(f, "depth"), get(f, "slice_k")
@@ -286,11 +286,6 @@ def _fetch_out(f: Function, scheme: Scheme, down: str, rows: str, along: str) ->
             f.prefetch(line, near, write=True)
 
 
-def _up(f: Function, a: Value, b: Value) -> str:
-    """a / b rounded up."""
-    return f.div(f.add(a, f.sub(b, 1)), b)
-
-
 def _product(program: Program, scheme: Scheme) -> None:
     """One product: blocks of columns, rows and k, the last innermost so that sums stay in place."""
     with program.function("product", "ptr %ctx") as f:
@@ -348,12 +343,7 @@ def _keep(program: Program, scheme: Scheme) -> None:
 
 def run(f: Function, body: str, count: str) -> None:
     """Call a body for `count` tasks, on all threads unless this lane runs alone."""
-    f.program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
-    alone = f.compare("ne", get(f, "serial"), 0)
-    with f.when(alone):
-        f.call(body, "void", "ptr %ctx", "i64 0", f"i64 {count}", "i64 0")
-    with f.unless(alone):
-        f.call("mezzo_parallel", "void", f"ptr @{body}", "ptr %ctx", f"i64 {count}")
+    f.share(body, "%ctx", count, get(f, "serial"))
 
 
 # ---- batch and entry

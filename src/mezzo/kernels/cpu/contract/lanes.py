@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.contract.writer import Function, Value
+from mezzo.kernels.cpu.transpose import exchanges
 
 MEMORY = {"u8": "i8", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
           "f16": "half", "bf16": "bfloat", "f32": "float", "f64": "double"}  # fmt: skip
@@ -43,17 +44,7 @@ def shuffle(f: Function, kind: str, width: int, a: str, b: str, lanes: list[int]
 
 def transpose(f: Function, kind: str, width: int, vectors: list[str]) -> list[str]:
     """A square of lanes with rows and columns exchanged."""
-    vectors, half = list(vectors), width // 2
-    while half:
-        low = [i + (width - half if i & half else 0) for i in range(width)]
-        high = [i + (width if i & half else half) for i in range(width)]
-        for i in range(width):
-            if not i & half:
-                a, b = vectors[i], vectors[i + half]
-                vectors[i] = shuffle(f, kind, width, a, b, low)
-                vectors[i + half] = shuffle(f, kind, width, a, b, high)
-        half //= 2
-    return vectors
+    return exchanges(vectors, f.let, wide(kind, width))
 
 
 def mask(f: Function, count: Value, width: int) -> str:

@@ -85,6 +85,15 @@ class Function:
             return ""
         return self.let(text)
 
+    def share(self, body: str, context: str, count: Value, serial: Value) -> None:
+        """Call a body for `count` tasks: here if serial is not 0, else on all threads."""
+        self.program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
+        alone = self.compare("ne", serial, 0)
+        with self.when(alone):
+            self.call(body, "void", f"ptr {context}", "i64 0", f"i64 {count}", "i64 0")
+        with self.unless(alone):
+            self.call("mezzo_parallel", "void", f"ptr @{body}", f"ptr {context}", f"i64 {count}")
+
     def intrinsic(self, name: str, result: str, *operands: tuple[str, Value]) -> str:
         """Call an LLVM intrinsic and declare it; operands are (type, value)."""
         kinds = ", ".join(kind for kind, _ in operands)
@@ -121,9 +130,10 @@ class Function:
         """The larger."""
         return self.select(self.compare("sgt", a, b), a, b)
 
-    def ceil_div(self, a: Value, b: int) -> str:
+    def ceil_div(self, a: Value, b: Value) -> str:
         """a / b rounded up."""
-        return self.div(self.add(a, b - 1), b)
+        less = b - 1 if isinstance(b, int) else self.sub(b, 1)
+        return self.div(self.add(a, less), b)
 
     def compare(self, how: str, a: Value, b: Value) -> str:
         """A truth value: how is LLVM's predicate."""

@@ -77,8 +77,10 @@ def _entry(program: Program, scheme: Scheme) -> None:
         f.store("ptr", panels, f.at("%args", ARGS["panels"]), 8)
         _biases(f, scheme, space)
         with f.unless(kept):
-            _run(f, "pack_body", f.mul(word(f, "groups"), word(f, "panels")))
-        _run(f, "task_body", _units(f))
+            f.share(
+                "pack_body", "%args", f.mul(word(f, "groups"), word(f, "panels")), word(f, "serial")
+            )
+        f.share("task_body", "%args", _units(f), word(f, "serial"))
     with program.function("keep", "ptr %given", linkage="") as f:
         _receive(f, ("block", "image", "weight", "panels"))
         count = f.mul(word(f, "groups"), word(f, "panels"))
@@ -92,24 +94,11 @@ def _receive(f: Function, names: tuple[str, ...]) -> None:
         f.store("ptr", f.load("ptr", f.at("%given", 8 * i), 8), f.at("%args", ARGS[name]), 8)
 
 
-def _run(f: Function, body: str, count: str) -> None:
-    alone = f.compare("ne", word(f, "serial"), 0)
-    with f.when(alone):
-        f.call(body, "void", "ptr %args", "i64 0", f"i64 {count}", "i64 0")
-    with f.unless(alone):
-        f.call("mezzo_parallel", "void", f"ptr @{body}", "ptr %args", f"i64 {count}")
-
-
-def _up(f: Function, a: str, b: str) -> str:
-    """a / b rounded up."""
-    return f.div(f.add(a, f.sub(b, 1)), b)
-
-
 def _units(f: Function) -> str:
     """Tasks: groups by blocks of images, rows and panels."""
     found = word(f, "groups")
     for many, each in (("images", "images_each"), ("rows", "rows_each"), ("panels", "panels_each")):
-        found = f.mul(found, _up(f, word(f, many), word(f, each)))
+        found = f.mul(found, f.ceil_div(word(f, many), word(f, each)))
     return found
 
 
@@ -205,12 +194,12 @@ def _task_body(program: Program, scheme: Scheme) -> None:
         own = f.at(own, f.mul("%worker", word(f, "copy_bytes")))
         places, tile = f.at(own, word(f, "at_places")), f.at(own, word(f, "at_tile"))
         panels, each = word(f, "panels"), word(f, "panels_each")
-        cuts = _up(f, panels, each)
-        down = _up(f, word(f, "rows"), word(f, "rows_each"))
+        cuts = f.ceil_div(panels, each)
+        down = f.ceil_div(word(f, "rows"), word(f, "rows_each"))
         copied, size = f.variable("i64", -1), f.variable("i64", 0)
         with f.loop("%begin", "%end") as unit:
             part, rest = f.rem(unit, cuts), f.div(unit, cuts)
-            blocks = _up(f, word(f, "images"), word(f, "images_each"))
+            blocks = f.ceil_div(word(f, "images"), word(f, "images_each"))
             row = f.mul(f.rem(rest, down), word(f, "rows_each"))
             image = f.mul(f.rem(f.div(rest, down), blocks), word(f, "images_each"))
             group = f.div(f.div(rest, down), blocks)

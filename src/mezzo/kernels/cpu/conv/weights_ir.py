@@ -89,17 +89,9 @@ def _entry(program: Program) -> None:
             for name, value in zip(("n", "many", "row", "high"), part):
                 f.store("i64", value, f.at("%args", ARGS[name]), 8)
             f.store("i64", f.let(f"zext i1 {begins} to i64"), f.at("%args", ARGS["first"]), 8)
-            _run(f, "copy_body", copies)
-            _run(f, "tile_body", tiles)
-        _run(f, "finish_body", tiles)
-
-
-def _run(f: Function, body: str, count: str) -> None:
-    alone = f.compare("ne", word(f, "serial"), 0)
-    with f.when(alone):
-        f.call(body, "void", "ptr %args", "i64 0", f"i64 {count}", "i64 0")
-    with f.unless(alone):
-        f.call("mezzo_parallel", "void", f"ptr @{body}", "ptr %args", f"i64 {count}")
+            f.share("copy_body", "%args", copies, word(f, "serial"))
+            f.share("tile_body", "%args", tiles, word(f, "serial"))
+        f.share("finish_body", "%args", tiles, word(f, "serial"))
 
 
 # ---- copies
