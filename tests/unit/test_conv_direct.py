@@ -86,6 +86,7 @@ def ran(x, w, b, options, g, last: bool, weight_last: bool):
 @pytest.fixture(autouse=True)
 def same_threads(monkeypatch):
     monkeypatch.setattr(direct, "FEW_PLACES", (1, 1))  # small images take this way too
+    monkeypatch.setattr(direct, "TERMS_PLACES", 1)
     before = pool.get_num_threads()
     yield
     pool.set_num_threads(before)
@@ -147,6 +148,25 @@ def test_an_infinite_element_reaches_the_taps_that_see_it():
             F.conv2d(ours(x.to(dtype), last), mine, None, 1, 1).backward(ours(g.to(dtype), last))
             assert torch.equal(theirs(mine.grad).isinf(), leaf.grad.isinf())
             assert not theirs(mine.grad).isnan().any()
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
+def test_floats_lose_no_bits(last):
+    """Against float64, the error is no larger than that of products added one by one in float32; whole numbers are exact."""
+    torch.manual_seed(0)
+    for channels, size, stride in ((128, 3, 1), (24, 3, 2), (3, 7, 2)):
+        x, w = torch.randn(1, channels, 24, 24), torch.randn(32, channels, size, size)
+        exact = TF.conv2d(x.double(), w.double(), None, stride, size // 2)
+        found = theirs(F.conv2d(ours(x, last), ours(w), None, stride, size // 2))
+        patches = TF.unfold(x, size, 1, size // 2, stride)[0]
+        added = torch.zeros(32, patches.shape[1])
+        for row, column in zip(patches, w.flatten(1).T):  # one product after the other
+            added += column[:, None] * row
+        allowed = 1.2 * (added - exact.flatten(2)).square().mean()
+        assert (found - exact).square().mean() <= allowed
+        x, w = (x * 100).round(), (w * 100).round()
+        found = theirs(F.conv2d(ours(x, last), ours(w), None, stride, size // 2))
+        assert torch.equal(found, TF.conv2d(x.double(), w.double(), None, stride, size // 2))
 
 
 def test_autocast_converts_while_copying():

@@ -23,7 +23,7 @@ import numpy as np
 from mezzo.kernels.cpu import entry, jit
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
-from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
+from mezzo.kernels.cpu.contract.scheme import Scheme, in_terms, scheme
 from mezzo.kernels.cpu.conv.axes import Axis, Operand
 from mezzo.kernels.cpu.conv.direct_ir import module
 from mezzo.kernels.cpu.conv.direct_words import WORDS
@@ -35,6 +35,8 @@ TASKS = 4  # for each thread, where the work allows
 FEW_COLUMNS = 4  # of results: below this, tiles would be mostly empty
 # Places of the result that make up for the order in which weights are packed, where their channels are apart and together.
 FEW_PLACES = (1024, 64)
+# Least places of a row, and in all, for which floats are cut into terms for tile registers.
+TERMS_COLUMNS, TERMS_PLACES = 6, 256
 FEW_CHANNELS = 8  # of an image whose pixels are neighbours: squares to turn would be mostly empty
 TILE_ROWS = 16  # of tile registers
 LINE = 64
@@ -177,6 +179,7 @@ def plan(
 ) -> Plan | None:  # fmt: skip
     """The plan, or None if another way serves better. channels, outs: of a group; kept: the weight comes as panels."""
     chosen = scheme(image.storage, weight.storage, out.storage, compute, bias)
+    chosen = _on_tiles(chosen, rows, columns, out.sizes[0])
     if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels):
         return None
     if (
@@ -209,9 +212,20 @@ def plan(
     if kept:
         size = groups * words["panels"] * words["panel_bytes"]
         made.keeper = Keeper(
-            loaded.address("keep"), made.block, ("direct", *cut), compute, groups, size
+            loaded.address("keep"),
+            made.block,
+            ("direct", *cut, chosen.terms),
+            compute,
+            groups,
+            size,
         )
     return made
+
+
+def _on_tiles(chosen: Scheme, rows: Sliding, columns: Sliding, images: int) -> Scheme:
+    """The scheme of the same in terms, on tile registers, where there are any and it pays."""
+    many = columns.count >= TERMS_COLUMNS and images * rows.count * columns.count >= TERMS_PLACES
+    return (in_terms(chosen) if many else None) or chosen
 
 
 def _weight_operand(weight: Weight, cut: Form, channels: int, outs: int) -> Operand:
@@ -235,17 +249,17 @@ def _words(
     line = up(columns.reach(widest) * pixel, LINE)
     panels = -(-outs // chosen.tile_columns)
     n, _, _ = out.sizes
-    block = _blocks(rows, line * cut.blocks, n)
+    block = _blocks(rows, line * cut.blocks * chosen.terms, n)
     units = groups * -(-n // block[0]) * -(-rows.count // block[1])
     work = n * rows.count * columns.count * outs * groups * len(rows.shifts) * len(columns.shifts)
     serial = threads <= 1 or work * cut.blocks * cut.length < SERIAL_WORK
     cuts = 1 if serial else min(panels, max(1, -(-threads * TASKS // units)))
     plane = rows.reach(block[1]) * line
     plane += LINE * (
-        cut.blocks > 1 and plane // LINE % 2 == 0
+        cut.blocks * chosen.terms > 1 and plane // LINE % 2 == 0
     )  # an odd count of lines: blocks share no sets of a cache
     group = chosen.panel_a.group
-    runs = [(i - rows.first) * line + (columns.shifts[j] - columns.first) * pixel + b * plane
+    runs = [(i - rows.first) * line + (columns.shifts[j] - columns.first) * pixel + b * chosen.terms * plane
             for b in range(cut.blocks) for i in rows.shifts for j in range(0, len(columns.shifts), cut.merged)]  # fmt: skip
     tables = [np.array(t, np.int64) for t in (runs, [at for at, _ in tiles], [n for _, n in tiles])]
     k = len(rows.shifts) * len(columns.shifts) * cut.blocks * cut.length
@@ -259,7 +273,7 @@ def _words(
         "image_c": image.channel, "out_c": out.channel,
         "image_group": image.group, "image_first": image.first,
         "out_n": out.steps[0], "out_h": out.steps[1], "out_w": out.steps[2], "out_group": out.group, "out_first": out.first,
-        "pixel": pixel, "line": line, "plane": plane, "whole": plane * cut.blocks, "step": pixel * columns.stride,
+        "pixel": pixel, "line": line, "plane": plane, "whole": plane * cut.blocks * chosen.terms, "step": pixel * columns.stride,
         "run_lanes": cut.merged * cut.length // group, "runs": len(runs), "run_at": tables[0].ctypes.data,
         "tiles": len(tiles), "tile_at": tables[1].ctypes.data, "tile_rows": tables[2].ctypes.data, "tall": tall,
         "panel_bytes": chosen.panel_b.nbytes(k),

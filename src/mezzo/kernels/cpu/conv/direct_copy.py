@@ -17,13 +17,18 @@ AHEAD_BYTES = 1024  # of the image, while it is copied
 
 
 def copy(
-    program: Program, scheme: Scheme, exact: bool, few: tuple[int, int] | None, turn: bool
+    program: Program,
+    scheme: Scheme,
+    exact: bool,
+    few: tuple[int, int] | None,
+    turn: bool,
+    kind: type[Copier],
 ) -> None:
     """Write @copy(args, image, images, row, rows, group, to): what windows of those rows of results read."""
     packer = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
     signature = "ptr %args, i64 %image, i64 %images, i64 %row, i64 %rows, i64 %group, ptr %to"
     with program.function("copy", signature, attributes="noinline") as f:
-        copier = _Copier(f, packer, exact)
+        copier = kind(f, packer, exact)
         height, line, across = word(f, "height"), word(f, "line"), word(f, "across")
         first, stride = word(f, "first_h"), word(f, "stride_h")
         count = f.add(f.mul(f.sub("%rows", 1), stride), word(f, "span_h"))
@@ -52,7 +57,7 @@ def copy(
             copier.zeros(here, stop, across)
 
 
-class _Copier:
+class Copier:
     """Writes pixels of a row, block by block of their channels."""
 
     def __init__(self, f: Function, packer: Packer, exact: bool):
@@ -65,13 +70,14 @@ class _Copier:
         self.channels, self.blocks, self.length = (
             word(f, n) for n in ("channels", "blocks", "length")
         )
+        self.terms, self.step = packer.panel.terms, word(f, "image_w")
         self.pixel, self.plane = word(f, "pixel"), word(f, "plane")
-        self.step = word(f, "image_w")
+        self.block = f.mul(self.plane, self.terms)  # bytes from block to block
 
     def zeros(self, row: str, begin: Value, end: str) -> None:
         """Zeros for pixels begin to end."""
         f = self.f
-        with f.loop(begin, end) as x, f.loop(0, self.blocks) as b:
+        with f.loop(begin, end) as x, f.loop(0, f.mul(self.blocks, self.terms)) as b:
             to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.plane)))
             for at in range(0, self.most, self.width):
                 self._store(to, at, "zeroinitializer")

@@ -16,7 +16,8 @@ from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program
-from mezzo.kernels.cpu.conv.direct_copy import copy
+from mezzo.kernels.cpu.conv import direct_terms
+from mezzo.kernels.cpu.conv.direct_copy import Copier, copy
 from mezzo.kernels.cpu.conv.direct_words import ARGS, argument, word
 from mezzo.kernels.cpu.conv.pack import pack
 from mezzo.kernels.cpu.conv.turn import turn_out
@@ -45,16 +46,21 @@ def module(
     """
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
-    packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
-    pack(program, "pack_b", packer, vector, dims, ("b0", "b_n", "b_k"))
+    in_terms = scheme.terms > 1
+    if in_terms:
+        direct_terms.pack_terms(program, scheme, vector, dims)
+    else:
+        packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
+        pack(program, "pack_b", packer, vector, dims, ("b0", "b_n", "b_k"))
     _pack_body(program, scheme)
-    copy(program, scheme, exact, few, turned[0])
+    copier = direct_terms.TermCopier if in_terms else Copier
+    copy(program, scheme, exact, few, turned[0], copier)
     _places(program)
     _finish(program, scheme, turned[1])
     if scheme.method == "amx":
         for halves in (1, 2):
             for vectors in scheme.vector_steps:
-                _tiles(program, scheme, halves, vectors)
+                (direct_terms.tiles if in_terms else _tiles)(program, scheme, halves, vectors)
     else:
         for rows in scheme.row_steps:
             for vectors in scheme.vector_steps:
@@ -139,16 +145,11 @@ def _pack_body(program: Program, scheme: Scheme) -> None:
             slots.put_pointer(f, "b0", base, ctx)
             rows = f.min(f.sub(outs, row), scheme.tile_columns)
             to = f.at(argument(f, "panels"), f.mul(unit, size))
-            f.call(
-                "pack_b",
-                "void",
-                f"ptr {ctx}",
-                f"i64 {row}",
-                f"i64 {rows}",
-                "i64 0",
-                f"i64 {depth}",
-                f"ptr {to}",
-            )
+            what = (f"ptr {ctx}", f"i64 {row}", f"i64 {rows}")
+            if scheme.terms > 1:
+                f.call("pack_terms", "void", "ptr %args", *what, f"ptr {to}")
+            else:
+                f.call("pack_b", "void", *what, "i64 0", f"i64 {depth}", f"ptr {to}")
 
 
 # ---- tasks
@@ -237,6 +238,8 @@ def _panel(
     out = f.at(argument(f, "out"), f.mul(column, word(f, "out_c")))
     common = f"ptr {b}, ptr {word(f, 'run_at', 'ptr')}, i64 {word(f, 'runs')}, i64 {word(f, 'run_lanes')}, ptr {tile}"
     ends = (out, columns, bias)
+    if scheme.terms > 1:
+        common += f", i64 {word(f, 'plane')}"
     if scheme.method == "amx":
         _pairs(f, scheme, own, places, count, tile, common, ends)
         return

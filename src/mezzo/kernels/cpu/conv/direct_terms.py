@@ -1,0 +1,200 @@
+"""What conv/direct.py does in terms (contract/terms.py): the copy, the panels of the weight and the tiles.
+
+A pixel's element i of a block and element i + length / 2 are a pair, so that pairs come of two vectors without a shuffle; the
+panels of the weight pair the same elements. Terms of the copy lie `plane` bytes apart, those of a run of panels one after another.
+"""
+
+from __future__ import annotations
+
+from mezzo.kernels.cpu.contract import lanes, micro, terms
+from mezzo.kernels.cpu.contract.lanes import SIZE, wide
+from mezzo.kernels.cpu.contract.pack import Packer
+from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+from mezzo.kernels.cpu.conv.direct_copy import AHEAD_BYTES, Copier
+from mezzo.kernels.cpu.conv.direct_words import word
+from mezzo.kernels.cpu.conv.pack import pack
+
+WIDTH = 16  # floats of a vector, pairs of a line
+LINE = 64
+FLOATS = wide("float", WIDTH)
+# Products of (term of the copy, term of the weight) in the order in which they are summed, the small ones first; each loads
+# the tiles of one operand. A step's 32 products are summed by themselves and then added, so all steps take one turn.
+PRODUCTS = {
+    2: ((1, 1), (1, 0), (0, 1), (0, 0)),
+    3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
+}
+
+
+def pairs(f: Function, low: str, high: str, count: int) -> list[str]:
+    """The terms of two vectors of floats as vectors of pairs, the largest terms first."""
+    found = []
+    words = wide("i32", WIDTH)
+    shift = lanes.constant("i32", 16, WIDTH)
+    for halves in zip(*(terms.split(f, value, count, WIDTH) for value in (low, high))):
+        a, b = (f.let(f"zext {wide('i16', WIDTH)} {bits} to {words}") for bits in halves)
+        found.append(f.let(f"or {words} {a}, {f.let(f'shl {words} {b}, {shift}')}"))
+    return found
+
+
+class TermCopier(Copier):
+    """Writes pixels of a row as terms, block by block of their channels."""
+
+    def _half(self) -> str:
+        return self.f.div(self.length, 2)
+
+    def _floats(self, raw: str) -> str:
+        packer = self.packer
+        return lanes.operand(self.f, raw, packer.storage, packer.compute, "f32", WIDTH)
+
+    def _put(self, to: str, low: str, high: str, count: Value) -> None:
+        """Store the first `count` pairs of a pixel, each term in its plane."""
+        f = self.f
+        for which, value in enumerate(pairs(f, low, high, self.terms)):
+            here = f.at(to, f.mul(self.plane, which))
+            if count == WIDTH:
+                f.store(wide("i32", WIDTH), value, here, 4)
+            else:
+                value = f.let(f"bitcast {wide('i32', WIDTH)} {value} to {FLOATS}")
+                lanes.store_some(f, value, here, "f32", WIDTH, count)
+
+    def several(self, row: str, source: str, begin: str, end: str, few: tuple[int, int]) -> str:
+        """Copy as many pixels at a time as fill a line; returns where fewer are left."""
+        f, (channels, length) = self.f, few
+        half = length // 2
+        many = WIDTH // half
+        left = f.add(begin, f.mul(f.div(f.max(f.sub(end, begin), 0), many), many))
+        zero = 2 * WIDTH  # of the second operand of a shuffle
+        with f.loop(begin, left, many) as x:
+            here = f.at(source, f.mul(x, self.step))
+            f.prefetch(here, AHEAD_BYTES)
+            raw = lanes.load_some(f, here, self.packer.storage, 2 * WIDTH, many * channels)
+            kind = lanes.MEMORY[self.packer.storage]
+            halves = []
+            for first in (0, half):
+                spots = [(lane // half, first + lane % half) for lane in range(WIDTH)]
+                order = [at * channels + c if c < channels and at < many else zero for at, c in spots]  # fmt: skip
+                found = lanes.shuffle(f, kind, 2 * WIDTH, raw, "zeroinitializer", order)
+                halves.append(self._floats(found))
+            self._put(f.at(row, f.mul(x, self.pixel)), *halves, many * half)
+        return left
+
+    def pixels(self, row: str, source: str, begin: str, end: str) -> None:
+        """Copy pixels begin to end."""
+        f, packer, size = self.f, self.packer, SIZE[self.packer.storage]
+        half = self._half()
+        with f.loop(begin, end) as x, f.loop(0, self.blocks) as b:
+            to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.block)))
+            first = f.mul(b, self.length)
+            here = f.at(source, f.add(f.mul(x, self.step), f.mul(first, size)))
+            f.prefetch(here, AHEAD_BYTES)
+            halves = []
+            for at in (0, half):
+                count = None if self.exact else f.sub(f.sub(self.channels, first), at)
+                raw = packer.some(f, f.at(here, f.mul(at, size)), WIDTH, count)
+                halves.append(self._floats(raw))
+            self._put(to, *halves, WIDTH if self.exact else half)
+
+    def _square(self, row: str, source: str, x: str, b: str, left: Value | None) -> None:
+        """So many pixels as a vector has lanes, or `left`, and all channels of a block."""
+        f, packer, size = self.f, self.packer, SIZE[self.packer.storage]
+        apart, half = word(f, "image_c"), self._half()
+        first = f.mul(b, self.length)
+        here = f.at(source, f.add(f.mul(x, size), f.mul(first, apart)))
+        exist = f.sub(self.channels, first)
+        to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.block)))
+        many = WIDTH if left is None else left
+        room = f.array(WIDTH * LINE)
+        for at in (0, half):
+            vectors = []
+            for i in range(WIDTH):
+                channel = f.add(at, i)
+                count = left
+                if not self.exact:
+                    count = f.select(f.compare("slt", channel, exist), many, 0)
+                raw = packer.some(f, f.at(here, f.mul(apart, channel)), WIDTH, count)
+                vectors.append(self._floats(raw))
+            vectors = lanes.transpose(f, "float", WIDTH, vectors)
+            if at == 0:
+                for i, vector in enumerate(vectors):
+                    f.store(FLOATS, vector, f.at(room, i * LINE), LINE)
+                continue
+            for i, vector in enumerate(vectors):
+                low = f.load(FLOATS, f.at(room, i * LINE), LINE)
+                pixel, count = f.at(to, f.mul(self.pixel, i)), WIDTH if self.exact else half
+                if left is None:
+                    self._put(pixel, low, vector, count)
+                else:
+                    with f.when(f.compare("slt", i, left)):
+                        self._put(pixel, low, vector, count)
+
+
+# ---- panels of the weight
+
+_PACK = "ptr %args, ptr %ctx, i64 %row, i64 %rows, ptr %panel"
+
+
+def pack_terms(program: Program, scheme: Scheme, vector: str, dims: int) -> None:
+    """Write @pack_terms(args, ctx, row, rows, panel): all runs of a panel; vector, dims: see conv/pack.py.
+
+    A tap's elements of a block are packed as floats first, element by element all columns, then two of these are a line of pairs.
+    """
+    panel = Panel(scheme.tile_columns, 1, 4, WIDTH)
+    packer = Packer(program, panel, scheme.b, scheme.compute, "f32")
+    pack(program, "pack_floats", packer, vector, dims, ("b0", "b_n", "b_k"))
+    line = scheme.tile_columns * 4
+    with program.function("pack_terms", _PACK, attributes="noinline") as f:
+        length, lanes_each = word(f, "length"), word(f, "run_lanes")
+        half, term = f.div(length, 2), f.mul(lanes_each, line)
+        merged = f.div(lanes_each, half)
+        floats = f.array(2 * WIDTH * line)
+        with f.loop(0, f.div(word(f, "k"), length)) as tap:
+            f.call("pack_floats", "void", "ptr %ctx", "i64 %row", "i64 %rows",
+                   f"i64 {f.mul(tap, length)}", f"i64 {length}", f"ptr {floats}")  # fmt: skip
+            run = f.at("%panel", f.mul(f.div(tap, merged), f.mul(term, scheme.terms)))
+            to = f.at(run, f.mul(f.mul(f.rem(tap, merged), half), line))
+            with f.loop(0, half) as i, f.loop(0, line, LINE) as column:
+                low, high = (
+                    f.load(FLOATS, f.at(f.at(floats, f.mul(at, line)), column), LINE)
+                    for at in (i, f.add(i, half))
+                )
+                place = f.at(to, f.add(f.mul(i, line), column))
+                for which, value in enumerate(pairs(f, low, high, scheme.terms)):
+                    here = f.at(place, f.mul(term, which))
+                    f.store(wide("i32", WIDTH), value, here, LINE)
+
+
+# ---- tiles
+
+
+def tiles(program: Program, scheme: Scheme, halves: int, vectors: int) -> None:
+    """Write @micro_R_V: as that of one term, products of terms a run after the other, the small ones first."""
+    signature = (
+        "ptr %a, ptr %c, i64 %step, ptr %b, ptr %at, i64 %runs, i64 %lanes, ptr %tile, i64 %plane"
+    )
+    order = PRODUCTS[scheme.terms]
+    with program.function(f"micro_{16 * halves}_{vectors}", signature, attributes="noinline") as f:
+        line = scheme.tile_columns * 4
+        corners = [(i, j) for i in range(halves) for j in range(vectors)]
+        f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
+        for i, j in corners:
+            f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
+        term = f.mul("%lanes", line)
+        with f.loop(0, "%runs") as run:
+            at = f.load("i64", f.at("%at", f.mul(run, 8)), 8)
+            b = f.at("%b", f.mul(run, f.mul(term, scheme.terms)))
+            held = (-1, -1)
+            for left, right in order:
+                if left != held[0]:
+                    for i in range(halves):
+                        here = f.at(f.at(("%a", "%c")[i], at), f.mul("%plane", left))
+                        micro.tile(f, "tileloadd64", 4 + i, here, "%step")
+                if right != held[1]:
+                    for j in range(vectors):
+                        here = f.at(f.at(b, j * 64), f.mul(term, right))
+                        micro.tile(f, "tileloadd64", 6 + j, here, line)
+                held = left, right
+                for i, j in corners:
+                    micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+        for i, j in corners:
+            micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", i * 16 * line + j * 64), line)
