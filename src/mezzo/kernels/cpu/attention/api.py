@@ -20,7 +20,7 @@ from mezzo.kernels.cpu.attention.block import (
 from mezzo.kernels.cpu.attention.dropout import BITS, threshold
 from mezzo.kernels.cpu.attention.forward import forward
 from mezzo.kernels.cpu.attention.forward_tiles import forward_tiles
-from mezzo.kernels.cpu.attention.products import TERMS, has_tiles, tile_scheme
+from mezzo.kernels.cpu.attention.products import has_tiles, tile_scheme
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
 from mezzo.kernels.cpu.contract.writer import Program
 
@@ -70,7 +70,7 @@ def plan(
     if back:
         found = backward_words(chosen, sizes)
     elif tiles:
-        found = forward_tile_words(chosen, TERMS[storage], sizes, threads)
+        found = forward_tile_words(chosen, sizes, threads)
     else:
         found = forward_words(chosen, sizes, threads)
     bound = threshold(1.0 - dropout)

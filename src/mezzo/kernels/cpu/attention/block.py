@@ -22,7 +22,7 @@ WORDS = (
     *(f"{name}_{part}" for name in MATRICES for part in ("row", "column", "heads")),
     "key_panel", "value_panel", "query_panel",
     "at_k", "at_v", "at_q", "at_p", "at_tiles", "at_out", "at_rows",
-    "threshold", "kept", "at_keep", "at_stage", "stage_term", "query_term", "key_term", "value_term", "at_tops", "block", "at_totals",
+    "threshold", "kept", "at_keep", "at_tops", "block", "at_totals",
     "at_ka", "at_va", "at_qb", "at_gb", "at_g2", "at_q2", "at_k2", "at_dq", "at_dk", "at_dv", "at_s", "at_d",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(WORDS)}
@@ -119,34 +119,27 @@ def forward_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
     return words
 
 
-def forward_tile_words(scheme: Scheme, terms: int, s: Sizes, threads: int) -> dict[str, int]:
-    """Units and workspace of the forward pass on tile registers, with operands of so many terms."""
+def forward_tile_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]:
+    """Units and workspace of the forward pass on tile registers."""
     room, tiles = Room(), -(-s.outputs // scheme.tile_columns)
     chunked = _chunks(scheme, s, threads)
     rows = up(min(BLOCK_ROWS, chunked["chunk"]), scheme.tile_rows)
     panels = rows // scheme.tile_rows
-    keys, values = (
-        _panels(scheme, s.keys, s.features, False),
-        _panels(scheme, s.outputs, s.keys, False),
-    )
     # Of one term, keys and values stream from the second cache; of more, a few keys stay in the first for all panels.
-    block = KEYS[terms]
-    if terms == 1:
+    block = KEYS[scheme.terms]
+    if scheme.terms == 1:
         block = max(block, CACHE // (2 * (s.features + s.outputs)) // block * block)
-    staged = scheme.tile_rows * 2 * up(max(s.features, s.outputs), 32) if terms > 1 else 0
     words = {
-        "at_k": room.take(terms * keys), "key_term": keys,
-        "at_v": room.take(terms * values), "value_term": values,
-        "at_stage": room.take(terms * staged), "stage_term": staged,
-        "at_q": room.take(panels * terms * scheme.panel_a.nbytes(s.features)),
-        "query_term": scheme.panel_a.nbytes(s.features),
-        "at_p": room.take(terms * scheme.panel_a.nbytes(KEYS[terms])),
+        "at_k": room.take(_panels(scheme, s.keys, s.features, False)),
+        "at_v": room.take(_panels(scheme, s.outputs, s.keys, False)),
+        "at_q": room.take(panels * scheme.panel_a.nbytes(s.features)),
+        "at_p": room.take(scheme.panel_a.nbytes(KEYS[scheme.terms])),
         "at_tiles": room.take(UNIT // scheme.tile_columns * scheme.tile_bytes),
         "at_out": room.take(panels * tiles * scheme.tile_bytes),
         "at_rows": room.take(3 * 4 * rows), "at_totals": room.take(64 * rows), "at_tops": room.take(8 * 32),
         "at_keep": room.take(2 * 2 * UNIT),
         "key_panel": scheme.panel_b.nbytes(s.features), "value_panel": scheme.panel_b.nbytes(s.keys),
-        "block": block,
+        "query_panel": scheme.panel_a.nbytes(s.features), "block": block,
         **chunked,
     }  # fmt: skip
     words["lane_bytes"] = up(room.used, 4096) + 64

@@ -17,11 +17,10 @@ be larger than one, and what was summed before then need not shrink.
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import dropout, forward, parts, products, terms, weights
+from mezzo.kernels.cpu.attention import dropout, forward, parts, products, weights
 from mezzo.kernels.cpu.attention.block import BLOCK_ROWS, FORWARD, KEYS, UNIT
 from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
-from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERMS, TILE_BYTES
-from mezzo.kernels.cpu.attention.terms import STEP_BYTES
+from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERM_BYTES, TILE_BYTES
 from mezzo.kernels.cpu.attention.weights import LN2, LOG2_E, WIDTH, number
 from mezzo.kernels.cpu.contract import lanes, micro
 from mezzo.kernels.cpu.contract.lanes import SIZE, constant, splat, wide
@@ -35,15 +34,14 @@ _ROW_BYTES = WIDTH * 4  # of a row's partial sums
 
 def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
-    count = TERMS[scheme.a]
-    products.products(program, count)
-    terms.packing(program, scheme)
+    products.products(program, scheme.terms)
+    products.packing(program, scheme)
     if drop:
         dropout.keep(program)
     _hide(program, mask)
     _follow(program)
     _rise(program, scheme)
-    _weights(program, count, drop)
+    _weights(program, scheme.terms, drop)
     _total(program)
     forward.store(program, scheme)
     _panel(program, scheme, mask, drop)
@@ -164,11 +162,6 @@ def _weights(program: Program, count: int, drop: bool) -> None:
             _row(f, r, factor, coefficients, count, drop)
 
 
-def _weights_bytes(count: int) -> int:
-    """Bytes of one of so many terms of a panel of weights."""
-    return KEYS[count] * ROWS * 2
-
-
 def _row(
     f: Function, r: str, factor: str, coefficients: tuple[float, ...], count: int, drop: bool
 ) -> None:
@@ -185,17 +178,13 @@ def _row(
         for v, x in enumerate(found):
             kept = dropout.kept_keys(f, line, r, v * WIDTH, WIDTH)
             found[v] = f.let(f"select <{WIDTH} x i1> {kept}, {_KIND} {x}, {zero}")
-    split = [weights.terms(f, x, count) for x in found]
+    split = [weights.cut(f, x, count) for x in found]
     line = f.at("%weights", f.mul(r, STEP * 2))
     for tile in range(UNIT // STEP):
         for term in range(count):
-            both = weights.halves(f, split[2 * tile][term], split[2 * tile + 1][term])
-            f.store(
-                f"<{STEP} x bfloat>",
-                both,
-                f.at(line, term * _weights_bytes(count) + tile * STEP_BYTES),
-                16,
-            )
+            both = weights.halves(f, split[2 * tile][term], split[2 * tile + 1][term], count)
+            place = (tile * count + term) * TERM_BYTES
+            f.store(f"<{STEP} x i16>", both, f.at(line, place), 16)
 
 
 def _total(program: Program) -> None:
@@ -220,18 +209,22 @@ def _total(program: Program) -> None:
 class Places:
     """Where things of a panel lie in the workspace, by the panel's number in its stretch."""
 
-    def __init__(self, f: Function, count: int, space: str):
-        self.f, self.count = f, count
+    def __init__(self, f: Function, scheme: Scheme, space: str):
+        self.f, self.terms = f, scheme.terms
         self.at = {
             n: f.at(space, word(f, "at_" + n))
             for n in ("q", "k", "v", "p", "tiles", "out", "rows", "totals", "tops", "keep")
         }
-        self.term = word(f, "query_term")
+        self.query_panel = word(f, "query_panel")
         self.groups = f.ceil_div(word(f, "outputs"), COLUMNS)
 
     def queries(self, n: Value) -> str:
         """Packed queries."""
-        return self.f.at(self.at["q"], self.f.mul(n, self.f.mul(self.term, self.count)))
+        return self.f.at(self.at["q"], self.f.mul(n, self.query_panel))
+
+    def keys(self, count: str) -> str:
+        """Bytes of a panel's steps of so many keys."""
+        return self.f.mul(self.f.div(count, STEP), self.terms * TERM_BYTES)
 
     def bases(self, n: Value) -> str:
         """Bases, what is added to scores, and by what sums shrink."""
@@ -255,7 +248,7 @@ _PANEL = (
 def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """A panel of queries, from %row on, against keys %first to %last; it is number %panel of its stretch."""
     with program.function("panel", _PANEL, attributes="noinline") as f:
-        tensors, places = Tensors(f, FORWARD, "%head"), Places(f, TERMS[scheme.a], "%space")
+        tensors, places = Tensors(f, FORWARD, "%head"), Places(f, scheme, "%space")
         bases, totals, sums = (get("%panel") for get in (places.bases, places.totals, places.sums))
         scores, queries = places.at["tiles"], places.queries("%panel")
         start = f.variable(
@@ -268,8 +261,7 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> No
                     places.at["k"], f.mul(f.div(f.add(key, j), COLUMNS), word(f, "key_panel"))
                 )
                 tile = f.at(scores, f.mul(j, TILE_BYTES // COLUMNS))
-                products.multiply(f, queries, places.term, panel, word(f, "key_term"), word(f, "features"), "null",
-                                  tile, "%rows", f.sub(count, j))  # fmt: skip
+                products.multiply(f, queries, panel, word(f, "features"), "null", tile, "%rows", f.sub(count, j))  # fmt: skip
             _mask(f, tensors, mask, scores, key, count)
             risen = f.call("follow", "i64", f"ptr {scores}", f"ptr {bases}", "float %factor")
             with f.when(f.both(f.compare("ne", risen, 0), f.compare("ne", key, 0))):
@@ -278,11 +270,11 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> No
                        f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
             if drop:
                 dropout.make(f, tensors, ("%row", ROWS, key, UNIT), places.at["keep"], 2 * UNIT)
-            room = f.mul(f.div(f.sub(key, f.load("i64", start)), STEP), STEP_BYTES)
+            room = places.keys(f.sub(key, f.load("i64", start)))
             f.call("weights", "void", f"ptr {scores}", f"ptr {f.at(places.at['p'], room)}",
                    f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}", "i64 %rows", "float %factor", f"ptr {places.at['keep']}")  # fmt: skip
             after = f.add(key, count)
-            full = f.compare("sge", f.sub(after, f.load("i64", start)), KEYS[places.count])
+            full = f.compare("sge", f.sub(after, f.load("i64", start)), KEYS[places.terms])
             with f.when(f.either(full, f.compare("eq", after, "%last"))):
                 _sum(f, places, sums, start, after)
 
@@ -290,14 +282,13 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> No
 def _sum(f: Function, places: Places, sums: str, start: str, end: str) -> None:
     """Add the values of keys from `start` (a variable, which follows) to `end`, weighted."""
     first = f.load("i64", start)
-    count, skip = f.sub(end, first), f.mul(f.div(first, STEP), STEP_BYTES)
+    count, skip = f.sub(end, first), places.keys(first)
     with f.when(f.compare("sgt", count, 0)), f.loop(0, places.groups) as g:
         panel = f.at(f.at(places.at["v"], f.mul(g, word(f, "value_panel"))), skip)
         tile = f.at(sums, f.mul(g, TILE_BYTES))
         before = f.select(f.compare("eq", first, 0), "null", tile, "ptr")
         outputs = f.sub(word(f, "outputs"), f.mul(g, COLUMNS))
-        products.multiply(f, places.at["p"], str(_weights_bytes(places.count)), panel, word(f, "value_term"), count, before, tile,
-                          "%rows", outputs)  # fmt: skip
+        products.multiply(f, places.at["p"], panel, count, before, tile, "%rows", outputs)
     f.store("i64", end, start)
 
 
@@ -344,11 +335,10 @@ def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
             keys = f.select(causal, f.min(word(f, "keys"), after), word(f, "keys"))
             tensors = Tensors(f, FORWARD, head)
             space = f.at(tensors.space, f.mul("%worker", word(f, "lane_bytes")))
-            stage = f.at(space, word(f, "at_stage")), word(f, "stage_term")
-            terms.pack_columns(f, scheme, tensors, "k", keys, word(f, "features"), f.at(space, word(f, "at_k")),
-                         word(f, "key_panel"), word(f, "key_term"), stage)  # fmt: skip
-            terms.pack_turned(f, scheme, tensors, "v", keys, word(f, "outputs"), f.at(space, word(f, "at_v")),
-                        word(f, "value_panel"), word(f, "value_term"), stage)  # fmt: skip
+            k = tensors.source(f, "pack_b", "k")
+            k.panels(f, COLUMNS, keys, word(f, "features"), f.at(space, word(f, "at_k")), word(f, "key_panel"))  # fmt: skip
+            v = tensors.source(f, "pack_b", "v", turned=True)
+            v.panels(f, COLUMNS, word(f, "outputs"), keys, f.at(space, word(f, "at_v")), word(f, "value_panel"))  # fmt: skip
             with f.loop(first, after, BLOCK_ROWS) as begin:
                 end = f.min(f.add(begin, BLOCK_ROWS), after)
                 _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor)
@@ -357,13 +347,12 @@ def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
 
 def _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor) -> None:
     """Queries `begin` to `end` against all keys that they see."""
-    places = Places(f, TERMS[scheme.a], space)
+    places = Places(f, scheme, space)
     causal = f.compare("ne", word(f, "causal"), 0)
     with f.loop(begin, end, ROWS) as row:
         n, many = f.div(f.sub(row, begin), ROWS), f.min(f.sub(end, row), ROWS)
-        terms.pack_rows(
-            f, tensors, "q", row, many, word(f, "features"), places.queries(n), places.term
-        )
+        q = tensors.source(f, "pack_a", "q")
+        q.panel(f, row, many, 0, word(f, "features"), places.queries(n))
         for half in range(ROWS // WIDTH):
             at = f.at(places.bases(n), half * WIDTH * 4)
             f.store(_KIND, constant("float", LOWEST, WIDTH), at, 4)

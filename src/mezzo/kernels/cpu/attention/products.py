@@ -1,17 +1,17 @@
-"""Products on tile registers of operands that are sums of one, two or three bfloat16 terms.
+"""Products on tile registers of operands that are sums of one, two or three bfloat16 terms (contract/terms.py).
 
-A float has 24 bits, a half 11, a bfloat16 8: three terms, two, or one hold it exactly. A product of sums is the sum of
-the products of their terms, of which those below the last bit are left out: six of nine for floats, three of four
-for halves. Tile registers multiply sixteen times as fast as vectors of floats do, so six of them still win.
+Of the products of terms those below the last bit are left out: six of nine for floats, three of four for halves.
 
-`void @tiles_R_V(ptr a, i64 term_a, ptr b, i64 term_b, i64 depth, ptr start, ptr tile)`: tile = start + a b, for the first
-R rows and V vectors of columns; start may be null. Terms of an operand are term_a and term_b bytes apart.
+`void @tiles_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile)`: tile = start + a b, for the first R rows and V vectors
+of columns; start may be null. Panels are those of contract/: a step of 32 along k holds one term after the other.
 """
 
 from __future__ import annotations
 
 from mezzo.kernels.cpu import target
-from mezzo.kernels.cpu.contract import micro
+from mezzo.kernels.cpu.attention.parts import fields
+from mezzo.kernels.cpu.contract import micro, pack_terms
+from mezzo.kernels.cpu.contract.pack import Packer, pack
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
@@ -24,11 +24,9 @@ ORDERS = {
     2: ((1, 0), (0, 0), (0, 1)),
     3: ((1, 1), (1, 0), (2, 0), (0, 0), (0, 1), (0, 2)),
 }
-SIGNATURE = (
-    "ptr noalias %a, i64 %term_a, ptr noalias %b, i64 %term_b, i64 %depth, ptr %start, ptr %tile"
-)
+SIGNATURE = "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile"
 ROWS, COLUMNS, TILE_BYTES = 32, 32, 4096
-STEP = 32  # elements along k of a step
+STEP, TERM_BYTES = 32, 2048  # elements along k of a step; bytes of one of its terms
 _LINE = 64
 
 
@@ -39,7 +37,17 @@ def has_tiles(storage: str, queries: int) -> bool:
 
 def tile_scheme(storage: str) -> Scheme:
     """The scheme of products on tile registers of operands stored so."""
-    return Scheme(storage, storage, storage, "bf16", None, "f32", "amx", 16, 32, 2, 256)
+    count = TERMS[storage]
+    return Scheme(storage, storage, storage, storage, None, "f32", "amx", 16, 32, 2, 256, count)
+
+
+def packing(program: Program, scheme: Scheme) -> None:
+    """Write @pack_a and @pack_b, for panels of rows and of columns."""
+    for name, panel in (("pack_a", scheme.panel_a), ("pack_b", scheme.panel_b)):
+        if scheme.terms > 1:
+            pack_terms.pack(program, name, scheme, scheme.a, panel, fields)
+        else:
+            pack(program, name, Packer(program, panel, scheme.a, scheme.compute, "f32"), fields)
 
 
 def products(program: Program, terms: int) -> None:
@@ -51,17 +59,14 @@ def products(program: Program, terms: int) -> None:
 
 
 def multiply(
-    f: Function, a: str, term_a: Value, b: str, term_b: Value, depth: Value, start: str, tile: str,
-    rows: Value, columns: Value,
-) -> None:  # fmt: skip
+    f: Function, a: str, b: str, depth: Value, start: str, tile: str, rows: Value, columns: Value
+) -> None:
     """tile = start + a b for one panel of each; start may be null."""
     few, narrow = f.compare("sle", rows, 16), f.compare("sle", columns, 16)
     small = f.select(narrow, "@tiles_16_1", "@tiles_16_2", "ptr")
     large = f.select(narrow, "@tiles_32_1", "@tiles_32_2", "ptr")
     kernel = f.select(few, small, large, "ptr")
-    f.do(
-        f"call void {kernel}(ptr {a}, i64 {term_a}, ptr {b}, i64 {term_b}, i64 {depth}, ptr {start}, ptr {tile})"
-    )
+    f.do(f"call void {kernel}(ptr {a}, ptr {b}, i64 {depth}, ptr {start}, ptr {tile})")
 
 
 def _product(f: Function, terms: int, rows: int, vectors: int) -> None:
@@ -70,18 +75,16 @@ def _product(f: Function, terms: int, rows: int, vectors: int) -> None:
     place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
     micro.start_tiles(f, "%start", place, line)
     with f.loop(0, f.ceil_div("%depth", STEP)) as step:
-        here = {
-            "a": f.at("%a", f.mul(step, ROWS * _LINE)),
-            "b": f.at("%b", f.mul(step, COLUMNS * _LINE)),
-        }
+        skip = f.mul(step, terms * TERM_BYTES)
+        here = {"a": f.at("%a", skip), "b": f.at("%b", skip)}
         held = {"a": -1, "b": -1}
         for term_a, term_b in ORDERS[terms]:
             if held["a"] != term_a:
-                at = f.at(here["a"], f.mul("%term_a", term_a)) if term_a else here["a"]
+                at = f.at(here["a"], TERM_BYTES * term_a)
                 for i in range(rows // 16):
                     micro.tile(f, "tileloadd64", 4 + i, f.at(at, 16 * _LINE * i), _LINE)
             if held["b"] != term_b:
-                at = f.at(here["b"], f.mul("%term_b", term_b)) if term_b else here["b"]
+                at = f.at(here["b"], TERM_BYTES * term_b)
                 for j in range(vectors):
                     micro.tile(f, "tileloadd64", 6 + j, f.at(at, j * 64), line)
             held = {"a": term_a, "b": term_b}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 
+from mezzo.kernels.cpu.contract import lanes
 from mezzo.kernels.cpu.contract.lanes import constant, wide
 from mezzo.kernels.cpu.contract.writer import Function
 
@@ -62,32 +63,57 @@ def power(f: Function, y: str, coefficients: tuple[float, ...]) -> str:
     )
 
 
-def halves(f: Function, low: str, high: str) -> str:
-    """Two vectors of floats, rounded, as one of 32 bfloat16."""
-    short = [f.let(f"fptrunc {_KIND} {x} to <{WIDTH} x bfloat>") for x in (low, high)]
-    order = ", ".join(f"i32 {i}" for i in range(2 * WIDTH))
-    kind = f"<{WIDTH} x bfloat>"
-    return f.let(
-        f"shufflevector {kind} {short[0]}, {kind} {short[1]}, <{2 * WIDTH} x i32> <{order}>"
-    )
+def cut(f: Function, x: str, count: int, fills: bool = True, infinite: bool = False) -> list[str]:
+    """Terms of floats, as contract/terms.py has them, in the upper halves of 32 bits; one alone is x itself, to be rounded.
 
-
-def shortened(f: Function, x: str) -> str:
-    """The nearest numbers of 8 bits, as floats; ties away from zero."""
-    i32 = wide("i32", WIDTH)
-    bits = f.let(f"bitcast {_KIND} {x} to {i32}")
-    up = f.let(f"add {i32} {bits}, {constant('i32', 0x8000, WIDTH)}")
-    kept = f.let(f"and {i32} {up}, {constant('i32', -0x10000, WIDTH)}")
-    return f.let(f"bitcast {i32} {kept} to {_KIND}")
-
-
-def terms(f: Function, x: str, count: int) -> list[str]:
-    """`count` vectors whose sum is x to 8 bits each; all but the last are exact in bfloat16."""
-    found = []
+    fills: terms that would be zero are the smallest normal number instead, so that they may meet infinities; x is then not
+    negative. infinite: x may be infinite. It may always be NaN.
+    """
+    if count == 1:
+        return [x]
+    word, flags = wide("i32", WIDTH), f"<{WIDTH} x i1>"
+    zero = "zeroinitializer"
+    if fills:
+        some = f.let(f"fcmp une {_KIND} {x}, {zero}")
+        least = constant("i32", 0x00800000, WIDTH)
+        least = f.let(f"select {flags} {some}, {word} {least}, {word} {zero}")
+    if infinite:
+        bits = f.let(f"bitcast {_KIND} {x} to {word}")
+        most = constant("i32", 0x7F800000, WIDTH)
+        special = f.let(f"icmp eq {word} {f.let(f'and {word} {bits}, {most}')}, {most}")
+    found, rest = [x], x
     for _ in range(count - 1):
-        found.append(shortened(f, x))
-        x = f.let(f"fsub {_KIND} {x}, {found[-1]}")
-    return [*found, x]
+        bits = f.let(f"bitcast {_KIND} {rest} to {word}")
+        high = f.let(f"and {word} {bits}, {constant('i32', -0x10000, WIDTH)}")
+        head = f.let(f"bitcast {word} {high} to {_KIND}")
+        rest = f.let(f"fsub {_KIND} {rest}, {head}")
+        if infinite:
+            rest = f.let(f"select {flags} {special}, {_KIND} {x}, {_KIND} {rest}")
+        term = rest
+        if fills:  # numbers that are not negative compare as their bits do
+            bits = f.let(f"bitcast {_KIND} {rest} to {word}")
+            term = f.intrinsic(f"llvm.umax.v{WIDTH}i32", word, (word, bits), (word, least))
+            term = f.let(f"bitcast {word} {term} to {_KIND}")
+        found.append(term)
+    return found
+
+
+def halves(f: Function, low: str, high: str, count: int, pairs: bool = False) -> str:
+    """The bfloat16 numbers of one of `count` terms of two vectors: one after the other, or in pairs."""
+    kind = wide("i16", 2 * WIDTH)
+    order = [(half, lane) for half in (0, 1) for lane in range(WIDTH)]
+    if pairs:
+        order.sort(key=lambda at: at[1])
+    if count == 1:
+        short, step, first = wide("i16", WIDTH), 1, 0
+        both = [lanes.to_bf16(f, x, WIDTH) for x in (low, high)]
+    else:
+        short, step, first = kind, 2, 1
+        both = [f.let(f"bitcast {_KIND} {x} to {kind}") for x in (low, high)]
+    picked = ", ".join(f"i32 {half * step * WIDTH + lane * step + first}" for half, lane in order)
+    return f.let(
+        f"shufflevector {short} {both[0]}, {short} {both[1]}, <{2 * WIDTH} x i32> <{picked}>"
+    )
 
 
 def folded(f: Function, vectors: list[str], fold) -> str:
