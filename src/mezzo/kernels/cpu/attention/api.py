@@ -8,11 +8,13 @@ import struct
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.attention.backward import backward
+from mezzo.kernels.cpu.attention.backward_tiles import backward_tiles
 from mezzo.kernels.cpu.attention.block import (
     MATRICES,
     WORDS,
     Matrix,
     Sizes,
+    backward_tile_words,
     backward_words,
     forward_tile_words,
     forward_words,
@@ -49,7 +51,7 @@ def _kernel(
     program = Program()
     if tiles:
         chosen = tile_scheme(storage)
-        forward_tiles(program, chosen, mask, drop)
+        (backward_tiles if back else forward_tiles)(program, chosen, mask, drop)
         return chosen, jit.load(program.text()).address("kernel")
     chosen = scheme(storage, storage, storage, storage, None)
     (backward if back else forward)(program, chosen, mask, drop)
@@ -65,10 +67,10 @@ def plan(
 
     Dropout needs a matrix "seed" (one i64 per head).
     """
-    tiles = not back and has_tiles(storage, sizes.queries)
+    tiles = has_tiles(storage, sizes.queries)
     chosen, address = _kernel(storage, mask, "seed" in matrices, back, tiles)
     if back:
-        found = backward_words(chosen, sizes)
+        found = (backward_tile_words if tiles else backward_words)(chosen, sizes)
     elif tiles:
         found = forward_tile_words(chosen, sizes, threads)
     else:

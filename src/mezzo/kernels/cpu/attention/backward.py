@@ -8,7 +8,7 @@ Blocks of keys outermost: dk and dv of a block stay in tiles; dq of all queries 
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import dropout, parts, weights
+from mezzo.kernels.cpu.attention import dropout, parts
 from mezzo.kernels.cpu.attention.block import BACKWARD, blocks
 from mezzo.kernels.cpu.attention.parts import (
     EXP,
@@ -21,7 +21,7 @@ from mezzo.kernels.cpu.attention.parts import (
     reduce,
     word,
 )
-from mezzo.kernels.cpu.contract import lanes, micro
+from mezzo.kernels.cpu.contract import lanes
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, constant, splat, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
@@ -32,13 +32,13 @@ _BLOCK = "ptr %args, ptr %space, i64 %head, i64 %key, i64 %keys, i64 %query, i64
 def backward(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
     parts.functions(program, scheme)
-    _delta(program, scheme)
+    delta(program, scheme)
     if drop:
         dropout.keep(program)
     _combine(program, scheme, mask, drop)
     _weights(program, scheme, drop)
     _gather(program, scheme)
-    _store(program, scheme)
+    store(program, scheme)
     _units(program, scheme)
     parts.entry(program, scheme)
 
@@ -46,8 +46,6 @@ def backward(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
 def _units(program: Program, scheme: Scheme) -> None:
     keys_step, queries_step = blocks(scheme)
     with program.function("body", parts.BODY) as f:
-        if scheme.method == "amx":
-            micro.open_tiles(f)
         causal = f.compare("ne", word(f, "causal"), 0)
         with f.loop("%begin", "%end") as head:
             tensors = Tensors(f, BACKWARD, head)
@@ -69,8 +67,6 @@ def _units(program: Program, scheme: Scheme) -> None:
                 for name, columns in (("dk", "features"), ("dv", "outputs")):
                     _put(f, scheme, tensors, space, name, key, inside, columns, none)
             _put(f, scheme, tensors, space, "dq", 0, queries, "features", "false")
-        if scheme.method == "amx":
-            micro.close_tiles(f)
 
 
 def _put(
@@ -121,7 +117,7 @@ def _pack(f: Function, scheme: Scheme, tensors: Tensors, space: str) -> None:
         )
 
 
-def _delta(program: Program, scheme: Scheme) -> None:
+def delta(program: Program, scheme: Scheme) -> None:
     """Per query: lse, and the sum of g out. Queries beyond the last see nothing."""
     width, storage = scheme.width, scheme.out
     kind = wide("float", width)
@@ -241,7 +237,7 @@ def _combine(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
                     )
                 lse = f.load(kind, f.at(rows_at, f.mul(query, 4)), 4)
                 delta = f.load(kind, f.at(rows_at, f.mul(f.add(query, padded), 4)), 4)
-                weight = _weight(f, scheme, f.let(f"fsub {kind} {score}, {lse}"))
+                weight = evaluate(f, EXP, [f.let(f"fsub {kind} {score}, {lse}")], width)
                 hidden = f.select(
                     causal, f.sub(key, query), 0
                 )  # queries before the key do not see it
@@ -266,15 +262,6 @@ def _combine(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
                 to = f.mul(f.add(f.mul(f.add("%i", r), wide_step), f.add("%j", v * width)), 4)
                 f.store(kind, given, f.at(to_s, to), 16)
                 f.store(kind, grad, f.at(to_d, to), 16)
-
-
-def _weight(f: Function, scheme: Scheme, x: str) -> str:
-    """e**x, to as many bits as a weight keeps."""
-    if scheme.method != "amx":
-        return evaluate(f, EXP, [x], scheme.width)
-    kind = wide("float", scheme.width)
-    y = f.let(f"fmul {kind} {x}, {weights.vector(weights.LOG2_E)}")
-    return weights.power(f, y, weights.SHORT)
 
 
 def _dropped(f: Function, x: str, stays: str, by: str, width: int) -> str:
@@ -343,7 +330,7 @@ def _gather(program: Program, scheme: Scheme) -> None:
             products("features", at["k2"], word(f, "key_panel"), "%key", "%keys", first, to, rows)
 
 
-def _store(program: Program, scheme: Scheme) -> None:
+def store(program: Program, scheme: Scheme) -> None:
     """Tiles, rows of them after each other, as rows of a tensor; null: zeros."""
     width, across, high = scheme.width, scheme.tile_columns, scheme.tile_rows
     kind = wide("float", width)

@@ -33,6 +33,9 @@ UNIT, BLOCK_ROWS = 64, 512
 # Keys whose weights wait to be multiplied by values, for operands of so many terms: they stay in the first cache.
 KEYS = {1: 256, 2: 128, 3: 64}
 CACHE = 3 << 18  # bytes of packed keys and values that are to stay in the second cache
+# Of the backward pass there: keys of a block, its queries by terms; keys of a stretch, which stay in the second cache.
+BACK_KEYS, BACK_QUERIES = 128, {1: 128, 2: 64, 3: 64}
+BACK_STRETCH = 512
 CHUNK_ROWS = 256  # queries for which packing the keys again is worth sharing a head among threads
 
 
@@ -168,6 +171,40 @@ def backward_words(scheme: Scheme, s: Sizes) -> dict[str, int]:
         "at_keep": room.take((queries // 16 + 2) * keys * 2),
         "at_rows": room.take(2 * 4 * up(s.queries + scheme.tile_columns, queries)),
         "key_panel": scheme.panel_b.nbytes(s.keys), "query_panel": scheme.panel_b.nbytes(s.queries),
+        "units": s.heads, "chunk": 0, "chunks": 1,
+    }  # fmt: skip
+    words["lane_bytes"] = up(room.used, 4096) + 64
+    return words
+
+
+def backward_tile_words(scheme: Scheme, s: Sizes) -> dict[str, int]:
+    """Units and workspace of the backward pass on tile registers."""
+    room, terms = Room(), scheme.terms
+    stretch, keys, queries = (
+        up(min(s.keys, BACK_STRETCH), 32),
+        BACK_KEYS,
+        BACK_QUERIES[terms],
+    )
+    across_e, across_v = -(-s.features // scheme.tile_columns), -(-s.outputs // scheme.tile_columns)
+    tiles_of_keys = -(-stretch // keys) * keys // scheme.tile_rows
+    words = {
+        "at_ka": room.take(_panels(scheme, stretch, s.features, True)),
+        "at_va": room.take(_panels(scheme, stretch, s.outputs, True)),
+        "at_k2": room.take(_panels(scheme, s.features, stretch, True)),
+        "at_qb": room.take(_panels(scheme, s.queries, s.features, False)),
+        "at_gb": room.take(_panels(scheme, s.queries, s.outputs, False)),
+        "at_q2": room.take(_panels(scheme, s.features, s.queries, False)),
+        "at_g2": room.take(_panels(scheme, s.outputs, s.queries, False)),
+        "at_dq": room.take(-(-s.queries // scheme.tile_columns) * across_e * scheme.tile_bytes),
+        "at_dk": room.take(tiles_of_keys * across_e * scheme.tile_bytes),
+        "at_dv": room.take(tiles_of_keys * across_v * scheme.tile_bytes),
+        "at_s": room.take(_panels(scheme, keys, queries, True)),
+        "at_d": room.take(_panels(scheme, keys, queries, True)),
+        "at_p": room.take(_panels(scheme, queries, keys, False)),
+        "at_tiles": room.take(2 * keys * queries * 4),
+        "at_keep": room.take((queries // 16 + 1) * keys * 2),
+        "at_rows": room.take(2 * 4 * up(s.queries, scheme.tile_columns)),
+        "key_panel": scheme.panel_a.nbytes(stretch), "query_panel": scheme.panel_b.nbytes(s.queries),
         "units": s.heads, "chunk": 0, "chunks": 1,
     }  # fmt: skip
     words["lane_bytes"] = up(room.used, 4096) + 64
