@@ -211,7 +211,7 @@ def test_this_is_the_way_that_is_taken(last):
         ]
     names = [plan.__class__.__module__.rpartition(".")[2] for plan, _ in found]
     has_wide_tiles = target.host().vector_bits > 128  # tiles of few rows do not fit all the cases
-    assert names.count("direct") >= ((12, 8) if has_wide_tiles else (9, 6))[not last]
+    assert names.count("direct") >= ((12, 8) if has_wide_tiles else (9, 5))[not last]
     assert names.count("weights") >= (12 if last else 0)
 
 

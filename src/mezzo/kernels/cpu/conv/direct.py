@@ -24,7 +24,6 @@ from mezzo.kernels.cpu import entry, jit
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
 from mezzo.kernels.cpu.contract.scheme import Scheme, in_terms, scheme
-from mezzo.kernels.cpu.conv.axes import Axis, Operand
 from mezzo.kernels.cpu.conv.direct_ir import module
 from mezzo.kernels.cpu.conv.direct_words import WORDS
 
@@ -32,11 +31,12 @@ COPY_BYTES = (
     384 << 10
 )  # of an image that a task copies: it should stay in the second cache beside the weights
 TASKS = 4  # for each thread, where the work allows
-FEW_COLUMNS = 4  # of results: below this, tiles would be mostly empty
-# Places of the result that make up for the order in which weights are packed, where their channels are apart and together.
-FEW_PLACES = (1024, 64)
-# Least places of a row, and in all, for which floats are cut into terms for tile registers.
-TERMS_COLUMNS, TERMS_PLACES = 6, 256
+# Least places of a row, and in all (by whether the weight has neighbours in memory), that make up for packing the weight in
+# this order; of a row where the other way would read the weight element by element; and those for which floats are cut
+# into terms for tile registers.
+FEW_COLUMNS, FEW_PLACES = 6, (512, 64)
+APART_COLUMNS = 4
+TERMS_COLUMNS, TERMS_PLACES = 6, 128
 FEW_CHANNELS = 8  # of an image whose pixels are neighbours: squares to turn would be mostly empty
 TILE_ROWS = 16  # of tile registers
 LINE = 64
@@ -160,7 +160,7 @@ def segments(chosen: Scheme, count: int) -> tuple[tuple[int, int], ...]:
 
 def serves(chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channels: int) -> bool:
     """Whether this is the way: each element is read several times, and rows of results fill tiles."""
-    if columns.count < FEW_COLUMNS or not channels or not image.sizes[0]:
+    if not channels or not image.sizes[0]:
         return False
     if image.turned and (image.steps[2] != SIZE[image.storage] or channels < FEW_CHANNELS):
         return False
@@ -173,6 +173,15 @@ def serves(chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channe
     return chosen.method == "amx" or 8 * used <= 9 * columns.count
 
 
+def _pays(chosen: Scheme, turned: bool, touch: bool, places: int, across: int) -> bool:
+    """Whether places are enough. turned: pixels of the image are neighbours; touch: elements of the weight are."""
+    if chosen.terms > 1:
+        return True
+    if not turned and not touch:
+        return across >= APART_COLUMNS
+    return across >= FEW_COLUMNS and places >= FEW_PLACES[touch]
+
+
 def plan(
     image: Image, out: Image, rows: Sliding, columns: Sliding, weight: Weight, channels: int, outs: int, groups: int,
     compute: str, *, bias: str | None = None, bias_step: int = 0, threads: int = 1, kept: bool = False,
@@ -182,18 +191,16 @@ def plan(
     chosen = _on_tiles(chosen, rows, columns, out.sizes[0])
     if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels):
         return None
-    if (
-        out.sizes[0] * rows.count * columns.count
-        < FEW_PLACES[weight.channel == SIZE[weight.storage]]
-    ):
+    reading = _reading(weight, channels, outs)
+    places = out.sizes[0] * rows.count * columns.count
+    if not _pays(chosen, image.turned, reading[1], places, columns.count):
         return None
     cut = form(chosen, channels, columns.shifts)
-    operand = _weight_operand(weight, cut, channels, outs)
-    table_n, table_k, alive = operand.tables()
     pixel = cut.length * (2 if chosen.panel_a.group == 2 else 4)
     words, tables = _words(chosen, image, out, rows, columns, cut, pixel, outs, groups, threads)
-    words |= {"channels": channels, "w_group": weight.group, "b_n": table_n, "b_k": table_k,
-              "k": operand.k.length, "bias_step": bias_step, "kept": int(kept)}  # fmt: skip
+    taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).astype(np.int64)
+    words |= {"channels": channels, "w_column": weight.column, "w_channel": weight.channel, "w_group": weight.group,
+              "taps": taps.size, "tap_at": taps.ctypes.data, "bias_step": bias_step, "kept": int(kept)}  # fmt: skip
     most = 32 if chosen.panel_a.group == 2 else 16
     exact = channels == cut.blocks * cut.length and cut.length == most
     together = (
@@ -201,12 +208,12 @@ def plan(
     )
     step = 0 if chosen.method == "amx" else pixel * columns.stride
     few = (channels, cut.length) if together else None
-    code = module(chosen, operand.vector("rows"), len(operand.dims), exact, few, step,
+    code = module(chosen, reading, exact, few, step,
                   (image.turned, out.turned))  # fmt: skip
     made, loaded = Plan(), jit.load(code)
     made.workspace_bytes = _workspace(words, chosen, kept)
     block = (ctypes.c_int64 * len(WORDS))(*[words[name] for name in WORDS])
-    made._alive = [block, *alive, *tables]
+    made._alive = [block, taps, *tables]
     made.plan, made.address, made.block = made, loaded.address("direct"), ctypes.addressof(block)
     made.keeper = None
     if kept:
@@ -228,15 +235,12 @@ def _on_tiles(chosen: Scheme, rows: Sliding, columns: Sliding, images: int) -> S
     return (in_terms(chosen) if many else None) or chosen
 
 
-def _weight_operand(weight: Weight, cut: Form, channels: int, outs: int) -> Operand:
-    """The weight by columns and k: blocks of channels, taps, and a block's channels; those beyond the last are zeros."""
-    taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).reshape(1, -1, 1)
-    channel = np.arange(cut.blocks * cut.length).reshape(cut.blocks, 1, cut.length)
-    offsets = taps + channel * weight.channel
-    places = np.broadcast_to(channel, offsets.shape)
-    k = Axis(offsets, [places])
-    columns = Axis(np.arange(outs) * weight.column, [np.zeros(outs)])
-    return Operand(weight.storage, SIZE[weight.storage], columns, k, (channels,))
+def _reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:
+    """The axis along which vectors of the weight are read, the closer one, and whether its neighbours touch."""
+    size = SIZE[weight.storage]
+    sides = {"k": (channels < 2, weight.channel), "columns": (outs < 2, weight.column)}
+    along = min(sides, key=sides.get)
+    return along, sides[along][1] == size
 
 
 def _words(
@@ -296,15 +300,17 @@ def _blocks(rows: Sliding, line: int, images: int) -> tuple[int, int]:
 
 
 def _workspace(words: dict[str, int], chosen: Scheme, kept: bool) -> int:
-    """Lay out the workspace: biases, panels, and for each thread a copy, the places of its tiles and one tile."""
+    """Lay out the workspace: biases, panels, and for each thread a copy, the places of its tiles, one tile, its panel."""
     w = words
     columns = w["panels"] * chosen.tile_columns * w["groups"]
     w["at_panels"] = up(columns * 4, LINE)
-    w["at_copies"] = up(
-        w["at_panels"] + (0 if kept else w["groups"] * w["panels"] * w["panel_bytes"]), 4096
-    )
+    w["private"] = int(not kept and w["images_each"] == w["images"] and w["rows_each"] == w["rows"])
+    shared = 0 if kept or w["private"] else w["groups"] * w["panels"] * w["panel_bytes"]
+    w["at_copies"] = up(w["at_panels"] + shared, 4096)
     w["at_places"] = up(w["images_each"] * w["whole"], LINE)
     places = w["images_each"] * w["rows_each"] * w["tiles"]
     w["at_tile"] = up(w["at_places"] + places * 24, LINE)
-    w["copy_bytes"] = up(w["at_tile"] + max(chosen.tile_bytes, 4096), 4096) + 5 * LINE
+    w["at_panel"] = up(w["at_tile"] + max(chosen.tile_bytes, 4096), LINE)
+    own = w["panel_bytes"] * w["private"]
+    w["copy_bytes"] = up(w["at_panel"] + own, 4096) + 5 * LINE
     return w["at_copies"] + w["lanes"] * w["copy_bytes"]

@@ -3,7 +3,8 @@
 args = [block, image, weight, out, bias, workspace]; block = WORDS
 
 direct   biases as floats, panels of the weight unless they come packed, then tasks
-task     a group's part of the image, copied; then every panel of columns times every tile of results
+task     a group's part of the image, copied; then every panel of columns times every tile of results. A panel that no other
+         task needs is packed by the task, so that it stays near (private)
 keep     panels of the weight to `out`, for launches to come
 """
 
@@ -11,15 +12,14 @@ from __future__ import annotations
 
 import functools
 
-from mezzo.kernels.cpu.contract import lanes, micro, slots
+from mezzo.kernels.cpu.contract import lanes, micro
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
-from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program
 from mezzo.kernels.cpu.conv import direct_terms
 from mezzo.kernels.cpu.conv.direct_copy import Copier, copy
+from mezzo.kernels.cpu.conv.direct_weight import pack_weight
 from mezzo.kernels.cpu.conv.direct_words import ARGS, argument, word
-from mezzo.kernels.cpu.conv.pack import pack
 from mezzo.kernels.cpu.conv.turn import turn_out
 
 BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
@@ -31,14 +31,13 @@ PLACE = (
 @functools.cache
 def module(
     scheme: Scheme,
-    vector: str,
-    dims: int,
+    weight: tuple[str, bool],
     exact: bool,
     few: tuple[int, int] | None,
     step: int,
     turned: tuple[bool, bool],
 ) -> str:
-    """The text. vector, dims: how the weight is packed (conv/pack.py); exact: blocks of channels are whole vectors.
+    """The text. weight: how it is read (direct_weight.py); exact: blocks of channels are whole vectors.
 
     few: channels of pixels that lie side by side, and elements of their copies, if several fill a vector; step: bytes between
     neighbouring rows of a tile, which for tile registers is not known here; turned: whether neighbours of the image, and of
@@ -47,11 +46,7 @@ def module(
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
     in_terms = scheme.terms > 1
-    if in_terms:
-        direct_terms.pack_terms(program, scheme, vector, dims)
-    else:
-        packer = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
-        pack(program, "pack_b", packer, vector, dims, ("b0", "b_n", "b_k"))
+    pack_weight(program, scheme, *weight)
     _pack_body(program, scheme)
     copier = direct_terms.TermCopier if in_terms else Copier
     copy(program, scheme, exact, few, turned[0], copier)
@@ -82,7 +77,7 @@ def _entry(program: Program, scheme: Scheme) -> None:
         panels = f.select(kept, argument(f, "weight"), own, "ptr")
         f.store("ptr", panels, f.at("%args", ARGS["panels"]), 8)
         _biases(f, scheme, space)
-        with f.unless(kept):
+        with f.unless(f.either(kept, f.compare("ne", word(f, "private"), 0))):
             f.share(
                 "pack_body", "%args", f.mul(word(f, "groups"), word(f, "panels")), word(f, "serial")
             )
@@ -135,21 +130,19 @@ def _biases(f: Function, scheme: Scheme, to: str) -> None:
 def _pack_body(program: Program, scheme: Scheme) -> None:
     """Panels of the weight, one a task."""
     with program.function("pack_body", BODY) as f:
-        ctx = slots.context(f)
-        slots.put(f, "b_n", word(f, "b_n"), ctx)
-        slots.put(f, "b_k", word(f, "b_k"), ctx)
-        panels, outs, depth, size = (word(f, n) for n in ("panels", "outs", "k", "panel_bytes"))
         with f.loop("%begin", "%end") as unit:
-            group, row = f.div(unit, panels), f.mul(f.rem(unit, panels), scheme.tile_columns)
-            base = f.at(argument(f, "weight"), f.mul(group, word(f, "w_group")))
-            slots.put_pointer(f, "b0", base, ctx)
-            rows = f.min(f.sub(outs, row), scheme.tile_columns)
-            to = f.at(argument(f, "panels"), f.mul(unit, size))
-            what = (f"ptr {ctx}", f"i64 {row}", f"i64 {rows}")
-            if scheme.terms > 1:
-                f.call("pack_terms", "void", "ptr %args", *what, f"ptr {to}")
-            else:
-                f.call("pack_b", "void", *what, "i64 0", f"i64 {depth}", f"ptr {to}")
+            to = f.at(argument(f, "panels"), f.mul(unit, word(f, "panel_bytes")))
+            _pack(f, scheme, unit, to)
+
+
+def _pack(f: Function, scheme: Scheme, index: str, to: str) -> None:
+    """The panel of this index, counting those of all groups."""
+    panels = word(f, "panels")
+    group, column = f.div(index, panels), f.mul(f.rem(index, panels), scheme.tile_columns)
+    first = f.add(f.mul(group, word(f, "w_group")), f.mul(column, word(f, "w_column")))
+    given = f.at(argument(f, "weight"), first)
+    left = f"i64 {f.sub(word(f, 'outs'), column)}"
+    f.call("pack_weight", "void", "ptr %args", f"ptr {given}", left, f"ptr {to}")
 
 
 # ---- tasks
@@ -231,7 +224,12 @@ def _panel(
 ) -> None:
     """All tiles of a panel of columns."""
     index = f.add(f.mul(group, word(f, "panels")), j)
-    b = f.at(argument(f, "panels"), f.mul(index, word(f, "panel_bytes")))
+    alone = f.compare("ne", word(f, "private"), 0)
+    room = f.at(own, word(f, "at_panel"))
+    with f.when(alone):
+        _pack(f, scheme, index, room)
+    shared = f.at(argument(f, "panels"), f.mul(index, word(f, "panel_bytes")))
+    b = f.select(alone, room, shared, "ptr")
     bias = f.at(argument(f, "workspace"), f.mul(index, scheme.tile_columns * 4))
     column = f.mul(j, scheme.tile_columns)
     columns = f.min(f.sub(word(f, "outs"), column), scheme.tile_columns)

@@ -1,19 +1,18 @@
-"""What conv/direct.py does in terms (contract/terms.py): the copy, the panels of the weight and the tiles.
+"""What conv/direct.py does in terms (contract/terms.py): the copy and the tiles.
 
 A pixel's element i of a block and element i + length / 2 are a pair, so that pairs come of two vectors without a shuffle; the
-panels of the weight pair the same elements. Terms of the copy lie `plane` bytes apart, those of a run of panels one after another.
+panels of the weight (direct_weight.py) pair the same elements. Terms of the copy lie `plane` bytes apart, those of a run of panels one after another.
 """
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.contract import lanes, micro, terms
+from mezzo.kernels.cpu.contract import lanes, micro
 from mezzo.kernels.cpu.contract.lanes import SIZE, wide
-from mezzo.kernels.cpu.contract.pack import Packer
-from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
-from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+from mezzo.kernels.cpu.contract.scheme import Scheme
+from mezzo.kernels.cpu.contract.writer import Program, Value
 from mezzo.kernels.cpu.conv.direct_copy import AHEAD_BYTES, Copier
+from mezzo.kernels.cpu.conv.direct_weight import pairs
 from mezzo.kernels.cpu.conv.direct_words import word
-from mezzo.kernels.cpu.conv.pack import pack
 
 WIDTH = 16  # floats of a vector, pairs of a line
 LINE = 64
@@ -24,17 +23,6 @@ PRODUCTS = {
     2: ((1, 1), (1, 0), (0, 1), (0, 0)),
     3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
 }
-
-
-def pairs(f: Function, low: str, high: str, count: int) -> list[str]:
-    """The terms of two vectors of floats as vectors of pairs, the largest terms first."""
-    found = []
-    words = wide("i32", WIDTH)
-    shift = lanes.constant("i32", 16, WIDTH)
-    for halves in zip(*(terms.split(f, value, count, WIDTH) for value in (low, high))):
-        a, b = (f.let(f"zext {wide('i16', WIDTH)} {bits} to {words}") for bits in halves)
-        found.append(f.let(f"or {words} {a}, {f.let(f'shl {words} {b}, {shift}')}"))
-    return found
 
 
 class TermCopier(Copier):
@@ -50,7 +38,7 @@ class TermCopier(Copier):
     def _put(self, to: str, low: str, high: str, count: Value) -> None:
         """Store the first `count` pairs of a pixel, each term in its plane."""
         f = self.f
-        for which, value in enumerate(pairs(f, low, high, self.terms)):
+        for which, value in enumerate(pairs(f, low, high, self.terms, WIDTH)):
             here = f.at(to, f.mul(self.plane, which))
             if count == WIDTH:
                 f.store(wide("i32", WIDTH), value, here, 4)
@@ -127,41 +115,6 @@ class TermCopier(Copier):
                 else:
                     with f.when(f.compare("slt", i, left)):
                         self._put(pixel, low, vector, count)
-
-
-# ---- panels of the weight
-
-_PACK = "ptr %args, ptr %ctx, i64 %row, i64 %rows, ptr %panel"
-
-
-def pack_terms(program: Program, scheme: Scheme, vector: str, dims: int) -> None:
-    """Write @pack_terms(args, ctx, row, rows, panel): all runs of a panel; vector, dims: see conv/pack.py.
-
-    A tap's elements of a block are packed as floats first, element by element all columns, then two of these are a line of pairs.
-    """
-    panel = Panel(scheme.tile_columns, 1, 4, WIDTH)
-    packer = Packer(program, panel, scheme.b, scheme.compute, "f32")
-    pack(program, "pack_floats", packer, vector, dims, ("b0", "b_n", "b_k"))
-    line = scheme.tile_columns * 4
-    with program.function("pack_terms", _PACK, attributes="noinline") as f:
-        length, lanes_each = word(f, "length"), word(f, "run_lanes")
-        half, term = f.div(length, 2), f.mul(lanes_each, line)
-        merged = f.div(lanes_each, half)
-        floats = f.array(2 * WIDTH * line)
-        with f.loop(0, f.div(word(f, "k"), length)) as tap:
-            f.call("pack_floats", "void", "ptr %ctx", "i64 %row", "i64 %rows",
-                   f"i64 {f.mul(tap, length)}", f"i64 {length}", f"ptr {floats}")  # fmt: skip
-            run = f.at("%panel", f.mul(f.div(tap, merged), f.mul(term, scheme.terms)))
-            to = f.at(run, f.mul(f.mul(f.rem(tap, merged), half), line))
-            with f.loop(0, half) as i, f.loop(0, line, LINE) as column:
-                low, high = (
-                    f.load(FLOATS, f.at(f.at(floats, f.mul(at, line)), column), LINE)
-                    for at in (i, f.add(i, half))
-                )
-                place = f.at(to, f.add(f.mul(i, line), column))
-                for which, value in enumerate(pairs(f, low, high, scheme.terms)):
-                    here = f.at(place, f.mul(term, which))
-                    f.store(wide("i32", WIDTH), value, here, LINE)
 
 
 # ---- tiles
