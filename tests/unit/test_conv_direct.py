@@ -17,7 +17,7 @@ import torch.nn.functional as TF
 import mezzo
 from mezzo.core.families import convolution as family
 from mezzo.kernels.cpu import pool, target
-from mezzo.kernels.cpu.conv import direct
+from mezzo.kernels.cpu.conv import direct, weights
 
 F = mezzo.nn.functional
 EPS = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-12}
@@ -39,6 +39,9 @@ CASES = [
     (2, 40, 40, 6, 6, (3, 3), 1, (4, 3), 1, 1),  # more padding than the window needs
     (7, 64, 64, 4, 4, (3, 3), 1, 1, 1, 1),
     (2, 32, 32, 1, 40, (1, 5), 1, (0, 2), 1, 1),
+    (2, 40, 33, 9, 28, (3, 3), 1, 1, 1, 1),  # steps of the weight's gradient end with rows
+    (1, 48, 24, 12, 55, (3, 3), 2, 1, 1, 2),
+    (1, 24, 8, 7, 30, (3, 3), 1, (2, 0), 2, 1),
 ]
 
 
@@ -87,6 +90,7 @@ def ran(x, w, b, options, g, last: bool, weight_last: bool):
 def same_threads(monkeypatch):
     monkeypatch.setattr(direct, "FEW_PLACES", (1, 1))  # small images take this way too
     monkeypatch.setattr(direct, "TERMS_PLACES", 1)
+    monkeypatch.setattr(weights, "PLACES", 100)  # several parts of an image
     before = pool.get_num_threads()
     yield
     pool.set_num_threads(before)

@@ -11,18 +11,12 @@ from mezzo.kernels.cpu.contract.lanes import SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Program, Value
 from mezzo.kernels.cpu.conv.direct_copy import AHEAD_BYTES, Copier
-from mezzo.kernels.cpu.conv.direct_weight import pairs
 from mezzo.kernels.cpu.conv.direct_words import word
+from mezzo.kernels.cpu.conv.in_terms import pairs, step
 
 WIDTH = 16  # floats of a vector, pairs of a line
 LINE = 64
 FLOATS = wide("float", WIDTH)
-# Products of (term of the copy, term of the weight) in the order in which they are summed, the small ones first; each loads
-# the tiles of one operand. A step's 32 products are summed by themselves and then added, so all steps take one turn.
-PRODUCTS = {
-    2: ((1, 1), (1, 0), (0, 1), (0, 0)),
-    3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
-}
 
 
 class TermCopier(Copier):
@@ -125,7 +119,6 @@ def tiles(program: Program, scheme: Scheme, halves: int, vectors: int) -> None:
     signature = (
         "ptr %a, ptr %c, i64 %step, ptr %b, ptr %at, i64 %runs, i64 %lanes, ptr %tile, i64 %plane"
     )
-    order = PRODUCTS[scheme.terms]
     with program.function(f"micro_{16 * halves}_{vectors}", signature, attributes="noinline") as f:
         line = scheme.tile_columns * 4
         corners = [(i, j) for i in range(halves) for j in range(vectors)]
@@ -136,18 +129,7 @@ def tiles(program: Program, scheme: Scheme, halves: int, vectors: int) -> None:
         with f.loop(0, "%runs") as run:
             at = f.load("i64", f.at("%at", f.mul(run, 8)), 8)
             b = f.at("%b", f.mul(run, f.mul(term, scheme.terms)))
-            held = (-1, -1)
-            for left, right in order:
-                if left != held[0]:
-                    for i in range(halves):
-                        here = f.at(f.at(("%a", "%c")[i], at), f.mul("%plane", left))
-                        micro.tile(f, "tileloadd64", 4 + i, here, "%step")
-                if right != held[1]:
-                    for j in range(vectors):
-                        here = f.at(f.at(b, j * 64), f.mul(term, right))
-                        micro.tile(f, "tileloadd64", 6 + j, here, line)
-                held = left, right
-                for i, j in corners:
-                    micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+            rows = [f.at(side, at) for side in ("%a", "%c")[:halves]]
+            step(f, scheme, corners, rows, ("%step", "%plane"), b, (line, term))
         for i, j in corners:
             micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", i * 16 * line + j * 64), line)

@@ -6,23 +6,14 @@ a step of the tiles takes is made of those. Nothing outside the weight is read.
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.contract import lanes, terms
+from mezzo.kernels.cpu.contract import lanes
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, constant, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 from mezzo.kernels.cpu.conv.direct_words import word
+from mezzo.kernels.cpu.conv.in_terms import pairs
 
 LONGEST = 32  # elements of a block
-
-
-def pairs(f: Function, low: str, high: str, count: int, width: int) -> list[str]:
-    """So many bfloat16 terms of two vectors of floats as vectors of pairs, the largest terms first."""
-    found, words, short = [], wide("i32", width), wide("i16", width)
-    shift = constant("i32", 16, width)
-    for halves in zip(*(terms.split(f, value, count, width) for value in (low, high))):
-        a, b = (f.let(f"zext {short} {bits} to {words}") for bits in halves)
-        found.append(f.let(f"or {words} {a}, {f.let(f'shl {words} {b}, {shift}')}"))
-    return found
 
 
 def pack_weight(program: Program, scheme: Scheme, along: str, touch: bool) -> None:

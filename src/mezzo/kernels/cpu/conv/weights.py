@@ -7,7 +7,8 @@ the same copy some bytes further. Rows of a tile are channels of a tap, columns 
 neighbouring places of the gradient; sums stay in memory from part to part. Parts follow each other, tiles are shared by threads.
 
 Vector registers read one element of the copy for all columns, so it keeps its order: where a window's taps touch, channels of
-a row of taps are one range of rows. Tile registers want places side by side, so for each column of taps the copy is turned.
+a row of taps are one range of rows. Tile registers want places side by side, so the copy is turned; floats are cut into terms
+(contract/terms.py) on the way.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ import numpy as np
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
-from mezzo.kernels.cpu.contract.scheme import scheme
+from mezzo.kernels.cpu.contract.scheme import in_terms, scheme
 from mezzo.kernels.cpu.conv.direct import LINE, Image, Sliding, Weight, segments
 from mezzo.kernels.cpu.conv.weights_ir import WORDS, module
 
 COPY_BYTES = 384 << 10  # of a part, for vector registers
-PLACES = (
-    448  # of a part, for tile registers: a block of channels and a panel stay in the first cache
-)
+# Places of a part, for tile registers: the copy stays in the second cache, and few of its rows belong to two parts.
+PLACES = 896
 DEEP = 32  # places of a step of tile registers, at most
-FEW_CHANNELS = 16  # with fewer, rows of tile registers would be mostly empty
+# With fewer channels rows of tile registers would be mostly empty; the second is for terms, which compete with vectors.
+FEW_CHANNELS = (16, 24)
 
 
 class Plan:
@@ -58,11 +59,15 @@ def plan(
     copied = rows.reach(rows.count) * columns.reach(columns.count)
     if not image.sizes[0] or not channels or 2 * copied > taps * places:
         return None
-    make = {"fma": _for_vectors, "amx": _for_tiles}.get(chosen.method)
-    found = (
-        make(chosen, image, gradient, rows, columns, out, channels, outs, groups) if make else None
-    )
-    if found is None or chosen.acc != "f32":
+    of = (image, gradient, rows, columns, out, channels, outs, groups)
+    found, terms = None, in_terms(chosen)
+    if terms is not None:
+        found = _for_tiles(terms, *of)
+        chosen = terms if found else chosen
+    if found is None and chosen.acc == "f32":
+        make = {"fma": _for_vectors, "amx": _for_tiles}.get(chosen.method)
+        found = make(chosen, *of) if make else None
+    if found is None:
         return None
     words, tables, entries = found
     panels = -(-outs // chosen.tile_columns)
@@ -80,7 +85,7 @@ def plan(
         "w_group": out.group, "w_column": out.column,
     }  # fmt: skip
     words["panel_bytes"] = words["images_each"] * words["rows_each"] * columns.count * chosen.tile_columns * (
-        4 if chosen.method == "fma" else 2)  # fmt: skip
+        4 if chosen.method == "fma" else 2 * chosen.terms)  # fmt: skip
     words["at_panels"] = up(words["copy_bytes"], 4096)
     words["at_sums"] = up(words["at_panels"] + groups * panels * words["panel_bytes"], 4096)
     total = words["at_sums"] + groups * panels * entries * chosen.tile_bytes
@@ -157,8 +162,8 @@ def _for_vectors(chosen, image, gradient, rows, columns, out, channels, outs, gr
                 tiles.add(base + at * 4, found[at : at + count])
             tiles.end()
     words = {
-        "images_each": images, "rows_each": high, "views": 1, "steps": 0, "lanes": 0,
-        "pixel": pixel, "line": line, "across": columns.reach(columns.count), "plane": plane,
+        "images_each": images, "rows_each": high, "views": 1, "wide": 0, "lines": 0, "steps": 0, "lanes": 0,
+        "pixel": pixel, "line": line, "across": columns.reach(columns.count), "plane": plane, "term": 0,
         "whole": plane, "group_bytes": images * plane, "step": pixel * columns.stride, "span_h": rows.span,
         "copy_bytes": groups * images * plane + LINE * 2,
     }  # fmt: skip
@@ -166,19 +171,29 @@ def _for_vectors(chosen, image, gradient, rows, columns, out, channels, outs, gr
 
 
 def _for_tiles(chosen, image, gradient, rows, columns, out, channels, outs, groups):
-    """Words and tiles for tile registers: the copy is [view][image][group][channel][place].
+    """Words and tiles for tile registers: the copy is [view][term][image][group][channel][place].
 
-    A view is a column of taps, and rows of the image that a stride apart reads: view rows are places' rows.
+    A view is a phase of the strides: places of the image a stride apart, row after row. Where steps of k end with the rows of
+    the result, every tap reads it from some places on; else each column of taps has a view of its own, without gaps between rows.
     """
-    depth = _depth(rows.count, columns.count)
     dense = gradient.steps[1] == columns.count * gradient.steps[2]
-    if channels < FEW_CHANNELS or depth is None or not dense:
+    if channels < FEW_CHANNELS[chosen.terms > 1] or not dense:
         return None
-    high, deep = depth
-    taller = [(s - rows.first) // rows.stride for s in rows.shifts]
-    tall = high + max(taller)
-    phases = sorted({(s - rows.first) % rows.stride for s in rows.shifts})
-    plane = up(tall * columns.count * 2, LINE)
+    deep, high = _row_depth(columns.count), 0
+    by_rows = deep is not None
+    if by_rows:
+        high = parts(rows.count, max(1, PLACES // columns.count))
+    else:
+        depth = _depth(rows.count, columns.count)
+        if depth is None:
+            return None
+        high, deep = depth
+    taller, phases = _phased(rows)
+    wider, sides = _phased(columns)
+    if not by_rows:
+        sides, wider = [s - columns.first for s in columns.shifts], [0] * len(columns.shifts)
+    tall, wide = high + max(taller), columns.count + max(wider)
+    plane = up(tall * wide * 2, LINE)
     plane += LINE * (
         plane // LINE % 2 == 0
     )  # an odd count of lines: channels share no sets of a cache
@@ -186,24 +201,38 @@ def _for_tiles(chosen, image, gradient, rows, columns, out, channels, outs, grou
     whole = groups * padded * plane  # of an image in a view
     places = high * columns.count
     images = parts(image.sizes[0], max(1, PLACES // places)) if high == rows.count else 1
-    tiles = _Tiles(out)
-    views = list(itertools.product(phases, [s - columns.first for s in columns.shifts]))
-    for p, phase in enumerate(phases):
-        for j in range(len(columns.shifts)):
-            view = (p * len(columns.shifts) + j) * images * whole
-            taps = [i for i, s in enumerate(rows.shifts) if (s - rows.first) % rows.stride == phase]
-            for c in range(0, channels, 32):
-                for i in taps:
-                    at = view + c * plane + taller[i] * columns.count * 2
-                    tiles.add(at, tiles.tap(i, j, np.arange(c, min(c + 32, channels))))
-                tiles.end()
+    term = images * whole
+    tiles, views = _Tiles(out), list(itertools.product(phases, sides))
+    for c, j in itertools.product(range(0, channels, 32), range(len(columns.shifts))):
+        for p, phase in enumerate(phases):
+            shift = columns.shifts[j] - columns.first
+            side = sides.index(shift % columns.stride if by_rows else shift)
+            view = (p * len(sides) + side) * term * chosen.terms
+            for i in (
+                i for i, s in enumerate(rows.shifts) if (s - rows.first) % rows.stride == phase
+            ):
+                at = view + c * plane + (taller[i] * wide + wider[j]) * 2
+                tiles.add(at, tiles.tap(i, j, np.arange(c, min(c + 32, channels))))
+        tiles.end()
     words = {
-        "images_each": images, "rows_each": high, "views": len(views),
-        "steps": places // deep, "lanes": deep // 2,
-        "pixel": 0, "line": 0, "across": 0, "plane": plane, "whole": whole, "group_bytes": padded * plane,
-        "step": deep * 2, "span_h": tall, "copy_bytes": images * len(views) * whole,
+        "images_each": images, "rows_each": high, "views": len(views), "wide": wide, "lines": int(by_rows),
+        "steps": (columns.count if by_rows else places) // deep, "lanes": deep // 2,
+        "pixel": 0, "line": 0, "across": 0, "plane": plane, "term": term, "whole": whole,
+        "group_bytes": padded * plane, "step": deep * 2, "span_h": tall, "copy_bytes": term * chosen.terms * len(views),
     }  # fmt: skip
     return words | tiles.words(views), tiles, len(tiles.entries)
+
+
+def _phased(axis: Sliding) -> tuple[list[int], list[int]]:
+    """For each shift how many strides it is from the first, and the phases of the stride that shifts have."""
+    apart = [s - axis.first for s in axis.shifts]
+    return [s // axis.stride for s in apart], sorted({s % axis.stride for s in apart})
+
+
+def _row_depth(columns: int) -> int | None:
+    """Places of a step if a row of results is some of them, nearly as deep as they may be."""
+    fits = [d for d in range(DEEP, DEEP * 3 // 4 - 1, -2) if columns % d == 0]
+    return fits[0] if fits else None
 
 
 def _depth(rows: int, columns: int) -> tuple[int, int] | None:

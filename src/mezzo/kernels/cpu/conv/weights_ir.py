@@ -14,12 +14,13 @@ from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
+from mezzo.kernels.cpu.conv import in_terms
 
 WORDS = (
     "serial", "images", "groups", "channels", "outs", "panels", "rows", "columns", "images_each", "rows_each",
     "first_h", "first_w", "stride_h", "stride_w", "span_h", "height", "width", "across",
     "image_n", "image_h", "image_w", "image_group", "image_first", "out_n", "out_h", "out_w", "out_group",
-    "pixel", "line", "plane", "whole", "group_bytes", "step", "views", "view_at", "steps", "lanes",
+    "pixel", "line", "plane", "term", "whole", "group_bytes", "step", "views", "view_at", "wide", "lines", "steps", "lanes",
     "entries", "blocks", "block_at", "entry_at", "offset_at", "w_group", "w_column",
     "panel_bytes", "copy_bytes", "at_panels", "at_sums", "at_zeros",
 )  # fmt: skip
@@ -50,7 +51,7 @@ def module(scheme: Scheme, exact: bool, contiguous: bool) -> str:
     image = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
     gradient = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
     if scheme.method == "amx":
-        _turned(program, image, exact)
+        _turned(program, image, scheme, exact)
         _pairs(program, gradient, scheme, exact)
         for rows in (16, 32):
             for vectors in scheme.vector_steps:
@@ -210,18 +211,18 @@ class _places:
         self.loops[0].__exit__(*error)
 
 
-def _turned(program: Program, packer: Packer, exact: bool) -> None:
+def _turned(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> None:
     """Write @copy_view: for each channel the elements of all places of the view, side by side; two are a lane."""
     width, size = packer.panel.width, SIZE[packer.storage]
     with program.function("copy_view", "ptr %args, i64 %view, i64 %n", attributes="noinline") as f:
-        columns, plane = word(f, "columns"), word(f, "plane")
+        places_of_row, plane = word(f, "wide"), word(f, "plane")
         phase, shift = _view(f)
         high = f.add(argument(f, "high", "i64"), f.sub(word(f, "span_h"), word(f, "rows_each")))
-        count = f.mul(high, columns)
+        count = f.mul(high, places_of_row)
         base = _origin(f, packer, "%n")
         zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
-        to = f.mul(f.add(f.mul("%view", word(f, "images_each")), "%n"), word(f, "whole"))
-        to = f.at(argument(f, "workspace"), to)
+        to = f.mul("%view", f.mul(word(f, "term"), scheme.terms))
+        to = f.at(argument(f, "workspace"), f.add(to, f.mul("%n", word(f, "whole"))))
         place = f.array(8 * 2 * width)
         with f.loop(0, count, 2 * width) as p:
             with f.loop(0, 2 * width) as i:
@@ -235,21 +236,44 @@ def _turned(program: Program, packer: Packer, exact: bool) -> None:
                     at = f.load("i64", f.at(place, 8 * i), 8)
                     there = f.compare("sge", at, 0)
                     pointer = f.select(there, f.at(start, at), zeros, "ptr")
-                    return packer.convert(f, packer.some(f, pointer, width, left), width)
+                    return _value(f, packer, scheme, packer.some(f, pointer, width, left))
 
-                pairs = []
-                order = [lane + half * width for lane in range(width) for half in (0, 1)]
-                for i in range(width):
-                    value = lanes.shuffle(f, "i16", width, read(2 * i), read(2 * i + 1), order)
-                    pairs.append(packer.paired(f, value))
-                here = f.at(
-                    to,
-                    f.add(
-                        f.mul(group, word(f, "group_bytes")), f.add(f.mul(c, plane), f.mul(p, 2))
-                    ),
-                )
-                for i, vector in enumerate(packer.transpose(f, pairs)):
-                    f.store(wide("i32", width), vector, f.at(here, f.mul(plane, i)), 4)
+                pairs = [
+                    _paired(f, packer, scheme, read(2 * i), read(2 * i + 1)) for i in range(width)
+                ]
+                at = f.add(f.mul(c, plane), f.mul(p, 2))
+                here = f.at(to, f.add(f.mul(group, word(f, "group_bytes")), at))
+                for which, vectors in enumerate(zip(*pairs)):
+                    term = f.at(here, f.mul(word(f, "term"), which))
+                    for i, vector in enumerate(packer.transpose(f, list(vectors))):
+                        f.store(wide("i32", width), vector, f.at(term, f.mul(plane, i)), 4)
+
+
+def _lines(f: Function) -> str:
+    """Lines of places that follow each other in a view: one, or the rows of the part."""
+    return f.select(f.compare("ne", word(f, "lines"), 0), argument(f, "high", "i64"), 1)
+
+
+def _steps(f: Function) -> str:
+    """Steps of tiles in an image of the part."""
+    return f.mul(_lines(f), word(f, "steps"))
+
+
+def _value(f: Function, packer: Packer, scheme: Scheme, raw: str) -> str:
+    """Raw elements as what pairs are made of: the bits of bfloat16, or floats to be cut into terms."""
+    width = packer.panel.width
+    if scheme.terms == 1:
+        return packer.convert(f, raw, width)
+    return lanes.operand(f, raw, packer.storage, packer.compute, "f32", width)
+
+
+def _paired(f: Function, packer: Packer, scheme: Scheme, low: str, high: str) -> list[str]:
+    """Two vectors of values as vectors of pairs, one for each term."""
+    width = packer.panel.width
+    if scheme.terms > 1:
+        return in_terms.pairs(f, low, high, scheme.terms, width)
+    order = [lane + half * width for lane in range(width) for half in (0, 1)]
+    return [packer.paired(f, lanes.shuffle(f, "i16", width, low, high, order))]
 
 
 def _view(f: Function) -> list[str]:
@@ -260,8 +284,8 @@ def _view(f: Function) -> list[str]:
 
 def _source(f: Function, p: str, count: str, phase: str, shift: str) -> str:
     """Bytes from an image's first pixel to what the view's place p reads; -1 where that is none."""
-    columns = word(f, "columns")
-    t, u = f.div(p, columns), f.rem(p, columns)
+    across = word(f, "wide")
+    t, u = f.div(p, across), f.rem(p, across)
     y = f.mul(f.add(argument(f, "row", "i64"), t), word(f, "stride_h"))
     y = f.add(f.add(y, phase), word(f, "first_h"))
     x = f.add(f.add(f.mul(u, word(f, "stride_w")), shift), word(f, "first_w"))
@@ -278,19 +302,25 @@ def _pairs(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> Non
     width, size = packer.panel.width, SIZE[packer.storage]
     with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
         source, to, columns = _panel(f, scheme, size)
-        each = f.div(f.mul(argument(f, "high", "i64"), word(f, "columns")), 2)
-        step = word(f, "out_w")
+        deep, steps, step = word(f, "lanes"), _steps(f), word(f, "out_w")
         begin = f.at(source, f.mul(argument(f, "row", "i64"), word(f, "out_h")))
-        order = [lane + half * width for lane in range(width) for half in (0, 1)]
-        with f.loop(0, argument(f, "many", "i64")) as n, f.loop(0, each) as i:
-            here = f.at(begin, f.add(f.mul(n, word(f, "out_n")), f.mul(f.mul(i, 2), step)))
-            line = f.at(to, f.mul(f.add(f.mul(n, each), i), scheme.tile_columns * 4))
+        line = scheme.tile_columns * 4
+        term = f.mul(deep, line)
+        many = argument(f, "many", "i64")
+        with f.loop(0, many) as n, f.loop(0, steps) as s, f.loop(0, deep) as i:
+            place = f.mul(f.add(f.mul(s, deep), i), 2)
+            here = f.at(begin, f.add(f.mul(n, word(f, "out_n")), f.mul(place, step)))
+            number = f.mul(f.add(f.mul(n, steps), s), scheme.terms)
+            there = f.at(to, f.add(f.mul(number, term), f.mul(i, line)))
             for v in range(scheme.tile_vectors):
                 left = None if exact else f.sub(columns, v * width)
-                halves = [packer.convert(f, packer.some(f, f.at(at, v * width * size), width, left), width)
-                          for at in (here, f.at(here, step))]  # fmt: skip
-                value = packer.paired(f, lanes.shuffle(f, "i16", width, *halves, order))
-                f.store(wide("i32", width), value, f.at(line, v * width * 4), 16)
+                halves = []
+                for at in (here, f.at(here, step)):
+                    raw = packer.some(f, f.at(at, v * width * size), width, left)
+                    halves.append(_value(f, packer, scheme, raw))
+                for which, value in enumerate(_paired(f, packer, scheme, *halves)):
+                    where = f.at(f.at(there, v * width * 4), f.mul(term, which))
+                    f.store(wide("i32", width), value, where, 16)
 
 
 # ---- tiles
@@ -381,15 +411,27 @@ def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
         micro.start_tiles(f, "%start", place, line)
         plane, step, steps = word(f, "plane"), word(f, "step"), word(f, "steps")
         panel, half = f.mul(word(f, "lanes"), line), f.mul(plane, 16)
-        with f.loop(0, argument(f, "many", "i64")) as n, f.loop(0, steps) as s:
-            a = f.at("%a", f.add(f.mul(n, word(f, "whole")), f.mul(s, step)))
-            b = f.at("%b", f.mul(f.add(f.mul(n, steps), s), panel))
-            for j in range(vectors):
-                micro.tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
-            for i in range(rows // 16):
-                micro.tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, plane)
+        lines, down = _lines(f), f.mul(word(f, "wide"), 2)
+        with (
+            f.loop(0, argument(f, "many", "i64")) as n,
+            f.loop(0, lines) as t,
+            f.loop(0, steps) as s,
+        ):
+            a = f.add(f.mul(n, word(f, "whole")), f.add(f.mul(t, down), f.mul(s, step)))
+            a = f.at("%a", a)
+            number = f.add(f.mul(f.add(f.mul(n, lines), t), steps), s)
+            b = f.at("%b", f.mul(number, f.mul(panel, scheme.terms)))
+            if scheme.terms > 1:
+                halves = [f.at(a, half) if i else a for i in range(rows // 16)]
+                apart, behind = (plane, word(f, "term")), (line, panel)
+                in_terms.step(f, scheme, corners, halves, apart, b, behind)
+            else:
                 for j in range(vectors):
-                    micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+                    micro.tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
+                for i in range(rows // 16):
+                    micro.tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, plane)
+                    for j in range(vectors):
+                        micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
         for i, j in corners:
             micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
 
