@@ -63,13 +63,17 @@ def test_panels_give_the_same_bits(which, compute, m, n, k, threads):
     outs = [mezzo.zeros(m, n, dtype=dtype) for _ in range(2)]
     product = contract.kernel(compute, compute, compute, compute)
     of = contract.Problem(m, n, k, (k * size, size), (size, k * size), (n * size, size), (0, 0), 1, threads)  # fmt: skip
-    plan = product.plan_as(of)
+    plan = product.serving(of).plan_as(of)
     pool.set_num_threads(threads)
     scratch = memory.allocate(plan.workspace_bytes)
     launch(plan.address, *plan.slots(a.ptr, b.ptr, outs[0].ptr, 0, scratch.ptr))
     found = product.plan_kept(of, which, 1)
-    if found is None:  # tile registers read rows of a where they lie
-        assert which == contract.KEPT_A and product.scheme.reads_rows
+    if (
+        found is None
+    ):  # tile registers read rows of a where they lie, or packing terms is a small part
+        in_place = which == contract.KEPT_A and product.scheme.reads_rows
+        large = (n if which == contract.KEPT_A else m) >= 512 and product.serving(of) is not product
+        assert in_place or large
         return
     panels = np.full(found.nbytes + 256, 0xA5, np.uint8)
     at = panels.ctypes.data + (-panels.ctypes.data) % 64
@@ -215,7 +219,8 @@ def test_the_memory_comes_back():
     for _ in range(3):
         inferred(model, x)
     packed = mezzo.cpu.memory_allocated() - with_model
-    assert 3 << 20 <= packed < 4 << 20  # (512 * 1024 + 1024 * 256) floats, and what panels round up
+    # (512 * 1024 + 1024 * 256) floats, of four bytes or in three terms, and what panels round up
+    assert 3 << 20 <= packed < 5 << 20
     held = {h.what: h.nbytes for h in holders.holdings()}
     assert held["weights packed for inference"] >= packed
     model[0].weight.data.zero_()

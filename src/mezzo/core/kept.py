@@ -34,7 +34,7 @@ def panels(weight: Tensor, keeper: Keeper) -> Storage | None:
     kept = getattr(storage, "kept", None)
     if kept is None or kept.version != storage.version:
         kept = storage.kept = Panels(storage.version)
-    key = (weight.ptr - storage.ptr, weight.layout, keeper.which, keeper.groups, keeper.compute)
+    key = (weight.ptr - storage.ptr, weight.layout, keeper.which, keeper.groups, keeper.format)
     found = kept.blocks.get(key)
     if found is None:
         try:

@@ -244,9 +244,7 @@ def _keeping(
     reads = ProductPlan()
     reads.layout, reads.runs, reads.tables, reads.launch = plan.layout, True, [], plan.launch
     reads.finish(found.product, {})
-    return contract.Keeper(
-        found.pack, contract.KEPT_B, kernel.scheme.compute, 1, found.nbytes, {}
-    ), reads
+    return contract.Keeper(found.pack, contract.KEPT_B, found.format, 1, found.nbytes, {}), reads
 
 
 def _text(layout: Layout) -> str:

@@ -22,11 +22,11 @@ from mezzo.kernels.cpu.contract.plan import (
     SERIAL_WORK,
     STREAM,
     STRIP,
-    TERMS_K,
-    TERMS_SIDE,
+    TERMS_KEPT,
     blocks,
     kept_bytes,
     lane_count,
+    pays_in_terms,
     reads_in_place,
     skinny,
     skinny_bytes,
@@ -66,11 +66,14 @@ class Plan:
 
 
 class Keeper(NamedTuple):
-    """The launch that packs an operand once. which: 1 or 2, the operand; groups: how many of it; nbytes: of all panels."""
+    """The launch that packs an operand once.
+
+    which: 1 or 2, the operand; format: of its panels; groups: how many of it; nbytes: of all panels.
+    """
 
     plan: Plan
     which: int
-    compute: str
+    format: str
     groups: int
     nbytes: int
     offsets: dict[str, int]
@@ -82,11 +85,15 @@ class Keeper(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """pack: a plan whose output is `nbytes` of panels for each product of the batch; product: it reads them."""
+    """pack: a plan whose output is `nbytes` of panels for each product of the batch; product: it reads them.
+
+    format: a name that panels of other formats do not have.
+    """
 
     pack: Plan
     product: Plan
     nbytes: int
+    format: str
 
 
 class Problem(NamedTuple):
@@ -169,17 +176,19 @@ class Contraction:
 
     def serving(self, of: Problem) -> Contraction:
         """What computes this product: itself, or where sizes allow its like on tile registers (terms.py)."""
-        large = min(of.m, of.n) >= TERMS_SIDE and of.k >= TERMS_K
-        return (self._in_terms if large else None) or self
+        return (self._in_terms if pays_in_terms(of.m, of.n, of.k) else None) or self
 
     def plan_kept(self, of: Problem, kept: int, batch: int) -> Kept | None:
         """What packs all of a (1) or b (2) once, `batch` of them, and the product that reads those panels.
 
         None where such a product is better served by reading the operand where it lies.
         """
-        s = self.scheme
-        if s.method == "integer" or not of.k or self.serving(of) is not self:
-            return None  # of a large product packing is a small part, and its panels half as large again as the operand
+        if self.scheme.method == "integer" or not of.k:
+            return None
+        serving = self.serving(of)
+        s = serving.scheme
+        if s.terms > 1 and (of.n if kept == KEPT_A else of.m) >= TERMS_KEPT:
+            return None  # packing is a small part, and panels of terms half as large again as the operand
         if not any(self.readers):
             few, size = KEPT_ROWS[s.method == "amx"], SIZE[s.out]
             turned = of.out[1] != size and of.out[0] == size
@@ -187,8 +196,9 @@ class Contraction:
             if min(of.m, of.n) <= few or turned or direct:
                 return None
         each = kept_bytes(s, kept, of.m, of.n, of.k)
-        pack = self.plan_as(of._replace(batch=batch), KEPT_PATH, kept=kept)
-        return Kept(pack, self.plan_as(of, kept=kept), each)
+        pack = serving.plan_as(of._replace(batch=batch), KEPT_PATH, kept=kept)
+        form = f"{s.compute} in {s.terms} terms" if s.terms > 1 else s.compute
+        return Kept(pack, serving.plan_as(of, kept=kept), each, form)
 
     def _strip(self, side: int, along_rows: int, kind: str) -> int:
         """How much of k is packed at a time: little of memory that is contiguous along rows."""

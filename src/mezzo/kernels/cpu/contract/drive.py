@@ -234,13 +234,16 @@ def _side(
     shared = f.at(base, f.mul(f.div(k1, panel.k_step), panel.nbytes(panel.k_step)))
     near = f.at("%scratch", get(f, "at_private"))
     private = f.compare("eq", get(f, "private"), which)
-    with f.when(private), f.loop(begin, end) as index:
-        to = f.at(near, f.mul(f.sub(index, begin), own))
-        if lies is None:
-            pack(index, f.add(get(f, "k0"), k1), depth, to)
-        else:
-            with f.unless(lies.holds(index)):
-                pack(index, f.add(get(f, "k0"), k1), depth, to)
+    strip = "strip_a" if which == "1" else "strip_b"
+    with f.when(private), _strips(f, panel, strip, depth) as (k, inside, at):
+        first = f.add(f.add(get(f, "k0"), k1), k)
+        with f.loop(begin, end) as index:
+            to = f.at(f.at(near, f.mul(f.sub(index, begin), own)), at)
+            if lies is None:
+                pack(index, first, inside, to)
+            else:
+                with f.unless(lies.holds(index)):
+                    pack(index, first, inside, to)
     origin = f.at(near, f.sub(0, f.mul(begin, own)))
     return (
         f.select(private, origin, shared, "ptr"),

@@ -119,13 +119,12 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     line = scheme.tile_columns * 4
     corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
     place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
-    start_tiles(f, "%start", place, line)
     if scheme.terms > 1:
-        for first, products in enumerate((terms.SMALL[scheme.terms], terms.LARGE)):
-            _term_tiles(f, scheme, corners, products, asks=not first)
-        for i, j in corners:
-            tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+        start_tiles(f, "null", place, line)
+        _term_tiles(f, scheme, corners)
+        _add_start(f, place, line)
         return
+    start_tiles(f, "%start", place, line)
     step_b, half = panel_b.nbytes(panel_b.k_step), f.mul("%row", 16)
     with f.loop(0, f.ceil_div("%depth", panel_a.k_step)) as step:
         a, b = f.at("%a", f.mul(step, "%step")), f.at("%b", f.mul(step, step_b))
@@ -143,18 +142,24 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
         tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
 
 
-def _term_tiles(f: Function, scheme: Scheme, corners: list, products: tuple, asks: bool) -> None:
-    """Add the products of some terms along k. asks: for what will be wanted next, too."""
+def _term_tiles(f: Function, scheme: Scheme, corners: list[tuple[int, int]]) -> None:
+    """Add the products of terms along k.
+
+    Both panels come from the second cache, so between products the lines of the next step are asked for, and a
+    share of `next`.
+    """
     panels = {"a": scheme.panel_a, "b": scheme.panel_b}
-    line = scheme.tile_columns * 4
+    products, line = terms.PRODUCTS[scheme.terms], scheme.tile_columns * 4
     with f.loop(0, f.ceil_div("%depth", panels["a"].k_step)) as step:
         here = {
             side: f.at(f"%{side}", f.mul(step, panel.nbytes(panel.k_step)))
             for side, panel in panels.items()
         }
-        for part in range(0, 16, 4) if asks else ():
+        for part in range(0, 16, 4):
             f.prefetch(f.at("%next", f.mul(f.add(f.mul(step, 16), part), "%pace")), 0, level=2)
-        held = (-1, -1)
+        size = panels["a"].nbytes(panels["a"].k_step)
+        soon = [(side, size + at) for at in range(0, size, LINE) for side in panels]
+        share, held = -(-len(soon) // (len(products) * len(corners))), (-1, -1)
         for wanted in products:
             a, b = (
                 f.at(here[side], panel.term_bytes * at)
@@ -167,6 +172,30 @@ def _term_tiles(f: Function, scheme: Scheme, corners: list, products: tuple, ask
             held = wanted
             for i, j in corners:
                 dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+                for side, at in soon[:share]:
+                    f.prefetch(here[side], at)
+                del soon[:share]
+
+
+def _add_start(f: Function, place: dict[tuple[int, int], int], line: int) -> None:
+    """tile = start + sums. A slice is summed from zero: small products would be lost, or all be rounded alike, beside a long sum."""
+
+    def store(to: str) -> None:
+        for (i, j), at in place.items():
+            tile(f, "tilestored64", 2 * i + j, f.at(to, at), line)
+
+    continues = f.let("icmp ne ptr %start, null")
+    with f.unless(continues):
+        store("%tile")
+    with f.when(continues):
+        room, vector = f.array(32 * line), wide("float", 16)
+        store(room)
+        columns = range(0, LINE * (1 + max(j for _, j in place)), LINE)
+        with f.loop(0, 16 * (1 + max(i for i, _ in place))) as row:
+            for at in columns:
+                here = f.add(f.mul(row, line), at)
+                before, sums = (f.load(vector, f.at(base, here), 16) for base in ("%start", room))
+                f.store(vector, f.let(f"fadd {vector} {before}, {sums}"), f.at("%tile", here), 16)
 
 
 def start_tiles(f: Function, start: str, place: dict[tuple[int, int], int], line: int) -> None:

@@ -1,6 +1,7 @@
 """Packing floats as bfloat16 terms for tile registers: 32 x 32 elements at a time, from where they lie or from a copy.
 
-A step of a panel holds, term after term, 32 rows of 32 elements along k, or 16 pairs of neighbours along k of 32 columns.
+A step of a panel holds, term after term, 32 elements along k of 32 rows, or of 32 columns. Elements p and p + 16 of a step
+are a pair, in both operands: so pairs are made of two vectors without moving lanes.
 Elements that follow each other as they do in the panel, rows along k and columns along n, are read in place; others
 are copied to the stack first, in that order.
 """
@@ -11,10 +12,11 @@ from mezzo.kernels.cpu.contract import lanes, terms
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.pack import SIGNATURE
 from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
-from mezzo.kernels.cpu.contract.writer import Program, Value
+from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
-AHEAD = 512  # bytes that loads run ahead
+AHEAD = 512  # bytes that loads run ahead along a line
 SIDE, WIDTH = 32, 16  # elements of a block along either way, and of a vector
+RUN = 4  # blocks of a line that are read before the next line, where lines go along k
 _STAGE = "ptr %from, i64 %line, i64 %element, i64 %lines, i64 %elements, ptr %to"
 
 
@@ -23,13 +25,26 @@ def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel
     size = SIZE[storage]
     _stage(program, storage)
     _split(program, name + "_split", scheme, storage, panel)
+
+    def split(f: Function, source: str, pitch: str, steps: Value, k: str) -> None:
+        to = f.at("%panel", f.mul(f.div(k, SIDE), panel.nbytes(SIDE)))
+        f.call(
+            name + "_split", "void", f"ptr {source}", f"i64 {pitch}", f"i64 {steps}", f"ptr {to}"
+        )
+
     with program.function(name, SIGNATURE) as f:
         base, row_stride, k_stride = fields(f)
         src = f.at(f.at(base, f.mul("%row", row_stride)), f.mul("%k", k_stride))
         line, element = (row_stride, k_stride) if panel.k_fast else (k_stride, row_stride)
         room = f.array(SIDE * SIDE * size)
         close = f.compare("eq", element, size)
-        with f.loop(0, "%depth", SIDE) as k:
+        whole_lines = f.compare("eq", "%rows", SIDE)
+        run = f.let(f"and i64 %depth, {-SIDE}") if panel.k_fast else 0
+        run = f.select(f.both(close, whole_lines), run, 0)
+        with f.loop(0, run, SIDE * RUN) as k:
+            steps = f.min(f.div(f.sub(run, k), SIDE), RUN)
+            split(f, f.at(src, f.mul(k, k_stride)), line, steps, k)
+        with f.loop(run, "%depth", SIDE) as k:
             deep = f.min(f.sub("%depth", k), SIDE)
             lines, elements = ("%rows", deep) if panel.k_fast else (deep, "%rows")
             here = f.at(src, f.mul(k, k_stride))
@@ -39,44 +54,41 @@ def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel
                 f.call(f"stage_{storage}", "void", f"ptr {here}", f"i64 {line}", f"i64 {element}",
                        f"i64 {lines}", f"i64 {elements}", f"ptr {room}")  # fmt: skip
             source = f.select(as_it_lies, here, room, "ptr")
-            pitch = f.select(as_it_lies, line, SIDE * size)
-            to = f.at("%panel", f.mul(f.div(k, SIDE), panel.nbytes(SIDE)))
-            f.call(name + "_split", "void", f"ptr {source}", f"i64 {pitch}", f"ptr {to}")
+            split(f, source, f.select(as_it_lies, line, SIDE * size), 1, k)
 
 
 def _split(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel) -> None:
-    """A block of lines that lie `pitch` bytes apart, as the terms of a step."""
-    size = SIZE[storage]
-    with program.function(name, "ptr %from, i64 %pitch, ptr %to", attributes="noinline") as f:
+    """A block of lines that lie `pitch` bytes apart, as the terms of `steps` steps (one, unless lines go along k)."""
+    size, kind = SIZE[storage], wide("i32", WIDTH)
+    signature = "ptr %from, i64 %pitch, i64 %steps, ptr %to"
+    with program.function(name, signature, attributes="noinline") as f:
 
-        def read(line: Value, at: int) -> str:
-            here = f.at(f.at("%from", f.mul(line, "%pitch")), at * size)
+        def cut(line: str, at: int) -> list[str]:
+            here = f.at(line, at * size)
             raw = lanes.load(f, here, storage, WIDTH)
-            f.prefetch(here, AHEAD)
-            return lanes.operand(f, raw, storage, scheme.compute, "f32", WIDTH)
+            if panel.k_fast:
+                f.prefetch(here, AHEAD)
+            else:
+                f.prefetch(f.at(here, f.mul("%pitch", SIDE)), 0, level=2)
+            value = lanes.operand(f, raw, storage, scheme.compute, "f32", WIDTH)
+            return terms.cut(f, value, scheme.terms, WIDTH)
 
-        def write(low: list[str], high: list[str], order: list[int], place: str) -> None:
+        def write(low: list[str], high: list[str], place: str) -> None:
             for i, (a, b) in enumerate(zip(low, high)):
-                both = lanes.shuffle(f, "i16", WIDTH, a, b, order)
-                f.store(wide("i16", 2 * WIDTH), both, f.at(place, i * panel.term_bytes), 64)
+                f.store(kind, terms.paired(f, a, b, WIDTH), f.at(place, i * panel.term_bytes), 64)
 
         if panel.k_fast:
-            one_after_other = list(range(2 * WIDTH))
-            with f.loop(0, SIDE) as row:
-                low, high = (
-                    terms.split(f, read(row, at), scheme.terms, WIDTH) for at in (0, WIDTH)
-                )
-                write(low, high, one_after_other, f.at("%to", f.mul(row, 2 * SIDE)))
+            with f.loop(0, SIDE) as row, f.loop(0, "%steps") as step:
+                line = f.at(f.at("%from", f.mul(row, "%pitch")), f.mul(step, SIDE * size))
+                to = f.at(f.at("%to", f.mul(step, panel.nbytes(SIDE))), f.mul(row, 2 * SIDE))
+                write(cut(line, 0), cut(line, WIDTH), to)
             return
-        in_pairs = [lane + half * WIDTH for lane in range(WIDTH) for half in (0, 1)]
-        with f.loop(0, SIDE // 2) as pair:
-            k = f.mul(pair, 2)
+        with f.loop(0, WIDTH) as pair:
+            line = f.at("%from", f.mul(pair, "%pitch"))
+            other = f.at(line, f.mul("%pitch", WIDTH))
             for at in (0, WIDTH):
-                low, high = (
-                    terms.split(f, read(line, at), scheme.terms, WIDTH) for line in (k, f.add(k, 1))
-                )
-                place = f.at(f.at("%to", f.mul(pair, 4 * SIDE)), at * 4)
-                write(low, high, in_pairs, place)
+                to = f.at(f.at("%to", f.mul(pair, 4 * SIDE)), at * 4)
+                write(cut(line, at), cut(other, at), to)
 
 
 def _stage(program: Program, storage: str) -> None:
@@ -88,8 +100,7 @@ def _stage(program: Program, storage: str) -> None:
         for at in range(0, SIDE * SIDE * size, 64):
             f.store("<64 x i8>", "zeroinitializer", f.at("%to", at), 64)
         close = f.compare("eq", "%element", size)
-        whole = f.both(f.compare("eq", "%lines", SIDE), f.compare("eq", "%elements", SIDE))
-        turned = f.both(f.compare("eq", "%line", size), whole)
+        turned = f.compare("eq", "%line", size)
         with f.when(close), f.loop(0, "%lines") as i:
             for at in (0, WIDTH):
                 here = f.at(f.at("%from", f.mul(i, "%line")), at * size)
@@ -97,12 +108,15 @@ def _stage(program: Program, storage: str) -> None:
                 to = f.at(f.at("%to", f.mul(i, SIDE * size)), at * size)
                 f.store(wide(kind, WIDTH), raw, to, size)
         with f.unless(close):
-            with f.when(turned), f.loop(0, SIDE, WIDTH) as i, f.loop(0, SIDE, WIDTH) as j:
+            with f.when(turned), f.loop(0, SIDE, WIDTH) as i, f.loop(0, "%elements", WIDTH) as j:
                 vectors = []
                 for along in range(WIDTH):
-                    far = f.mul(f.add(j, along), "%element")
-                    here = f.at(f.at("%from", f.mul(i, size)), far)
-                    vectors.append(lanes.load(f, here, storage, WIDTH))
+                    at = f.add(j, along)
+                    here = f.at(f.at("%from", f.mul(i, size)), f.mul(at, "%element"))
+                    exists = f.compare("slt", at, "%elements")
+                    count = f.select(exists, f.sub("%lines", i), 0)
+                    f.prefetch(f.at(here, f.mul("%element", SIDE)), 0, level=2)
+                    vectors.append(lanes.load_some(f, here, storage, WIDTH, count))
                 for along, vector in enumerate(lanes.transpose(f, kind, WIDTH, vectors)):
                     to = f.mul(f.add(f.mul(f.add(i, along), SIDE), j), size)
                     f.store(wide(kind, WIDTH), vector, f.at("%to", to), size)

@@ -12,16 +12,20 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 2048
 BLOCK_BYTES = 32 << 20  # of one packed operand
-GROUP_BYTES = 1 << 20
-NEAR_BYTES = 512 << 10  # of what is packed of a block, and of its sums, where the output is small
+GROUP_BYTES = {False: 1 << 20, True: 3 << 19}  # whether in terms
+NEAR_BYTES = {
+    False: 1 << 19,
+    True: 5 << 18,
+}  # of what is packed of a block, and of its sums, where the output is small
 # Most rows for which b is better read where it lies, contiguous along n and along k; the latter sums along
 # vectors and adds up their lanes at the end, so it wants a k of so many elements per row.
 SKINNY_ROWS, SKINNY_K = (24, 48), 10
 SKINNY_ROWS_BF16, SKINNY_K_BF16 = (12, 12), 128  # where packing leads to dot products of bf16
 PRIVATE_A, PRIVATE_B = 1, 2  # values of the slot `private`
 KEPT_A, KEPT_B = 1, 2  # values of the slot `kept`
-# Least rows, columns and k of a product whose operands are packed as terms for tile registers: below, packing costs too much.
-TERMS_SIDE, TERMS_K = 256, 64
+# Least rows and columns, k, and multiply-adds of a product whose operands are packed as terms for tile registers; from so
+# many rows of the other operand on, panels of terms are not kept.
+TERMS_SIDE, TERMS_K, TERMS_WORK, TERMS_KEPT = 32, 32, 1 << 18, 512
 KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, and no product
 CROWDED = 4096
 # Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.
@@ -93,10 +97,11 @@ def blocks(
     block_k = up(parts(k, max(1, BLOCK_BYTES // widest) * slice_k), slice_k)
     shares_a, shares_b = PRIVATE_A not in (private, kept), PRIVATE_B not in (private, kept)
     shared = (rows * bytes_a if shares_a else 0) + (columns * bytes_b if shares_b else 0)
-    small = rows * columns * scheme.tile_bytes <= NEAR_BYTES and block_m >= m and block_n >= n
-    if small and shared <= NEAR_BYTES:
+    near = NEAR_BYTES[scheme.terms > 1]
+    small = rows * columns * scheme.tile_bytes <= near and block_m >= m and block_n >= n
+    if small and shared <= near:
         # a small output and a long k: what is packed is used once, so it should not leave the second cache
-        block_k = min(block_k, NEAR_BYTES // max(shared, 1) * slice_k)
+        block_k = min(block_k, near // max(shared, 1) * slice_k)
     if private and block_k >= k:  # nothing is kept for the whole block: let it be all
         block_m = up(max(m, 1), scheme.tile_rows)
         block_n = block_n if direct else up(max(n, 1), scheme.tile_columns)
@@ -104,13 +109,13 @@ def blocks(
     at_b = up(rows * scheme.panel_a.nbytes(block_k), 64) if shares_a else 0
     packed_b = columns * scheme.panel_b.nbytes(block_k) if shares_b else 0
     at_sums = up(at_b + packed_b, 64)
-    near = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
+    sums = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
     far = up(rows * columns * scheme.tile_bytes, 64) if block_k < k else 0
     own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
-    scratch = up(near + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
+    scratch = up(sums + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + chunks * scratch, 64)
     return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
-                  at_b, at_sums, at_sums + far, private, near, int(direct), kept)  # fmt: skip
+                  at_b, at_sums, at_sums + far, private, sums, int(direct), kept)  # fmt: skip
 
 
 def kept_bytes(scheme: Scheme, kept: int, m: int, n: int, k: int) -> int:
@@ -134,6 +139,11 @@ def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> 
         and along_k == SIZE[scheme.a]
         and along_m % CROWDED != 0
     )
+
+
+def pays_in_terms(m: int, n: int, k: int) -> bool:
+    """Whether tile registers multiply floats of these sizes as terms faster than multiply-adds do."""
+    return min(m, n) >= TERMS_SIDE and k >= TERMS_K and m * n * k >= TERMS_WORK
 
 
 def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> int:
@@ -160,12 +170,13 @@ def skinny_bytes(scheme: Scheme, m: int, k: int) -> int:
 def _groups(scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int) -> tuple[int, int]:
     """Panels of rows and of columns in a task: large, but a fair share for every chunk."""
     a, b = scheme.panel_a.nbytes(slice_k), scheme.panel_b.nbytes(slice_k)
+    most = GROUP_BYTES[scheme.terms > 1]
     group_m, group_n = rows, columns
     while group_m * group_n > 1:
         tasks = -(-rows // group_m) * -(-columns // group_n)
         fair = tasks >= 0.9 * chunks * -(-tasks // chunks)
         size = group_m * a + group_n * b + group_m * group_n * scheme.tile_bytes
-        if size <= GROUP_BYTES and fair:
+        if size <= most and fair:
             break
         taller = group_m * scheme.tile_rows >= group_n * scheme.tile_columns
         if group_n == 1 or (taller and group_m > 1):

@@ -176,6 +176,7 @@ def in_terms(of: Scheme) -> Scheme | None:
     if of.method != "fma" or of.acc != "f32" or not target.host().has_amx_bf16:
         return None
     count = terms.COUNT[of.compute]
+    # both panels of a tile stream from the second cache: the longer they are, the rarer the sums are stored
     return replace(
-        of, method="amx", width=16, tile_rows=32, tile_vectors=2, k_slice=256, terms=count
+        of, method="amx", width=16, tile_rows=32, tile_vectors=2, k_slice=1536 // count, terms=count
     )

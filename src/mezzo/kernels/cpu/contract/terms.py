@@ -21,11 +21,12 @@ COUNT = {"f16": 2, "f32": 3}  # terms of the compute types
 # whose roundings are those of any product of floats.
 SMALL = {2: ((1, 1), (1, 0), (0, 1)), 3: ((1, 1), (1, 0), (2, 0), (0, 1), (0, 2))}
 LARGE = ((0, 0),)
+PRODUCTS = {count: small + LARGE for count, small in SMALL.items()}
 _HIGH, _QUIET, _EXPONENT, _SIGN, _LEAST = 0xFFFF0000, 0x400000, 0x7F800000, 0x80000000, 0x00800000
 
 
-def split(f: Function, value: str, count: int, width: int) -> list[str]:
-    """The bits (i16) of the bfloat16 terms of f32 values, the largest first."""
+def cut(f: Function, value: str, count: int, width: int) -> list[str]:
+    """The bfloat16 terms of f32 values, the largest first, each as the upper half of an i32 whose lower half is zero."""
     floats, words, flags = wide("float", width), wide("i32", width), wide("i1", width)
 
     def number(bits: int) -> str:
@@ -42,15 +43,32 @@ def split(f: Function, value: str, count: int, width: int) -> list[str]:
     for which in range(count):
         high = f.let(f"and {words} {f.let(f'bitcast {floats} {rest} to {words}')}, {number(_HIGH)}")
         head = f.let(f"bitcast {words} {high} to {floats}")
-        if which:
-            none = f.let(f"icmp eq {words} {high}, zeroinitializer")
-            gone = f.let(f"and {flags} {none}, {some}")
-            high = f.let(f"select {flags} {gone}, {words} {least}, {words} {high}")
+        if (
+            which
+        ):  # what is left has the value's sign or is zero: as bits, the larger is what is wanted
+            larger = f"llvm.umax.v{width}i32" if width > 1 else "llvm.umax.i32"
+            high = f.intrinsic(larger, words, (words, high), (words, least))
+            high = f.let(f"select {flags} {some}, {words} {high}, {words} zeroinitializer")
         else:
             quiet = f.let(f"or {words} {high}, {number(_QUIET)}")
             high = f.let(f"select {flags} {nan}, {words} {quiet}, {words} {high}")
         less = f.let(f"fsub {floats} {rest}, {head}")
         rest = f.let(f"select {flags} {special}, {floats} {value}, {floats} {less}")
-        upper = f.let(f"lshr {words} {high}, {number(16)}")
+        found.append(high)
+    return found
+
+
+def split(f: Function, value: str, count: int, width: int) -> list[str]:
+    """The bits (i16) of the bfloat16 terms of f32 values, the largest first."""
+    words, found = wide("i32", width), []
+    for term in cut(f, value, count, width):
+        upper = f.let(f"lshr {words} {term}, {constant('i32', 16, width)}")
         found.append(f.let(f"trunc {words} {upper} to {wide('i16', width)}"))
     return found
+
+
+def paired(f: Function, low: str, high: str, width: int) -> str:
+    """Two cut terms as a vector of pairs (i32), lane by lane."""
+    words = wide("i32", width)
+    lower = f.let(f"lshr {words} {low}, {constant('i32', 16, width)}")
+    return f.let(f"or {words} {lower}, {high}")

@@ -96,7 +96,7 @@ def _finished(made: Plan, kernel: Contraction, of: Problem, groups, rows, kept: 
         return made
     made.plan, side, repeats = found.product, kept - 1, len(rows) // len(groups)
     sources = [(g[0], g[1], i * found.nbytes, 0) for i, g in enumerate(groups)]
-    made.keeper = Keeper(found.pack, kept, kernel.scheme.compute, len(groups), found.nbytes * len(groups),
+    made.keeper = Keeper(found.pack, kept, found.format, len(groups), found.nbytes * len(groups),
                          _tables(made, sources))  # fmt: skip
     for at, row in enumerate(rows):
         rows[at] = (*row[:side], at // repeats * found.nbytes, *row[side + 1 :])

@@ -103,12 +103,12 @@ class Form(NamedTuple):
 
 
 class Keeper(NamedTuple):
-    """The launch that packs a weight once; see contract.Keeper. which: the order of its panels."""
+    """The launch that packs a weight once; see contract.Keeper. which: the order of its panels; format: their element type."""
 
     address: int
     block: int
     which: tuple
-    compute: str
+    format: str
     groups: int
     nbytes: int
 
