@@ -14,7 +14,6 @@ from mezzo.kernels.cpu.contract.pack import SIGNATURE
 from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
-AHEAD = 512  # bytes that loads run ahead along a line
 SIDE, WIDTH = 32, 16  # elements of a block along either way, and of a vector
 RUN = 4  # blocks of a line that are read before the next line, where lines go along k
 _STAGE = "ptr %from, i64 %line, i64 %element, i64 %lines, i64 %elements, ptr %to"
@@ -26,11 +25,10 @@ def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel
     _stage(program, storage)
     _split(program, name + "_split", scheme, storage, panel)
 
-    def split(f: Function, source: str, pitch: str, steps: Value, k: str) -> None:
+    def split(f: Function, source: str, pitch: str, steps: Value, ahead: Value, k: str) -> None:
         to = f.at("%panel", f.mul(f.div(k, SIDE), panel.nbytes(SIDE)))
-        f.call(
-            name + "_split", "void", f"ptr {source}", f"i64 {pitch}", f"i64 {steps}", f"ptr {to}"
-        )
+        f.call(name + "_split", "void", f"ptr {source}", f"i64 {pitch}", f"i64 {steps}",
+               f"i64 {ahead}", f"ptr {to}")  # fmt: skip
 
     with program.function(name, SIGNATURE) as f:
         base, row_stride, k_stride = fields(f)
@@ -43,7 +41,11 @@ def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel
         run = f.select(f.both(close, whole_lines), run, 0)
         with f.loop(0, run, SIDE * RUN) as k:
             steps = f.min(f.div(f.sub(run, k), SIDE), RUN)
-            split(f, f.at(src, f.mul(k, k_stride)), line, steps, k)
+            # ahead lies the same line, or after its last elements the first ones of the next panel
+            more = f.compare("slt", f.add(k, SIDE * RUN), run)
+            back = f.sub(f.mul(line, SIDE), f.mul(k, size))
+            ahead = f.select(more, SIDE * RUN * size, back)
+            split(f, f.at(src, f.mul(k, k_stride)), line, steps, ahead, k)
         with f.loop(run, "%depth", SIDE) as k:
             deep = f.min(f.sub("%depth", k), SIDE)
             lines, elements = ("%rows", deep) if panel.k_fast else (deep, "%rows")
@@ -54,22 +56,23 @@ def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel
                 f.call(f"stage_{storage}", "void", f"ptr {here}", f"i64 {line}", f"i64 {element}",
                        f"i64 {lines}", f"i64 {elements}", f"ptr {room}")  # fmt: skip
             source = f.select(as_it_lies, here, room, "ptr")
-            split(f, source, f.select(as_it_lies, line, SIDE * size), 1, k)
+            pitch = f.select(as_it_lies, line, SIDE * size)
+            split(f, source, pitch, 1, f.mul(pitch, SIDE), k)
 
 
 def _split(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel) -> None:
-    """A block of lines that lie `pitch` bytes apart, as the terms of `steps` steps (one, unless lines go along k)."""
+    """A block of lines that lie `pitch` bytes apart, as the terms of `steps` steps (one, unless lines go along k).
+
+    What lies `ahead` bytes on will be wanted next.
+    """
     size, kind = SIZE[storage], wide("i32", WIDTH)
-    signature = "ptr %from, i64 %pitch, i64 %steps, ptr %to"
+    signature = "ptr %from, i64 %pitch, i64 %steps, i64 %ahead, ptr %to"
     with program.function(name, signature, attributes="noinline") as f:
 
         def cut(line: str, at: int) -> list[str]:
             here = f.at(line, at * size)
             raw = lanes.load(f, here, storage, WIDTH)
-            if panel.k_fast:
-                f.prefetch(here, AHEAD)
-            else:
-                f.prefetch(f.at(here, f.mul("%pitch", SIDE)), 0, level=2)
+            f.prefetch(f.at(here, "%ahead"), 0, level=2)
             value = lanes.operand(f, raw, storage, scheme.compute, "f32", WIDTH)
             return terms.cut(f, value, scheme.terms, WIDTH)
 
@@ -101,6 +104,7 @@ def _stage(program: Program, storage: str) -> None:
             f.store("<64 x i8>", "zeroinitializer", f.at("%to", at), 64)
         close = f.compare("eq", "%element", size)
         turned = f.compare("eq", "%line", size)
+        whole = f.both(f.compare("eq", "%lines", SIDE), f.compare("eq", "%elements", SIDE))
         with f.when(close), f.loop(0, "%lines") as i:
             for at in (0, WIDTH):
                 here = f.at(f.at("%from", f.mul(i, "%line")), at * size)
@@ -108,19 +112,30 @@ def _stage(program: Program, storage: str) -> None:
                 to = f.at(f.at("%to", f.mul(i, SIDE * size)), at * size)
                 f.store(wide(kind, WIDTH), raw, to, size)
         with f.unless(close):
-            with f.when(turned), f.loop(0, SIDE, WIDTH) as i, f.loop(0, "%elements", WIDTH) as j:
-                vectors = []
-                for along in range(WIDTH):
-                    at = f.add(j, along)
-                    here = f.at(f.at("%from", f.mul(i, size)), f.mul(at, "%element"))
-                    exists = f.compare("slt", at, "%elements")
-                    count = f.select(exists, f.sub("%lines", i), 0)
-                    f.prefetch(f.at(here, f.mul("%element", SIDE)), 0, level=2)
-                    vectors.append(lanes.load_some(f, here, storage, WIDTH, count))
-                for along, vector in enumerate(lanes.transpose(f, kind, WIDTH, vectors)):
-                    to = f.mul(f.add(f.mul(f.add(i, along), SIDE), j), size)
-                    f.store(wide(kind, WIDTH), vector, f.at("%to", to), size)
+            for some in (False, True):
+                fits = f.unless(whole) if some else f.when(whole)
+                with f.when(turned), fits, f.loop(0, "%elements", WIDTH) as j:
+                    for i in range(0, SIDE, WIDTH):
+                        _turn(f, storage, i, j, some)
             with f.unless(turned), f.loop(0, "%lines") as i, f.loop(0, "%elements") as j:
                 here = f.at(f.at("%from", f.mul(i, "%line")), f.mul(j, "%element"))
                 to = f.at("%to", f.mul(f.add(f.mul(i, SIDE), j), size))
                 f.store(kind, f.load(kind, here, size), to, size)
+
+
+def _turn(f: Function, storage: str, i: int, j: str, some: bool) -> None:
+    """Elements j to j + 16 of the lines i to i + 16, which are neighbours in memory; some: not all of them exist."""
+    size, kind, vectors = SIZE[storage], MEMORY[storage], []
+    for along in range(WIDTH):
+        at = f.add(j, along)
+        here = f.at(f.at("%from", i * size), f.mul(at, "%element"))
+        f.prefetch(f.at(here, f.mul("%element", SIDE)), 0, level=2)
+        if some:
+            exists = f.compare("slt", at, "%elements")
+            count = f.select(exists, f.sub("%lines", i), 0)
+            vectors.append(lanes.load_some(f, here, storage, WIDTH, count))
+        else:
+            vectors.append(lanes.load(f, here, storage, WIDTH))
+    for along, vector in enumerate(lanes.transpose(f, kind, WIDTH, vectors)):
+        to = f.mul(f.add(j, (i + along) * SIDE), size)
+        f.store(wide(kind, WIDTH), vector, f.at("%to", to), size)
