@@ -102,6 +102,46 @@ def test_floats_lose_no_bits(scale, queries):
     assert found <= 2 * theirs
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_of_floats_lose_no_bits(causal):
+    """Their errors against float64 are those of PyTorch's float32; more keys than are packed at a time."""
+    torch.manual_seed(11)
+    tensors = [torch.randn(2, n, 64) for n in (300, 530, 530)]
+    g = torch.randn(2, 300, 64)
+
+    def theirs(dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+        inputs = [t.to(dtype).clone().requires_grad_() for t in tensors]
+        y = torch.nn.functional.scaled_dot_product_attention(*inputs, is_causal=causal)
+        return torch.autograd.grad(y, inputs, g.to(dtype))
+
+    inputs = [ours(t) for t in tensors]
+    for t in inputs:
+        t.requires_grad = True
+    found = mezzo.autograd.grad(attend(*inputs, is_causal=causal), inputs, ours(g))
+    for mine, single, exact in zip(found, theirs(torch.float32), theirs(torch.float64)):
+        error = torch.from_numpy(np.array(mine.numpy())).double() - exact
+        assert error.square().mean() <= 4 * (single - exact).square().mean()
+
+
+def test_infinities_stay_where_they_are():
+    """An infinite value reaches its column of the output, an infinite gradient that of the values' gradient."""
+    torch.manual_seed(12)
+    for dtype in (torch.float32, torch.float16):
+        q, k, v, g = (torch.randn(n, 32).to(dtype) for n in (70, 90, 90, 70))
+        v[60, 3], v[61, 5], g[40, 7] = float("inf"), -float("inf"), float("inf")
+        inputs = [ours(t) for t in (q, k, v)]
+        inputs[2].requires_grad = True
+        y = attend(*inputs)
+        (dv,) = mezzo.autograd.grad(y, inputs[2:], ours(g))
+        a = [t.double() for t in (q, k, v)]
+        weights_ = (a[0] @ a[1].T / 32**0.5).softmax(-1)
+        for got, want in ((y, weights_ @ a[2]), (dv, weights_.T @ g.double())):
+            got = torch.from_numpy(np.array(got.detach().float().numpy()))
+            assert not got.isnan().any()
+            assert torch.equal(got.isposinf(), want.isposinf())
+            assert torch.equal(got.isneginf(), want.isneginf())
+
+
 @pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
 def test_maxima_that_rise_with_every_key(dtype):
     """What was summed before shrinks again and again, at other keys in every row."""
@@ -119,14 +159,16 @@ def test_maxima_that_rise_with_every_key(dtype):
 @pytest.mark.parametrize("causal", [False, True])
 def test_threads_change_no_bit(causal, dtype):
     mezzo.manual_seed(9)
-    q, k = mezzo.randn(1, 600, 48), mezzo.randn(1, 700, 48)
-    q, k = q.to(getattr(mezzo, dtype)), k.to(getattr(mezzo, dtype))
+    q, k = mezzo.randn(2, 600, 48), mezzo.randn(2, 700, 48)
+    q, k = (t.to(getattr(mezzo, dtype)).requires_grad_() for t in (q, k))
     before = mezzo.get_num_threads()
     try:
         found = []
         for threads in (1, 2, 3):
             mezzo.set_num_threads(threads)
-            found.append(attend(q, k, k, is_causal=causal).float().numpy().tobytes())
+            y = attend(q, k, k, is_causal=causal)
+            grads = mezzo.autograd.grad((y * y).sum(), [q, k])
+            found.append([t.detach().float().numpy().tobytes() for t in (y, *grads)])
     finally:
         mezzo.set_num_threads(before)
     assert found[0] == found[1] == found[2]

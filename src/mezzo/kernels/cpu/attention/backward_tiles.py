@@ -13,7 +13,7 @@ dq of all queries stays in tiles, transposed, so that d need not be; dk and dv d
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import backward, dropout, parts, products, weights
+from mezzo.kernels.cpu.attention import backward, dropout, panels, parts, products, weights
 from mezzo.kernels.cpu.attention.block import BACK_KEYS, BACK_QUERIES, BACK_STRETCH, BACKWARD
 from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
 from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERM_BYTES, TILE_BYTES
@@ -33,7 +33,6 @@ _BLOCK = (
 def backward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
     products.products(program, scheme.terms)
-    products.packing(program, scheme)
     backward.delta(program, scheme)
     if drop:
         dropout.keep(program)
@@ -138,36 +137,39 @@ def _units(program: Program, scheme: Scheme) -> None:
 
 def _pack_queries(f: Function, scheme: Scheme, tensors: Tensors, space: str) -> None:
     """Panels of all queries and of their gradients, as columns and along k."""
-    queries, features, outputs = (word(f, n) for n in ("queries", "features", "outputs"))
-    for to, name, depth in (("qb", "q", features), ("gb", "g", outputs)):
-        panel = f.mul(f.ceil_div(depth, STEP), scheme.terms * TERM_BYTES)
-        source = tensors.source(f, "pack_b", name)
-        source.panels(f, COLUMNS, queries, depth, f.at(space, word(f, "at_" + to)), panel)
-    for to, name, columns in (("q2", "q", features), ("g2", "g", outputs)):
-        source = tensors.source(f, "pack_b", name, turned=True)
-        at = f.at(space, word(f, "at_" + to))
-        source.panels(f, COLUMNS, columns, queries, at, word(f, "query_panel"))
+    for name, columns in (("q", "features"), ("g", "outputs")):
+        many = word(f, columns)
+        short = f.at(space, word(f, f"at_{name}b")), _deep(f, scheme, many)
+        long = f.at(space, word(f, f"at_{name}2")), word(f, "query_panel")
+        panels.pack(
+            f,
+            scheme,
+            tensors,
+            name,
+            0,
+            word(f, "queries"),
+            many,
+            columns=short,
+            turned_columns=long,
+        )
 
 
 def _pack_keys(
     f: Function, scheme: Scheme, tensors: Tensors, space: str, stretch: str, many: str
 ) -> None:
     """Panels of a stretch of keys and values, as rows; of keys also along k."""
-    features, outputs = word(f, "features"), word(f, "outputs")
-    for to, name, depth in (("ka", "k", features), ("va", "v", outputs)):
-        panel = f.mul(f.ceil_div(depth, STEP), scheme.terms * TERM_BYTES)
-        at = f.at(space, word(f, "at_" + to))
-        source = tensors.source(f, "pack_a", name)
-        with f.loop(0, many, ROWS) as row:
-            rows = f.min(f.sub(many, row), ROWS)
-            here = f.at(at, f.mul(f.div(row, ROWS), panel))
-            source.panel(f, f.add(stretch, row), rows, 0, depth, here)
-    source = tensors.source(f, "pack_a", "k", turned=True)
-    at = f.at(space, word(f, "at_k2"))
-    with f.loop(0, features, ROWS) as row:
-        rows = f.min(f.sub(features, row), ROWS)
-        here = f.at(at, f.mul(f.div(row, ROWS), word(f, "key_panel")))
-        source.panel(f, row, rows, stretch, many, here)
+    columns = word(f, "features")
+    rows = f.at(space, word(f, "at_ka")), _deep(f, scheme, columns)
+    turned = f.at(space, word(f, "at_k2")), word(f, "key_panel")
+    panels.pack(f, scheme, tensors, "k", stretch, many, columns, rows=rows, turned_rows=turned)
+    columns = word(f, "outputs")
+    rows = f.at(space, word(f, "at_va")), _deep(f, scheme, columns)
+    panels.pack(f, scheme, tensors, "v", stretch, many, columns, rows=rows)
+
+
+def _deep(f: Function, scheme: Scheme, columns: str) -> str:
+    """Bytes of a panel with so many columns along k."""
+    return f.mul(f.ceil_div(columns, STEP), scheme.terms * TERM_BYTES)
 
 
 # ---- blocks

@@ -17,7 +17,7 @@ be larger than one, and what was summed before then need not shrink.
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.attention import dropout, forward, parts, products, weights
+from mezzo.kernels.cpu.attention import dropout, forward, panels, parts, products, weights
 from mezzo.kernels.cpu.attention.block import BLOCK_ROWS, FORWARD, KEYS, UNIT
 from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
 from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERM_BYTES, TILE_BYTES
@@ -35,7 +35,6 @@ _ROW_BYTES = WIDTH * 4  # of a row's partial sums
 def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
     products.products(program, scheme.terms)
-    products.packing(program, scheme)
     if drop:
         dropout.keep(program)
     _hide(program, mask)
@@ -335,10 +334,12 @@ def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
             keys = f.select(causal, f.min(word(f, "keys"), after), word(f, "keys"))
             tensors = Tensors(f, FORWARD, head)
             space = f.at(tensors.space, f.mul("%worker", word(f, "lane_bytes")))
-            k = tensors.source(f, "pack_b", "k")
-            k.panels(f, COLUMNS, keys, word(f, "features"), f.at(space, word(f, "at_k")), word(f, "key_panel"))  # fmt: skip
-            v = tensors.source(f, "pack_b", "v", turned=True)
-            v.panels(f, COLUMNS, word(f, "outputs"), keys, f.at(space, word(f, "at_v")), word(f, "value_panel"))  # fmt: skip
+            columns = f.at(space, word(f, "at_k")), word(f, "key_panel")
+            panels.pack(f, scheme, tensors, "k", 0, keys, word(f, "features"), columns=columns)
+            columns = f.at(space, word(f, "at_v")), word(f, "value_panel")
+            panels.pack(
+                f, scheme, tensors, "v", 0, keys, word(f, "outputs"), turned_columns=columns
+            )
             with f.loop(first, after, BLOCK_ROWS) as begin:
                 end = f.min(f.add(begin, BLOCK_ROWS), after)
                 _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor)
@@ -351,8 +352,8 @@ def _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor) -> N
     causal = f.compare("ne", word(f, "causal"), 0)
     with f.loop(begin, end, ROWS) as row:
         n, many = f.div(f.sub(row, begin), ROWS), f.min(f.sub(end, row), ROWS)
-        q = tensors.source(f, "pack_a", "q")
-        q.panel(f, row, many, 0, word(f, "features"), places.queries(n))
+        rows = places.queries(n), places.query_panel
+        panels.pack(f, scheme, tensors, "q", row, many, word(f, "features"), rows=rows)
         for half in range(ROWS // WIDTH):
             at = f.at(places.bases(n), half * WIDTH * 4)
             f.store(_KIND, constant("float", LOWEST, WIDTH), at, 4)

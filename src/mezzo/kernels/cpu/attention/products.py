@@ -9,9 +9,7 @@ of columns; start may be null. Panels are those of contract/: a step of 32 along
 from __future__ import annotations
 
 from mezzo.kernels.cpu import target
-from mezzo.kernels.cpu.attention.parts import fields
-from mezzo.kernels.cpu.contract import micro, pack_terms
-from mezzo.kernels.cpu.contract.pack import Packer, pack
+from mezzo.kernels.cpu.contract import micro
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
@@ -39,15 +37,6 @@ def tile_scheme(storage: str) -> Scheme:
     """The scheme of products on tile registers of operands stored so."""
     count = TERMS[storage]
     return Scheme(storage, storage, storage, storage, None, "f32", "amx", 16, 32, 2, 256, count)
-
-
-def packing(program: Program, scheme: Scheme) -> None:
-    """Write @pack_a and @pack_b, for panels of rows and of columns."""
-    for name, panel in (("pack_a", scheme.panel_a), ("pack_b", scheme.panel_b)):
-        if scheme.terms > 1:
-            pack_terms.pack(program, name, scheme, scheme.a, panel, fields)
-        else:
-            pack(program, name, Packer(program, panel, scheme.a, scheme.compute, "f32"), fields)
 
 
 def products(program: Program, terms: int) -> None:
