@@ -356,7 +356,7 @@ def weight_grad(g: Geometry, compute: dtype) -> list:
     """w: outputs by taps, summed over pixels."""
     if is_depthwise(g, g.x, g.y):
         return depthwise_weight_plan(g, compute)
-    axes = _sliding(g) if g.last and len(g.image) <= 2 else []
+    axes = _sliding(g) if g.dense and len(g.image) <= 2 else []
     made = axes and weights.plan(_picture(g.x, g.channels), _picture(g.y, g.outs), axes[0][1], axes[1][1],
                                  _taps(g, axes, False), g.channels, g.outs, g.window.groups, compute.ir,
                                  pool.get_num_threads())  # fmt: skip

@@ -1,4 +1,4 @@
-"""Gradients of weights for images whose channels are innermost, without patches.
+"""Gradients of weights without patches.
 
     out[o, i, j, c] = sum over n, t of gradient[n, t, o] image[n, t_h stride_h + shift_h[i], t_w stride_w + shift_w[j], c]
 
@@ -23,7 +23,9 @@ from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
 from mezzo.kernels.cpu.contract.scheme import in_terms, scheme
 from mezzo.kernels.cpu.conv.direct import LINE, Image, Sliding, Weight, segments
-from mezzo.kernels.cpu.conv.weights_ir import WORDS, module
+from mezzo.kernels.cpu.conv.weights_ir import module
+from mezzo.kernels.cpu.conv.weights_lying import STRIDES
+from mezzo.kernels.cpu.conv.weights_words import WORDS
 
 COPY_BYTES = 384 << 10  # of a part, for vector registers
 # Places of a part, for tile registers: the copy stays in the second cache, and few of its rows belong to two parts.
@@ -31,6 +33,9 @@ PLACES = 896
 DEEP = 32  # places of a step of tile registers, at most
 # With fewer channels rows of tile registers would be mostly empty; the second is for terms, which compete with vectors.
 FEW_CHANNELS = (16, 24)
+# Places that make up for storing the sums element by element, where patches are cheap (pixels of a row are neighbours); the
+# second is for terms.
+LYING_PLACES = (4096, 1024)
 
 
 class Plan:
@@ -59,13 +64,22 @@ def plan(
     copied = rows.reach(rows.count) * columns.reach(columns.count)
     if not image.sizes[0] or not channels or 2 * copied > taps * places:
         return None
+    lying = columns.stride if image.turned else 0
+    sides = (image, gradient)
+    if lying and (lying > STRIDES or any(x.steps[2] != SIZE[x.storage] for x in sides)):
+        return None
+    if image.turned != gradient.turned:
+        return None
     of = (image, gradient, rows, columns, out, channels, outs, groups)
     found, terms = None, in_terms(chosen)
+    if lying and image.sizes[0] * places < LYING_PLACES[terms is not None]:
+        return None
     if terms is not None:
         found = _for_tiles(terms, *of)
         chosen = terms if found else chosen
     if found is None and chosen.acc == "f32":
-        make = {"fma": _for_vectors, "amx": _for_tiles}.get(chosen.method)
+        on_vectors = None if image.turned else _for_vectors
+        make = {"fma": on_vectors, "amx": _for_tiles}.get(chosen.method)
         found = make(chosen, *of) if make else None
     if found is None:
         return None
@@ -80,7 +94,7 @@ def plan(
         "first_h": rows.first, "first_w": columns.first, "stride_h": rows.stride, "stride_w": columns.stride,
         "height": image.sizes[1], "width": image.sizes[2],
         "image_n": image.steps[0], "image_h": image.steps[1], "image_w": image.steps[2], "image_group": image.group,
-        "image_first": image.first,
+        "image_c": image.channel, "image_first": image.first, "out_c": gradient.channel,
         "out_n": gradient.steps[0], "out_h": gradient.steps[1], "out_w": gradient.steps[2], "out_group": gradient.group,
         "w_group": out.group, "w_column": out.column,
     }  # fmt: skip
@@ -93,7 +107,7 @@ def plan(
     exact = channels % 16 == 0 and outs % chosen.tile_columns == 0
     contiguous = out.channel == SIZE[out.storage]
     return Plan(
-        module(chosen, exact, contiguous), words, tables.alive, words["at_zeros"] + 2 * LINE
+        module(chosen, exact, contiguous, lying), words, tables.alive, words["at_zeros"] + 2 * LINE
     )
 
 

@@ -14,45 +14,42 @@ from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
-from mezzo.kernels.cpu.conv import in_terms
+from mezzo.kernels.cpu.conv import in_terms, weights_lying
+from mezzo.kernels.cpu.conv.weights_words import (
+    ARGS,
+    GIVEN,
+    NAMES,
+    argument,
+    as_value,
+    count_lines,
+    count_steps,
+    find_origin,
+    find_panel,
+    find_view,
+    word,
+)
 
-WORDS = (
-    "serial", "images", "groups", "channels", "outs", "panels", "rows", "columns", "images_each", "rows_each",
-    "first_h", "first_w", "stride_h", "stride_w", "span_h", "height", "width", "across",
-    "image_n", "image_h", "image_w", "image_group", "image_first", "out_n", "out_h", "out_w", "out_group",
-    "pixel", "line", "plane", "term", "whole", "group_bytes", "step", "views", "view_at", "wide", "lines", "steps", "lanes",
-    "entries", "blocks", "block_at", "entry_at", "offset_at", "w_group", "w_column",
-    "panel_bytes", "copy_bytes", "at_panels", "at_sums", "at_zeros",
-)  # fmt: skip
-AT = {name: 8 * i for i, name in enumerate(WORDS)}
-# What the kernel was called with, and the part of the images that it is at.
-NAMES = ("block", "gradient", "image", "out", "workspace", "n", "many", "row", "high", "first")
-ARGS = {name: 8 * i for i, name in enumerate(NAMES)}
-GIVEN = 5
 BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
 ENTRY = 32  # bytes of a tile's entry: where its rows read the copy, how many, their first offset, whether those touch
 
 
-def word(f: Function, name: str, kind: str = "i64") -> str:
-    """A word of the block."""
-    return f.load(kind, f.at(argument(f, "block"), AT[name]), 8)
-
-
-def argument(f: Function, name: str, kind: str = "ptr") -> str:
-    """An argument, or a number of the present part."""
-    return f.load(kind, f.at("%args", ARGS[name]), 8)
-
-
 @functools.cache
-def module(scheme: Scheme, exact: bool, contiguous: bool) -> str:
-    """The text. exact: channels and columns fill vectors; contiguous: channels of a tap are neighbours in the result."""
+def module(scheme: Scheme, exact: bool, contiguous: bool, lying: int) -> str:
+    """The text. exact: channels and columns fill vectors; contiguous: channels of a tap are neighbours in the result.
+
+    lying: 0 where neighbours in memory are channels; where they are pixels of a row, how many of them a place moves on.
+    """
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
     image = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
     gradient = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
     if scheme.method == "amx":
-        _turned(program, image, scheme, exact)
-        _pairs(program, gradient, scheme, exact)
+        if lying:
+            weights_lying.views(program, image, scheme, lying)
+            weights_lying.panels(program, gradient, scheme)
+        else:
+            _turned(program, image, scheme, exact)
+            _pairs(program, gradient, scheme, exact)
         for rows in (16, 32):
             for vectors in scheme.vector_steps:
                 _tiles(program, scheme, rows, vectors)
@@ -111,12 +108,6 @@ def _copy_body(program: Program, scheme: Scheme) -> None:
             f.call("copy_panel", "void", "ptr %args", f"i64 {f.sub(unit, views)}")
 
 
-def _origin(f: Function, packer: Packer, n: str) -> str:
-    """The first pixel of an image of the part."""
-    at = f.add(word(f, "image_first"), f.mul(f.add(argument(f, "n", "i64"), n), word(f, "image_n")))
-    return f.at(argument(f, "image"), at)
-
-
 def _rows(program: Program, packer: Packer) -> None:
     """Write @copy_view: rows of an image with their padding, channels of a group together."""
     width, size = packer.panel.width, SIZE[packer.storage]
@@ -129,7 +120,7 @@ def _rows(program: Program, packer: Packer) -> None:
         first, step, pixel = word(f, "first_w"), word(f, "image_w"), word(f, "pixel")
         begin = f.max(f.min(f.sub(0, first), across), 0)
         end = f.max(f.min(f.sub(word(f, "width"), first), across), begin)
-        base, space = _origin(f, packer, "%n"), argument(f, "workspace")
+        base, space = find_origin(f, packer, "%n"), argument(f, "workspace")
         with f.loop(0, word(f, "groups")) as group, f.loop(0, count) as i:
             to = f.add(f.mul(group, word(f, "group_bytes")), f.mul("%n", word(f, "whole")))
             here = f.at(space, f.add(to, f.mul(i, line)))
@@ -163,7 +154,7 @@ def _panels(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> No
     """Write @copy_panel: columns of the gradient for every place of the part."""
     width, size = packer.panel.width, SIZE[packer.storage]
     with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
-        source, to, columns = _panel(f, scheme, size)
+        source, to, columns = find_panel(f, scheme, size)
         slot = f.variable("ptr", to)
         with _places(f) as (n, t), f.loop(0, word(f, "columns")) as u:
             at = f.add(
@@ -182,19 +173,6 @@ def _panels(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> No
                     16,
                 )
             f.store("ptr", f.at(line, scheme.tile_columns * 4), slot)
-
-
-def _panel(f: Function, scheme: Scheme, size: int) -> tuple[str, str, str]:
-    """Where a panel's columns begin in the gradient, where the panel goes, and how many columns it has."""
-    panels = word(f, "panels")
-    group, column = f.div("%panel", panels), f.mul(f.rem("%panel", panels), scheme.tile_columns)
-    first = f.mul(argument(f, "n", "i64"), word(f, "out_n"))
-    first = f.add(first, f.add(f.mul(group, word(f, "out_group")), f.mul(column, size)))
-    to = f.at(
-        f.at(argument(f, "workspace"), word(f, "at_panels")),
-        f.mul("%panel", word(f, "panel_bytes")),
-    )
-    return f.at(argument(f, "gradient"), first), to, f.sub(word(f, "outs"), column)
 
 
 class _places:
@@ -216,10 +194,10 @@ def _turned(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> No
     width, size = packer.panel.width, SIZE[packer.storage]
     with program.function("copy_view", "ptr %args, i64 %view, i64 %n", attributes="noinline") as f:
         places_of_row, plane = word(f, "wide"), word(f, "plane")
-        phase, shift = _view(f)
+        phase, shift = find_view(f)
         high = f.add(argument(f, "high", "i64"), f.sub(word(f, "span_h"), word(f, "rows_each")))
         count = f.mul(high, places_of_row)
-        base = _origin(f, packer, "%n")
+        base = find_origin(f, packer, "%n")
         zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
         to = f.mul("%view", f.mul(word(f, "term"), scheme.terms))
         to = f.at(argument(f, "workspace"), f.add(to, f.mul("%n", word(f, "whole"))))
@@ -236,7 +214,7 @@ def _turned(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> No
                     at = f.load("i64", f.at(place, 8 * i), 8)
                     there = f.compare("sge", at, 0)
                     pointer = f.select(there, f.at(start, at), zeros, "ptr")
-                    return _value(f, packer, scheme, packer.some(f, pointer, width, left))
+                    return as_value(f, packer, scheme, packer.some(f, pointer, width, left), width)
 
                 pairs = [
                     _paired(f, packer, scheme, read(2 * i), read(2 * i + 1)) for i in range(width)
@@ -249,24 +227,6 @@ def _turned(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> No
                         f.store(wide("i32", width), vector, f.at(term, f.mul(plane, i)), 4)
 
 
-def _lines(f: Function) -> str:
-    """Lines of places that follow each other in a view: one, or the rows of the part."""
-    return f.select(f.compare("ne", word(f, "lines"), 0), argument(f, "high", "i64"), 1)
-
-
-def _steps(f: Function) -> str:
-    """Steps of tiles in an image of the part."""
-    return f.mul(_lines(f), word(f, "steps"))
-
-
-def _value(f: Function, packer: Packer, scheme: Scheme, raw: str) -> str:
-    """Raw elements as what pairs are made of: the bits of bfloat16, or floats to be cut into terms."""
-    width = packer.panel.width
-    if scheme.terms == 1:
-        return packer.convert(f, raw, width)
-    return lanes.operand(f, raw, packer.storage, packer.compute, "f32", width)
-
-
 def _paired(f: Function, packer: Packer, scheme: Scheme, low: str, high: str) -> list[str]:
     """Two vectors of values as vectors of pairs, one for each term."""
     width = packer.panel.width
@@ -274,12 +234,6 @@ def _paired(f: Function, packer: Packer, scheme: Scheme, low: str, high: str) ->
         return in_terms.pairs(f, low, high, scheme.terms, width)
     order = [lane + half * width for lane in range(width) for half in (0, 1)]
     return [packer.paired(f, lanes.shuffle(f, "i16", width, low, high, order))]
-
-
-def _view(f: Function) -> list[str]:
-    """The rows' phase and the columns' shift of a view."""
-    entry = f.at(word(f, "view_at", "ptr"), f.mul("%view", 16))
-    return [f.load("i64", f.at(entry, 8 * i), 8) for i in (0, 1)]
 
 
 def _source(f: Function, p: str, count: str, phase: str, shift: str) -> str:
@@ -301,8 +255,8 @@ def _pairs(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> Non
     """Write @copy_panel: columns of the gradient, two neighbouring places a lane."""
     width, size = packer.panel.width, SIZE[packer.storage]
     with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
-        source, to, columns = _panel(f, scheme, size)
-        deep, steps, step = word(f, "lanes"), _steps(f), word(f, "out_w")
+        source, to, columns = find_panel(f, scheme, size)
+        deep, steps, step = word(f, "lanes"), count_steps(f), word(f, "out_w")
         begin = f.at(source, f.mul(argument(f, "row", "i64"), word(f, "out_h")))
         line = scheme.tile_columns * 4
         term = f.mul(deep, line)
@@ -317,7 +271,7 @@ def _pairs(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> Non
                 halves = []
                 for at in (here, f.at(here, step)):
                     raw = packer.some(f, f.at(at, v * width * size), width, left)
-                    halves.append(_value(f, packer, scheme, raw))
+                    halves.append(as_value(f, packer, scheme, raw, width))
                 for which, value in enumerate(_paired(f, packer, scheme, *halves)):
                     where = f.at(f.at(there, v * width * 4), f.mul(term, which))
                     f.store(wide("i32", width), value, where, 16)
@@ -411,7 +365,7 @@ def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
         micro.start_tiles(f, "%start", place, line)
         plane, step, steps = word(f, "plane"), word(f, "step"), word(f, "steps")
         panel, half = f.mul(word(f, "lanes"), line), f.mul(plane, 16)
-        lines, down = _lines(f), f.mul(word(f, "wide"), 2)
+        lines, down = count_lines(f), f.mul(word(f, "wide"), 2)
         with (
             f.loop(0, argument(f, "many", "i64")) as n,
             f.loop(0, lines) as t,
