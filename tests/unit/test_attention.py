@@ -102,25 +102,33 @@ def test_floats_lose_no_bits(scale, queries):
     assert found <= 2 * theirs
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_gradients_of_floats_lose_no_bits(causal):
-    """Their errors against float64 are those of PyTorch's float32; more keys than are packed at a time."""
+def gradients(tensors, g, dtype: torch.dtype, causal: bool) -> list[torch.Tensor]:
+    """PyTorch's output, and its gradients by query, key and value."""
+    inputs = [t.to(dtype).clone().requires_grad_() for t in tensors]
+    y = torch.nn.functional.scaled_dot_product_attention(*inputs, is_causal=causal)
+    return [y.detach(), *torch.autograd.grad(y, inputs, g.to(dtype))]
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize(
+    ("queries", "keys", "causal"), [(300, 530, False), (300, 530, True), (64, 2048, False)]
+)
+def test_gradients_of_floats_lose_no_bits(queries, keys, causal, positive):
+    """Errors against float64 are those of PyTorch's float32, also of long sums of one sign, where roundings add up."""
     torch.manual_seed(11)
-    tensors = [torch.randn(2, n, 64) for n in (300, 530, 530)]
-    g = torch.randn(2, 300, 64)
-
-    def theirs(dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
-        inputs = [t.to(dtype).clone().requires_grad_() for t in tensors]
-        y = torch.nn.functional.scaled_dot_product_attention(*inputs, is_causal=causal)
-        return torch.autograd.grad(y, inputs, g.to(dtype))
-
+    tensors = [torch.randn(2, n, 64) for n in (queries, keys, keys)]
+    g = torch.randn(2, queries, 64)
+    if positive:
+        tensors[2], g = tensors[2].abs(), g.abs()
     inputs = [ours(t) for t in tensors]
     for t in inputs:
         t.requires_grad = True
-    found = mezzo.autograd.grad(attend(*inputs, is_causal=causal), inputs, ours(g))
-    for mine, single, exact in zip(found, theirs(torch.float32), theirs(torch.float64)):
-        error = torch.from_numpy(np.array(mine.numpy())).double() - exact
-        assert error.square().mean() <= 4 * (single - exact).square().mean()
+    y = attend(*inputs, is_causal=causal)
+    found = [y.detach(), *mezzo.autograd.grad(y, inputs, ours(g))]
+    single, exact = (gradients(tensors, g, d, causal) for d in (torch.float32, torch.float64))
+    for mine, theirs, want in zip(found, single, exact):
+        error = torch.from_numpy(np.array(mine.numpy())).double() - want
+        assert error.square().mean() <= 4 * (theirs - want).square().mean()
 
 
 def test_infinities_stay_where_they_are():

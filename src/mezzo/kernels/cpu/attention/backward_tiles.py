@@ -282,8 +282,8 @@ def _combine(program: Program, scheme: Scheme, drop: bool) -> None:
                     stays = _stays(f, BACK_KEYS, r, v) if drop else ""
                     given = (by, less[v], both, delta[v], kept, stays)
                     made.append(_weight(f, scheme, place, given))
-                ds.append([weights.cut(f, d, count, fills=False, infinite=True) for _, d in made])
-                ps = [weights.cut(f, p, count) for p, _ in made]
+                ds.append([weights.cut(f, d, count, infinite=True) for _, d in made])
+                ps = [weights.cut(f, p, count, fills=True) for p, _ in made]
                 for to, (low, high) in (("%p", ps), ("%left", ds[-1])):
                     line = f.at(to, f.mul(r, 2 * STEP))
                     for term in range(count):

@@ -177,7 +177,7 @@ def _row(
         for v, x in enumerate(found):
             kept = dropout.kept_keys(f, line, r, v * WIDTH, WIDTH)
             found[v] = f.let(f"select <{WIDTH} x i1> {kept}, {_KIND} {x}, {zero}")
-    split = [weights.cut(f, x, count) for x in found]
+    split = [weights.cut(f, x, count, fills=True) for x in found]
     line = f.at("%weights", f.mul(r, STEP * 2))
     for tile in range(UNIT // STEP):
         for term in range(count):

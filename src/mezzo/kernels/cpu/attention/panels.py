@@ -1,6 +1,7 @@
 """Packing operands of attention for tile registers: a matrix is read once for all the panels that it is needed in.
 
-A panel is that of contract/: steps of 32 along k, each one term of bfloat16 after the other. Four kinds can be made of a matrix:
+A panel has steps of 32 along k, each one term of bfloat16 after the other: 32 rows of 32 elements of a left operand, 16 pairs of
+neighbours along k of 32 columns of a right one. Four kinds can be made of a matrix:
 
     rows             a left operand, k along the matrix' columns
     columns          a right operand whose columns are the matrix' rows
@@ -16,7 +17,7 @@ from __future__ import annotations
 from mezzo.kernels.cpu.attention import weights
 from mezzo.kernels.cpu.attention.parts import Tensors, word
 from mezzo.kernels.cpu.attention.weights import WIDTH
-from mezzo.kernels.cpu.contract import lanes
+from mezzo.kernels.cpu.contract import lanes, terms
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
@@ -97,7 +98,7 @@ def _splitting(program: Program, scheme: Scheme, plain: tuple[str, ...]) -> str:
     parameters = "ptr %from, i64 %pitch" + "".join(f", ptr %{kind}" for kind in plain)
     kind = wide("i16", 2 * WIDTH)
     with program.function(name, parameters, attributes="noinline") as f, f.loop(0, SIDE, 2) as r:
-        terms = []  # [row][half][term]
+        found = []  # [row][half][term]
         for row in (r, f.add(r, 1)):
             line, halves = f.at("%from", f.mul(row, "%pitch")), []
             ahead = f.at(line, f.mul("%pitch", SIDE))
@@ -106,20 +107,28 @@ def _splitting(program: Program, scheme: Scheme, plain: tuple[str, ...]) -> str:
             for half in (0, 1):
                 raw = lanes.load(f, f.at(line, half * WIDTH * SIZE[storage]), storage, WIDTH)
                 x = lanes.widen(f, raw, storage, "f32", WIDTH)
-                halves.append(weights.cut(f, x, count, signed=True, infinite=True))
-            terms.append(halves)
+                halves.append(_terms(f, x, count))
+            found.append(halves)
         for term in range(count):
             if "rows" in plain:
                 to = f.at("%rows", f.add(f.mul(r, LINE), term * TERM_BYTES))
                 for row in (0, 1):
-                    x = weights.halves(f, terms[row][0][term], terms[row][1][term], count)
+                    x = weights.halves(f, found[row][0][term], found[row][1][term], count)
                     f.store(kind, x, f.at(to, row * LINE), 64)
             if "turned_columns" in plain:
                 to = f.at("%turned_columns", f.add(f.mul(r, PAIR // 2), term * TERM_BYTES))
                 for half in (0, 1):
-                    x = weights.halves(f, terms[0][half][term], terms[1][half][term], count, True)
+                    x = weights.halves(f, found[0][half][term], found[1][half][term], count, True)
                     f.store(kind, x, f.at(to, half * PAIR // 2), 64)
     return name
+
+
+def _terms(f: Function, x: str, count: int) -> list[str]:
+    """Terms in the upper halves of floats; one alone is x itself."""
+    if count == 1:
+        return [x]
+    words, floats = wide("i32", WIDTH), wide("float", WIDTH)
+    return [f.let(f"bitcast {words} {t} to {floats}") for t in terms.cut(f, x, count, WIDTH)]
 
 
 def _turn(program: Program) -> None:

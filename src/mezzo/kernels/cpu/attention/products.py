@@ -3,13 +3,14 @@
 Of the products of terms those below the last bit are left out: six of nine for floats, three of four for halves.
 
 `void @tiles_R_V(ptr a, ptr b, i64 depth, ptr start, ptr tile)`: tile = start + a b, for the first R rows and V vectors
-of columns; start may be null. Panels are those of contract/: a step of 32 along k holds one term after the other.
+of columns; start may be null. For panels see panels.py.
 """
 
 from __future__ import annotations
 
 from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.contract import micro
+from mezzo.kernels.cpu.contract.lanes import wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
@@ -62,7 +63,7 @@ def _product(f: Function, terms: int, rows: int, vectors: int) -> None:
     line = COLUMNS * 4
     corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
     place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
-    micro.start_tiles(f, "%start", place, line)
+    micro.start_tiles(f, "null" if terms == 3 else "%start", place, line)
     with f.loop(0, f.ceil_div("%depth", STEP)) as step:
         skip = f.mul(step, terms * TERM_BYTES)
         here = {"a": f.at("%a", skip), "b": f.at("%b", skip)}
@@ -79,5 +80,28 @@ def _product(f: Function, terms: int, rows: int, vectors: int) -> None:
             held = {"a": term_a, "b": term_b}
             for i, j in corners:
                 micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
-    for i, j in corners:
-        micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+
+    def store(to: str) -> None:
+        for i, j in corners:
+            micro.tile(f, "tilestored64", 2 * i + j, f.at(to, place[i, j]), line)
+
+    if terms < 3:
+        store("%tile")
+        return
+    fresh = f.let("icmp eq ptr %start, null")
+    with f.when(fresh):
+        store("%tile")
+    with f.unless(fresh):
+        _add_start(f, store, rows, vectors)
+
+
+def _add_start(f: Function, store, rows: int, vectors: int) -> None:
+    """tile = start + sums, by vectors. Beside a long sum the small products of terms would all be rounded alike."""
+    line, kind = COLUMNS * 4, wide("float", COLUMNS // 2)
+    room = f.array(TILE_BYTES)
+    store(room)
+    with f.loop(0, rows * line, line) as row:
+        for v in range(vectors):
+            at = f.add(row, v * _LINE)
+            before, sums = (f.load(kind, f.at(base, at), 16) for base in ("%start", room))
+            f.store(kind, f.let(f"fadd {kind} {before}, {sums}"), f.at("%tile", at), 16)

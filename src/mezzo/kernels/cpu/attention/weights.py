@@ -23,11 +23,7 @@ FULL = (
     0.0012439691927284002, 0.00021702241792809218,
 )  # fmt: skip
 LEAST = -126.0  # the exponent of the smallest normal number
-_LEAST, _MOST, _QUIET = (
-    0x00800000,
-    0x7F800000,
-    0x400000,
-)  # the smallest normal number, infinity, bits of a NaN
+_LEAST, _MOST = 0x00800000, 0x7F800000  # the bits of the smallest normal number and of infinity
 _KIND, _FLOOR, _PRESENT = wide("float", WIDTH), 9, 4  # 9: towards -inf, no exceptions
 
 
@@ -69,18 +65,12 @@ def power(f: Function, y: str, coefficients: tuple[float, ...]) -> str:
 
 
 def cut(
-    f: Function,
-    x: str,
-    count: int,
-    *,
-    fills: bool = True,
-    signed: bool = False,
-    infinite: bool = False,
+    f: Function, x: str, count: int, *, fills: bool = False, infinite: bool = False
 ) -> list[str]:
-    """Terms of floats, as contract/terms.py has them, in the upper halves of 32 bits; one alone is x itself, to be rounded.
+    """The terms of weights or their gradients, as terms.cut has them, in less: the upper halves of floats.
 
-    fills: terms that would be zero are the smallest normal number instead, so that they may meet infinities. signed: x may be
-    negative. infinite: x may be infinite, or any NaN; else only one that arithmetic makes.
+    fills: terms that would be zero are the smallest normal number instead, so that they may meet infinities; x is not
+    negative. infinite: x may be infinite. It may be a NaN that arithmetic makes. One term alone is x itself, to be rounded.
     """
     if count == 1:
         return [x]
@@ -89,30 +79,23 @@ def cut(
     def bits_of(value: str) -> str:
         return f.let(f"bitcast {_KIND} {value} to {word}")
 
-    def masked(value: str, bits: int) -> str:
-        return f.let(f"and {word} {value}, {constant('i32', bits, WIDTH)}")
-
-    bits, first = bits_of(x), x
     if fills:
         some = f.let(f"fcmp une {_KIND} {x}, zeroinitializer")
         least = constant("i32", _LEAST, WIDTH)
-        least = f.let(f"or {word} {masked(bits, -0x80000000)}, {least}") if signed else least
         least = f.let(f"select {flags} {some}, {word} {least}, {word} zeroinitializer")
     if infinite:
         most = constant("i32", _MOST, WIDTH)
-        special = f.let(f"icmp eq {word} {masked(bits, _MOST)}, {most}")
-        nan = f.let(f"fcmp uno {_KIND} {x}, {x}")  # whose upper half alone might be infinite
-        quiet = f.let(f"or {word} {bits}, {constant('i32', _QUIET, WIDTH)}")
-        first = f.let(f"select {flags} {nan}, {word} {quiet}, {word} {bits}")
-        first = f.let(f"bitcast {word} {first} to {_KIND}")
-    found, rest = [first], x
+        special = f.let(f"and {word} {bits_of(x)}, {most}")
+        special = f.let(f"icmp eq {word} {special}, {most}")
+    found, rest = [x], x
     for _ in range(count - 1):
-        head = f.let(f"bitcast {word} {masked(bits_of(rest), -0x10000)} to {_KIND}")
+        head = f.let(f"and {word} {bits_of(rest)}, {constant('i32', -0x10000, WIDTH)}")
+        head = f.let(f"bitcast {word} {head} to {_KIND}")
         rest = f.let(f"fsub {_KIND} {rest}, {head}")
         if infinite:
             rest = f.let(f"select {flags} {special}, {_KIND} {x}, {_KIND} {rest}")
         term = rest
-        if fills:  # numbers of one sign compare as their bits do
+        if fills:  # numbers that are not negative compare as their bits do
             larger = ((word, bits_of(rest)), (word, least))
             term = f.intrinsic(f"llvm.umax.v{WIDTH}i32", word, *larger)
             term = f.let(f"bitcast {word} {term} to {_KIND}")
