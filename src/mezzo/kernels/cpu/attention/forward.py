@@ -18,10 +18,10 @@ from mezzo.kernels.cpu.attention.parts import (
     reduce,
     word,
 )
-from mezzo.kernels.cpu.contract import lanes, micro
+from mezzo.kernels.cpu.contract import lanes
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, constant, splat, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
-from mezzo.kernels.cpu.contract.writer import Program
+from mezzo.kernels.cpu.contract.writer import Function, Program
 
 _SOFTMAX = "ptr %args, ptr %tiles, i64 %rows, i64 %count, i64 %seen, ptr %state, ptr %sums, ptr %mask, ptr %keep, i64 %row"
 
@@ -39,38 +39,32 @@ def forward(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> N
     parts.entry(program, scheme)
 
 
-def _units(program: Program, scheme: Scheme) -> None:
-    with program.function("body", parts.BODY) as f:
-        if scheme.method == "amx":
-            micro.open_tiles(f)
-        chunks, chunk, queries = word(f, "chunks"), word(f, "chunk"), word(f, "queries")
+class Unit:
+    """A chunk of the queries of one head: queries `first` to `after`, the keys that they see, its memory."""
+
+    def __init__(self, f: Function, number: str):
+        chunks, chunk = word(f, "chunks"), word(f, "chunk")
         causal = f.compare("ne", word(f, "causal"), 0)
-        with f.loop("%begin", "%end") as unit:
-            head = f.div(unit, chunks)
-            first = f.mul(f.rem(unit, chunks), chunk)
-            after = f.min(f.add(first, chunk), queries)
-            keys = f.select(causal, f.min(word(f, "keys"), after), word(f, "keys"))
-            tensors = Tensors(f, FORWARD, head)
-            space = f.at(tensors.space, f.mul("%worker", word(f, "lane_bytes")))
-            high = scheme.tile_columns
-            to_k, to_v = f.at(space, word(f, "at_k")), f.at(space, word(f, "at_v"))
-            k = tensors.source(f, "pack_b", "k")
-            k.panels(f, high, keys, word(f, "features"), to_k, word(f, "key_panel"))
-            v = tensors.source(f, "pack_b", "v", turned=True)
-            v.panels(f, high, word(f, "outputs"), keys, to_v, word(f, "value_panel"))
-            with f.loop(first, after, scheme.tile_rows) as row:
-                rows = f.min(f.sub(after, row), scheme.tile_rows)
-                f.call(
-                    "panel",
-                    "void",
-                    "ptr %args",
-                    f"ptr {space}",
-                    f"i64 {head}",
-                    f"i64 {row}",
-                    f"i64 {rows}",
-                )
-        if scheme.method == "amx":
-            micro.close_tiles(f)
+        self.head = f.div(number, chunks)
+        self.first = f.mul(f.rem(number, chunks), chunk)
+        self.after = f.min(f.add(self.first, chunk), word(f, "queries"))
+        keys = word(f, "keys")
+        self.keys = f.select(causal, f.min(keys, self.after), keys)
+        self.tensors = Tensors(f, FORWARD, self.head)
+        self.space = f.at(self.tensors.space, f.mul("%worker", word(f, "lane_bytes")))
+
+
+def _units(program: Program, scheme: Scheme) -> None:
+    with program.function("body", parts.BODY) as f, f.loop("%begin", "%end") as number:
+        unit, high = Unit(f, number), scheme.tile_columns
+        to_k, to_v = (f.at(unit.space, word(f, "at_" + name)) for name in ("k", "v"))
+        k = unit.tensors.source(f, "pack_b", "k")
+        k.panels(f, high, unit.keys, word(f, "features"), to_k, word(f, "key_panel"))
+        v = unit.tensors.source(f, "pack_b", "v", turned=True)
+        v.panels(f, high, word(f, "outputs"), unit.keys, to_v, word(f, "value_panel"))
+        with f.loop(unit.first, unit.after, scheme.tile_rows) as row:
+            rows = f.min(f.sub(unit.after, row), scheme.tile_rows)
+            f.call("panel", "void", "ptr %args", f"ptr {unit.space}", f"i64 {unit.head}", f"i64 {row}", f"i64 {rows}")  # fmt: skip
 
 
 def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:

@@ -324,50 +324,45 @@ def _factors(f: Function, mask: str | None) -> tuple[str, str]:
 def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
     with program.function("body", parts.BODY) as f:
         micro.open_tiles(f)
-        chunks, chunk, queries = word(f, "chunks"), word(f, "chunk"), word(f, "queries")
-        causal = f.compare("ne", word(f, "causal"), 0)
         by, factor = _factors(f, mask)
-        with f.loop("%begin", "%end") as unit:
-            head = f.div(unit, chunks)
-            first = f.mul(f.rem(unit, chunks), chunk)
-            after = f.min(f.add(first, chunk), queries)
-            keys = f.select(causal, f.min(word(f, "keys"), after), word(f, "keys"))
-            tensors = Tensors(f, FORWARD, head)
-            space = f.at(tensors.space, f.mul("%worker", word(f, "lane_bytes")))
-            columns = f.at(space, word(f, "at_k")), word(f, "key_panel")
-            panels.pack(f, scheme, tensors, "k", 0, keys, word(f, "features"), columns=columns)
-            columns = f.at(space, word(f, "at_v")), word(f, "value_panel")
-            panels.pack(
-                f, scheme, tensors, "v", 0, keys, word(f, "outputs"), turned_columns=columns
-            )
-            with f.loop(first, after, BLOCK_ROWS) as begin:
-                end = f.min(f.add(begin, BLOCK_ROWS), after)
-                _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor)
+        with f.loop("%begin", "%end") as number:
+            unit = forward.Unit(f, number)
+            columns = f.at(unit.space, word(f, "at_k")), word(f, "key_panel")
+            panels.pack(f, scheme, unit.tensors, "k", 0, unit.keys, word(f, "features"), columns=columns)  # fmt: skip
+            columns = f.at(unit.space, word(f, "at_v")), word(f, "value_panel")
+            panels.pack(f, scheme, unit.tensors, "v", 0, unit.keys, word(f, "outputs"), turned_columns=columns)  # fmt: skip
+            with f.loop(unit.first, unit.after, BLOCK_ROWS) as begin:
+                end = f.min(f.add(begin, BLOCK_ROWS), unit.after)
+                _stretch(f, scheme, unit, begin, end, by, factor)
         micro.close_tiles(f)
 
 
-def _stretch(f, scheme, tensors, space, head, begin, end, keys, by, factor) -> None:
+def _stretch(
+    f: Function, scheme: Scheme, unit: forward.Unit, begin: str, end: str, by: str, factor: str
+) -> None:
     """Queries `begin` to `end` against all keys that they see."""
-    places = Places(f, scheme, space)
+    places = Places(f, scheme, unit.space)
     causal = f.compare("ne", word(f, "causal"), 0)
     with f.loop(begin, end, ROWS) as row:
         n, many = f.div(f.sub(row, begin), ROWS), f.min(f.sub(end, row), ROWS)
         rows = places.queries(n), places.query_panel
-        panels.pack(f, scheme, tensors, "q", row, many, word(f, "features"), rows=rows)
+        panels.pack(f, scheme, unit.tensors, "q", row, many, word(f, "features"), rows=rows)
         for half in range(ROWS // WIDTH):
             at = f.at(places.bases(n), half * WIDTH * 4)
             f.store(_KIND, constant("float", LOWEST, WIDTH), at, 4)
             f.store(_KIND, "zeroinitializer", f.at(at, ROWS * 4), 4)
         with f.loop(0, ROWS) as r:
             f.store(_KIND, "zeroinitializer", f.at(places.totals(n), f.mul(r, _ROW_BYTES)), 16)
-    limit, block = f.select(causal, f.min(keys, end), keys), word(f, "block")
+    limit, block = f.select(causal, f.min(unit.keys, end), unit.keys), word(f, "block")
     with f.loop(0, limit, block) as key, f.loop(begin, end, ROWS) as row:
         rows = f.min(f.sub(end, row), ROWS)
-        last = f.min(f.add(key, block), f.select(causal, f.min(keys, f.add(row, rows)), keys))
-        f.call("panel", "void", "ptr %args", f"ptr {space}", f"i64 {head}", f"i64 {f.div(f.sub(row, begin), ROWS)}",
+        last = f.min(
+            f.add(key, block), f.select(causal, f.min(unit.keys, f.add(row, rows)), unit.keys)
+        )
+        f.call("panel", "void", "ptr %args", f"ptr {unit.space}", f"i64 {unit.head}", f"i64 {f.div(f.sub(row, begin), ROWS)}",
                f"i64 {row}", f"i64 {rows}", f"i64 {key}", f"i64 {last}", f"float {by}", f"float {factor}")  # fmt: skip
     with f.loop(begin, end, ROWS) as row:
         n, state = f.div(f.sub(row, begin), ROWS), places.at["tops"]
         f.call("total", "void", f"ptr {places.bases(n)}", f"ptr {places.totals(n)}", f"ptr {state}")
-        f.call("store", "void", "ptr %args", f"ptr {places.sums(n)}", f"ptr {state}", f"i64 {head}", f"i64 {row}",
+        f.call("store", "void", "ptr %args", f"ptr {places.sums(n)}", f"ptr {state}", f"i64 {unit.head}", f"i64 {row}",
                f"i64 {f.min(f.sub(end, row), ROWS)}")  # fmt: skip
