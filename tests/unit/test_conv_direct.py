@@ -155,23 +155,43 @@ def test_an_infinite_element_reaches_the_taps_that_see_it():
             assert not theirs(mine.grad).isnan().any()
 
 
+def one_by_one(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The product of two float32 matrices, one addition after the other."""
+    total = torch.zeros(left.shape[0], right.shape[1])
+    for column, row in zip(left.T, right):
+        total += column[:, None] * row
+    return total
+
+
 @pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
-def test_floats_lose_no_bits(last):
-    """Against float64, the error is no larger than that of products added one by one in float32; whole numbers are exact."""
+@pytest.mark.parametrize("draw", [torch.randn, torch.rand], ids=["signed", "positive"])
+def test_floats_lose_no_bits(draw, last):
+    """Against float64, the error is no larger than that of products in float32 added one by one; whole numbers are exact."""
     torch.manual_seed(0)
-    for channels, size, stride in ((128, 3, 1), (24, 3, 2), (3, 7, 2)):
-        x, w = torch.randn(1, channels, 24, 24), torch.randn(32, channels, size, size)
+    for channels, size, stride in ((256, 3, 1), (24, 3, 2), (3, 7, 2)):
+        x, w = draw(1, channels, 24, 24), draw(16, channels, size, size)
         exact = TF.conv2d(x.double(), w.double(), None, stride, size // 2)
         found = theirs(F.conv2d(ours(x, last), ours(w), None, stride, size // 2))
         patches = TF.unfold(x, size, 1, size // 2, stride)[0]
-        added = torch.zeros(32, patches.shape[1])
-        for row, column in zip(patches, w.flatten(1).T):  # one product after the other
-            added += column[:, None] * row
-        allowed = 1.2 * (added - exact.flatten(2)).square().mean()
-        assert (found - exact).square().mean() <= allowed
+        allowed = (one_by_one(w.flatten(1), patches) - exact.flatten(2)).square().mean()
+        assert (found - exact).square().mean() <= 1.2 * allowed
         x, w = (x * 100).round(), (w * 100).round()
         found = theirs(F.conv2d(ours(x, last), ours(w), None, stride, size // 2))
         assert torch.equal(found, TF.conv2d(x.double(), w.double(), None, stride, size // 2))
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
+@pytest.mark.parametrize("draw", [torch.randn, torch.rand], ids=["signed", "positive"])
+def test_gradients_of_weights_lose_no_bits(draw, last, monkeypatch):
+    monkeypatch.setattr(weights, "PLACES", 896)
+    torch.manual_seed(0)
+    x, g, w = draw(1, 24, 64, 56), draw(1, 16, 64, 56), torch.zeros(16, 24, 3, 3)
+    exact = exactly(x, w, None, (1, 1), g)[2]
+    leaf = ours(w).requires_grad_()
+    F.conv2d(ours(x, last), leaf, None, 1, 1).backward(ours(g, last))
+    patches = TF.unfold(x, 3, 1, 1)[0]
+    allowed = (one_by_one(g[0].flatten(1), patches.T) - exact.flatten(1)).square().mean()
+    assert (theirs(leaf.grad) - exact).square().mean() <= 1.2 * allowed
 
 
 def test_autocast_converts_while_copying():

@@ -12,7 +12,7 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Program, Value
 from mezzo.kernels.cpu.conv.direct_copy import AHEAD_BYTES, Copier
 from mezzo.kernels.cpu.conv.direct_words import word
-from mezzo.kernels.cpu.conv.in_terms import pairs, step
+from mezzo.kernels.cpu.conv.in_terms import STRETCH, add_tile, pairs, step
 
 WIDTH = 16  # floats of a vector, pairs of a line
 LINE = 64
@@ -115,21 +115,27 @@ class TermCopier(Copier):
 
 
 def tiles(program: Program, scheme: Scheme, halves: int, vectors: int) -> None:
-    """Write @micro_R_V: as that of one term, products of terms a run after the other, the small ones first."""
+    """Write @micro_R_V: as that of one term; sums begin anew with every stretch of k (in_terms.py)."""
     signature = (
         "ptr %a, ptr %c, i64 %step, ptr %b, ptr %at, i64 %runs, i64 %lanes, ptr %tile, i64 %plane"
     )
     with program.function(f"micro_{16 * halves}_{vectors}", signature, attributes="noinline") as f:
         line = scheme.tile_columns * 4
         corners = [(i, j) for i in range(halves) for j in range(vectors)]
-        f.program.declares.add("declare void @llvm.x86.tilezero(i8 immarg)")
-        for i, j in corners:
-            f.do(f"call void @llvm.x86.tilezero(i8 {2 * i + j})")
-        term = f.mul("%lanes", line)
-        with f.loop(0, "%runs") as run:
-            at = f.load("i64", f.at("%at", f.mul(run, 8)), 8)
-            b = f.at("%b", f.mul(run, f.mul(term, scheme.terms)))
-            rows = [f.at(side, at) for side in ("%a", "%c")[:halves]]
-            step(f, scheme, corners, rows, ("%step", "%plane"), b, (line, term))
-        for i, j in corners:
-            micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", i * 16 * line + j * 64), line)
+        place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
+        term, room = f.mul("%lanes", line), f.array(scheme.tile_bytes)
+        stretches = f.ceil_div("%runs", f.div(STRETCH // 2, "%lanes"))
+        each = f.ceil_div("%runs", stretches)
+        with f.loop(0, "%runs", each) as first:
+            micro.start_tiles(f, "null", place, line)
+            with f.loop(first, f.min(f.add(first, each), "%runs")) as run:
+                at = f.load("i64", f.at("%at", f.mul(run, 8)), 8)
+                b = f.at("%b", f.mul(run, f.mul(term, scheme.terms)))
+                rows = [f.at(side, at) for side in ("%a", "%c")[:halves]]
+                step(f, scheme, corners, rows, ("%step", "%plane"), b, (line, term))
+            begins = f.compare("eq", first, 0)
+            to = f.select(begins, "%tile", room, "ptr")
+            for i, j in corners:
+                micro.tile(f, "tilestored64", 2 * i + j, f.at(to, place[i, j]), line)
+            with f.unless(begins):
+                add_tile(f, scheme, "%tile", room, "%tile", 16 * halves)

@@ -1,14 +1,20 @@
-"""Pairs of bfloat16 terms (contract/terms.py), and a step of tiles that multiplies them."""
+"""Pairs of bfloat16 terms (contract/terms.py), and a step of tiles that multiplies them.
+
+A step's 32 products of two terms are summed by themselves and then added to the tile. Terms are cut, so the small products have
+the sign of the large ones: where all have one sign, a sum that has grown by some thousands of elements would swallow them step
+after step. So tiles begin anew after a stretch of k, and stretches are added by vectors.
+"""
 
 from __future__ import annotations
 
 from mezzo.kernels.cpu.contract import micro, terms
-from mezzo.kernels.cpu.contract.lanes import constant, wide
+from mezzo.kernels.cpu.contract.lanes import wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Value
 
+STRETCH = 576  # elements of k, at most
 # Products of (term of the copy, term of the weight) in the order in which they are summed, the small ones first; each loads
-# the tiles of one operand. A step's 32 products are summed by themselves and then added, so all steps take one turn.
+# the tiles of one operand.
 PRODUCTS = {
     2: ((1, 1), (1, 0), (0, 1), (0, 0)),
     3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
@@ -17,12 +23,8 @@ PRODUCTS = {
 
 def pairs(f: Function, low: str, high: str, count: int, width: int) -> list[str]:
     """So many bfloat16 terms of two vectors of floats as vectors of pairs, the largest terms first."""
-    found, words, short = [], wide("i32", width), wide("i16", width)
-    shift = constant("i32", 16, width)
-    for halves in zip(*(terms.split(f, value, count, width) for value in (low, high))):
-        a, b = (f.let(f"zext {short} {bits} to {words}") for bits in halves)
-        found.append(f.let(f"or {words} {a}, {f.let(f'shl {words} {b}, {shift}')}"))
-    return found
+    cuts = (terms.cut(f, value, count, width) for value in (low, high))
+    return [terms.paired(f, *halves, width) for halves in zip(*cuts)]
 
 
 def step(
@@ -47,3 +49,11 @@ def step(
         held = left, right
         for i, j in corners:
             micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+
+
+def add_tile(f: Function, scheme: Scheme, first: str, second: str, to: str, rows: int) -> None:
+    """The sums of two tiles, rows of them."""
+    kind, size = wide("float", scheme.width), scheme.width * 4
+    with f.loop(0, rows * scheme.tile_columns * 4, size) as at:
+        a, b = (f.load(kind, f.at(pointer, at), 16) for pointer in (first, second))
+        f.store(kind, f.let(f"fadd {kind} {a}, {b}"), f.at(to, at), 16)

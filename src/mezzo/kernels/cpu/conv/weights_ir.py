@@ -362,7 +362,8 @@ def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
     with program.function(f"micro_{rows}_{vectors}", _MICRO, attributes="noinline") as f:
         corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
         place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
-        micro.start_tiles(f, "%start", place, line)
+        apart = scheme.terms > 1  # sums of terms begin anew with every part: see in_terms.py
+        micro.start_tiles(f, "null" if apart else "%start", place, line)
         plane, step, steps = word(f, "plane"), word(f, "step"), word(f, "steps")
         panel, half = f.mul(word(f, "lanes"), line), f.mul(plane, 16)
         lines, down = count_lines(f), f.mul(word(f, "wide"), 2)
@@ -375,10 +376,10 @@ def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
             a = f.at("%a", a)
             number = f.add(f.mul(f.add(f.mul(n, lines), t), steps), s)
             b = f.at("%b", f.mul(number, f.mul(panel, scheme.terms)))
-            if scheme.terms > 1:
+            if apart:
                 halves = [f.at(a, half) if i else a for i in range(rows // 16)]
-                apart, behind = (plane, word(f, "term")), (line, panel)
-                in_terms.step(f, scheme, corners, halves, apart, b, behind)
+                distances = (plane, word(f, "term"))
+                in_terms.step(f, scheme, corners, halves, distances, b, (line, panel))
             else:
                 for j in range(vectors):
                     micro.tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
@@ -386,8 +387,14 @@ def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
                     micro.tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, plane)
                     for j in range(vectors):
                         micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+        begins, room = f.let("icmp eq ptr %start, null"), "%tile"
+        if apart:
+            room = f.select(begins, "%tile", f.array(scheme.tile_bytes), "ptr")
         for i, j in corners:
-            micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+            micro.tile(f, "tilestored64", 2 * i + j, f.at(room, place[i, j]), line)
+        if apart:
+            with f.unless(begins):
+                in_terms.add_tile(f, scheme, "%start", room, "%tile", rows)
 
 
 # ---- the end
