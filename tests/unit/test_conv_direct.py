@@ -90,6 +90,7 @@ def ran(x, w, b, options, g, last: bool, weight_last: bool):
 def same_threads(monkeypatch):
     monkeypatch.setattr(direct, "FEW_PLACES", (1, 1))  # small images take this way too
     monkeypatch.setattr(direct, "TERMS_PLACES", 1)
+    monkeypatch.setattr(direct, "STREAM", 1)
     monkeypatch.setattr(weights, "PLACES", 100)  # several parts of an image
     monkeypatch.setattr(weights, "LYING_PLACES", (1, 1))
     before = pool.get_num_threads()

@@ -37,7 +37,13 @@ TASKS = 4  # for each thread, where the work allows
 FEW_COLUMNS, FEW_PLACES = 6, (512, 64)
 APART_COLUMNS = 4
 TERMS_COLUMNS, TERMS_PLACES = 6, 128
-FEW_CHANNELS = 8  # of an image whose pixels are neighbours: squares to turn would be mostly empty
+TERMS_RUN = (
+    16  # elements of a run of k, at least, for terms: a step of tile registers has room for 32
+)
+# Of an image whose pixels are neighbours: with fewer channels squares to turn are mostly empty, which pays on vectors from so
+# many columns and elements of a window on.
+FEW_CHANNELS, MANY_OUTS, MANY_ELEMENTS = 8, 32, 25
+STREAM = 16 << 20  # bytes of a result that goes past the caches
 TILE_ROWS = 16  # of tile registers
 LINE = 64
 
@@ -158,13 +164,18 @@ def segments(chosen: Scheme, count: int) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def serves(chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channels: int) -> bool:
+def serves(
+    chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channels: int, outs: int
+) -> bool:
     """Whether this is the way: each element is read several times, and rows of results fill tiles."""
     if not channels or not image.sizes[0]:
         return False
-    if image.turned and (image.steps[2] != SIZE[image.storage] or channels < FEW_CHANNELS):
-        return False
     taps = len(rows.shifts) * len(columns.shifts)
+    many = outs >= MANY_OUTS and channels * taps >= MANY_ELEMENTS and chosen.method != "amx"
+    if image.turned and channels < FEW_CHANNELS and not many:
+        return False
+    if image.turned and image.steps[2] != SIZE[image.storage]:
+        return False
     copied = rows.reach(rows.count) * columns.reach(columns.count)
     if 2 * copied > taps * rows.count * columns.count:
         return False
@@ -188,8 +199,8 @@ def plan(
 ) -> Plan | None:  # fmt: skip
     """The plan, or None if another way serves better. channels, outs: of a group; kept: the weight comes as panels."""
     chosen = scheme(image.storage, weight.storage, out.storage, compute, bias)
-    chosen = _on_tiles(chosen, rows, columns, out.sizes[0])
-    if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels):
+    chosen = _on_tiles(chosen, image, rows, columns, channels)
+    if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels, outs):
         return None
     reading = _reading(weight, channels, outs)
     places = out.sizes[0] * rows.count * columns.count
@@ -200,7 +211,8 @@ def plan(
     words, tables = _words(chosen, image, out, rows, columns, cut, pixel, outs, groups, threads)
     taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).astype(np.int64)
     words |= {"channels": channels, "w_column": weight.column, "w_channel": weight.channel, "w_group": weight.group,
-              "taps": taps.size, "tap_at": taps.ctypes.data, "bias_step": bias_step, "kept": int(kept)}  # fmt: skip
+              "taps": taps.size, "tap_at": taps.ctypes.data, "bias_step": bias_step, "kept": int(kept),
+              "streams": int(places * outs * groups * SIZE[out.storage] >= STREAM)}  # fmt: skip
     most = 32 if chosen.panel_a.group == 2 else 16
     exact = channels == cut.blocks * cut.length and cut.length == most
     together = (
@@ -229,10 +241,17 @@ def plan(
     return made
 
 
-def _on_tiles(chosen: Scheme, rows: Sliding, columns: Sliding, images: int) -> Scheme:
+def _on_tiles(
+    chosen: Scheme, image: Image, rows: Sliding, columns: Sliding, channels: int
+) -> Scheme:
     """The scheme of the same in terms, on tile registers, where there are any and it pays."""
-    many = columns.count >= TERMS_COLUMNS and images * rows.count * columns.count >= TERMS_PLACES
-    return (in_terms(chosen) if many else None) or chosen
+    places = image.sizes[0] * rows.count * columns.count
+    terms = in_terms(chosen)
+    if terms is None or columns.count < TERMS_COLUMNS or places < TERMS_PLACES or not channels:
+        return chosen
+    cut = form(terms, channels, columns.shifts)
+    few = image.turned and channels < FEW_CHANNELS
+    return chosen if few or cut.merged * cut.length < TERMS_RUN else terms
 
 
 def _reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:

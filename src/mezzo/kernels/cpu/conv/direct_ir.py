@@ -23,6 +23,7 @@ from mezzo.kernels.cpu.conv.direct_words import ARGS, argument, word
 from mezzo.kernels.cpu.conv.turn import turn_out
 
 BODY = "ptr %args, i64 %begin, i64 %end, i64 %worker"
+LINE = 64  # bytes of a cache line
 PLACE = (
     24  # bytes of a tile's place: where it reads the copy, where its results go, how many they are
 )
@@ -217,6 +218,7 @@ def _task_body(program: Program, scheme: Scheme) -> None:
                 _panel(f, scheme, own, places, f.load("i64", size), group, j, tile)
         if scheme.method == "amx":
             micro.close_tiles(f)
+        f.do("fence seq_cst")  # stores past the caches are not ordered with those that follow
 
 
 def _panel(
@@ -322,7 +324,7 @@ def _finish_rows(f: Function, scheme: Scheme, biases: list[str]) -> None:
     width, size, step = scheme.width, SIZE[scheme.out], word(f, "out_w")
     kind, memory = wide("float", width), wide(MEMORY[scheme.out], width)
 
-    def row(i: str, masked: bool) -> None:
+    def row(i: str, masked: bool, past_caches: bool = False) -> None:
         line, to = f.at("%tile", f.mul(i, scheme.tile_columns * 4)), f.at("%out", f.mul(i, step))
         for v, bias in enumerate(biases):
             value = f.load(kind, f.at(line, v * width * 4), 16)
@@ -332,11 +334,19 @@ def _finish_rows(f: Function, scheme: Scheme, biases: list[str]) -> None:
             if masked:
                 lanes.store_some(f, value, here, scheme.out, width, f.sub("%columns", v * width))
             else:
-                f.store(memory, value, here, size)
+                align = width * size if past_caches else size
+                f.store(memory, value, here, align, past_caches=past_caches)
 
     full = f.compare("eq", "%columns", scheme.tile_columns)
-    with f.when(full), f.loop(0, "%rows") as i:
-        row(i, False)
+    with f.when(full):
+        places = f.let(f"or i64 {f.let('ptrtoint ptr %out to i64')}, {step}")
+        begins = f.compare("eq", f.let(f"and i64 {places}, {LINE - 1}"), 0)  # a line
+        past = f.both(begins, f.compare("ne", word(f, "streams"), 0))
+        if width * size == LINE:
+            with f.when(past), f.loop(0, "%rows") as i:
+                row(i, False, past_caches=True)
+        with f.unless(past if width * size == LINE else "false"), f.loop(0, "%rows") as i:
+            row(i, False)
     with f.unless(full), f.loop(0, "%rows") as i:
         row(i, True)
 
