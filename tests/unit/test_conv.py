@@ -185,6 +185,28 @@ def test_layouts_of_operands():
     )
 
 
+@pytest.mark.parametrize(
+    "shape,outs", [((3, 20, 12, 13), 24), ((5, 3, 16, 8), 1), ((2, 70, 300), 40)]
+)
+def test_gradients_of_pointwise_weights(shape, outs):
+    """Images whose pixels are neighbours: one product after another, each on the sum of those before; eager and compiled."""
+    torch.manual_seed(0)
+    x, w = torch.randn(shape), torch.randn(outs, shape[1], *[1] * (len(shape) - 2))
+    g = torch.randn(shape[0], outs, *shape[2:])
+    pixels = [t.flatten(2).double().numpy() for t in (g, x)]
+    exact, sizes = (np.einsum("nop,ncp->oc", *map(of, pixels)) for of in (np.positive, np.abs))
+
+    def gradient(x, w, g):
+        convolve = mezzo.conv1d if len(shape) == 3 else mezzo.conv2d
+        return mezzo.func.vjp(lambda w: convolve(x, w), w)[1](g)[0]
+
+    given = [mezzo.from_numpy(t.numpy()) for t in (x, w, g)]
+    places = shape[0] * g[0, 0].numel()
+    for run in (gradient, gradient, mezzo.compile(gradient)):
+        found = run(*given).numpy().reshape(exact.shape)
+        assert (abs(found - exact) <= places * 2.0**-24 * sizes).all()
+
+
 def test_channels_last_is_kept():
     x = mezzo.rand(2, 3, 8, 8).contiguous(memory_format="channels_last")
     y = ops.conv2d(x, mezzo.rand(4, 3, 3, 3))

@@ -366,6 +366,11 @@ def weight_grad(g: Geometry, compute: dtype) -> list:
     y = _operand(g.y, g.line(g.y, 1, g.outs), g.pixels(g.y))
     x = _operand(g.x, g.taps(g.x, 1, g.channels, True, last), g.patches(), g.image)
     out = (g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, last))
+    if g.window.groups == 1:
+        spec = (g.w.dtype.ir, g.w.dtype.itemsize, *out[1:])
+        parts = conv.summed(y, x, spec, compute.ir, pool.get_num_threads())
+        if parts:
+            return [(part, False) for part in parts]
     groups = [
         g.step(g.y, 1, g.outs),
         g.step(g.x, 1, g.channels),

@@ -9,7 +9,7 @@ backward products and the transposed convolution are all of this form (core/fami
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.conv.api import Plan, plan
+from mezzo.kernels.cpu.conv.api import Part, Plan, plan, summed
 from mezzo.kernels.cpu.conv.axes import Axis, Operand
 
-__all__ = ["Axis", "Operand", "Plan", "plan"]
+__all__ = ["Axis", "Operand", "Part", "Plan", "plan", "summed"]

@@ -17,6 +17,7 @@ from mezzo.kernels.cpu.conv.pack import pack
 from mezzo.kernels.cpu.conv.scatter import finish
 
 _TABLES = ("a_offsets", "b_offsets", "out_offsets", "bias_offsets")
+SUMMED_K = 128  # of an image: below this, the k of many images is better packed together
 FEW_COLUMNS = 256  # of an image: below this, columns of many images are better packed together
 
 
@@ -83,6 +84,48 @@ def _strided(
     # @keep takes an operand of several images image by image, and each image's columns would differ
     keepable = kept == KEPT_A or images == 1
     return _finished(made, kernel, of, groups, rows, kept if keepable else 0)
+
+
+class Part:
+    """One image's share of a product that is summed over images: the sum so far, where the result lies, is its bias."""
+
+    __slots__ = ("alive", "begins", "keeper", "offsets", "plan")
+
+    def slots(self, a: int, b: int, out: int, bias: int, workspace: int) -> tuple:
+        """The slots of a launch."""
+        before = 0 if self.begins else out
+        return self.plan.slots(a, b, out, before, workspace, **self.offsets)
+
+
+def summed(a: Operand, b: Operand, out, compute: str, threads: int) -> list[Part] | None:
+    """The plans of a product whose k goes on from image to image with a break, as one product after another.
+
+    None where each image is no plain matrix or too small, or where the result would round the sum of every image.
+    """
+    axes = [x.whole() for x in (a.rows, a.k, b.k, b.rows, out[2], out[3])]
+    a_m, a_k, b_k, b_n, out_m, out_n = axes
+    images, k = a_k.cycles, len(a_k.offsets)
+    single = all(x.cycles == 1 for x in (a_m, b_n, out_m, out_n))
+    if a.dims or b.dims or out[0] != "f32" or k < SUMMED_K or images < 2 or not single:
+        return None
+    alike = b_k.cycles == images and len(b_k.offsets) == k
+    if not alike or not all(x.length for x in axes) or any(x.step() is None for x in axes):
+        return None
+    kernel = contract.kernel(a.storage, b.storage, out[0], compute)
+    to = (out_m.step(), out_n.step())
+    plan = kernel.plan(a_m.length, b_n.length, k, a=(a_m.step(), a_k.step()), b=(b_k.step(), b_n.step()),
+                       out=to, bias=to, threads=threads)  # fmt: skip
+    found = []
+    for image in range(images):
+        part = Part()
+        part.alive = [array.array("q", [image * x.big]) for x in (a_k, b_k)]
+        part.offsets = {
+            name: table.buffer_info()[0]
+            for name, table in zip(("a_offsets", "b_offsets"), part.alive)
+        }
+        part.plan, part.begins, part.keeper = plan, image == 0, None
+        found.append(part)
+    return found
 
 
 def _finished(made: Plan, kernel: Contraction, of: Problem, groups, rows, kept: int) -> Plan:
