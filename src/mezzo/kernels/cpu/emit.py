@@ -39,6 +39,20 @@ def literal(value, type: str) -> str:
     return str(number - (1 << bits) if number >> (bits - 1) else number)
 
 
+def as_words(put: Callable[[str], str], kind: str, value: str, nbytes: int) -> tuple[str, str]:
+    """A vector as i32, and its type, for a store past the caches: LLVM has none of 16-bit floats.
+
+    It would fold a bitcast into the store again, so the words pass through an assembly of no instructions.
+    put: appends an instruction and names its result. Where the processor has no such vector, the value as it is.
+    """
+    host = target.host()
+    if host.has_neon or nbytes * 8 > host.vector_bits or nbytes < 16:
+        return kind, value
+    wide, register = f"<{nbytes // 4} x i32>", "v" if host.has_avx512 else "x"
+    raw = put(f"bitcast {kind} {value} to {wide}")
+    return wide, put(f'call {wide} asm "", "={register},0"({wide} {raw})')
+
+
 class Emitter:
     """Appends instructions to `lines`; one instance emits one loop body at one width.
 
@@ -156,11 +170,13 @@ class Emitter:
         align = {"f16": 2, "bf16": 2, "i16": 2, "f32": 4, "i32": 4, "f64": 8, "i64": 8}.get(
             storage, 1
         )
-        hint = ", !nontemporal !0" if past_caches else ""
-        align = min(align * self.lanes, 64) if past_caches else align
-        self.lines.append(
-            f"  store {self.wide(STORED[storage])} {raw}, ptr {pointer}, align {align}{hint}"
-        )
+        kind, hint = self.wide(STORED[storage]), ""
+        if past_caches:
+            nbytes, hint = align * self.lanes, ", !nontemporal !0"
+            align = min(nbytes, 64)
+            if storage in ("bf16", "f16"):
+                kind, raw = as_words(self.put, kind, raw, nbytes)
+        self.lines.append(f"  store {kind} {raw}, ptr {pointer}, align {align}{hint}")
 
     # ---- expressions
 

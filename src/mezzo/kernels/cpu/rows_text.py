@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mezzo.errors import KernelError
-from mezzo.kernels.cpu.emit import BITS, LANES, LLVM, STORED, Emitter
+from mezzo.kernels.cpu.emit import BITS, LANES, LLVM, STORED, Emitter, as_words
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
 from mezzo.kernels.ir import COMPUTE, FLOATS, SIZE, Expr
 
@@ -155,9 +155,8 @@ class Writer:
         both = e.put(
             f"shufflevector {stored} {first}, {stored} {raw}, <{2 * LANES} x i32> <{order}>"
         )
-        self.do(
-            f"store <{2 * LANES} x {STORED[storage]}> {both}, ptr {at}, align {LINE}, !nontemporal !0"
-        )
+        kind, both = as_words(e.put, f"<{2 * LANES} x {STORED[storage]}>", both, LINE)
+        self.do(f"store {kind} {both}, ptr {at}, align {LINE}, !nontemporal !0")
 
     # ---- the frame of a kernel
 

@@ -10,7 +10,7 @@ from mezzo.kernels.cpu.contract import lanes, slots
 from mezzo.kernels.cpu.contract.lanes import FLOAT, MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
-from mezzo.kernels.cpu.emit import Emitter
+from mezzo.kernels.cpu.emit import Emitter, as_words
 from mezzo.kernels.ir import Expr
 
 LINE = 64  # bytes of a cache line
@@ -147,7 +147,10 @@ def _whole_rows(
             done = scale.apply(f, value, term, columns)
             where = f.at(target, column * SIZE[scheme.out])
             align = min(columns * SIZE[scheme.out], LINE) if streams else SIZE[scheme.out]
-            f.store(wide(MEMORY[scheme.out], columns), done, where, align, past_caches=streams)
+            kind = wide(MEMORY[scheme.out], columns)
+            if streams and SIZE[scheme.out] == 2:
+                kind, done = as_words(f.let, kind, done, columns * 2)
+            f.store(kind, done, where, align, past_caches=streams)
 
 
 def _store(f: Function, scheme: Scheme, value: str, pointer: str, count: str) -> None:

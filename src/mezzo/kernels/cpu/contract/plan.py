@@ -77,12 +77,13 @@ def blocks(
 
     direct: panels of a are read where they lie, but for one that lacks rows. kept: the operand that comes packed.
     """
-    slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
+    most = max(scheme.k_slice, k) if k <= scheme.k_whole else scheme.k_slice
+    slice_k = up(parts(k, most), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
     block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
     block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
-    group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks)
+    group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks, k)
     private = 0
     if direct:
         private, widest = PRIVATE_A, columns * bytes_b
@@ -167,15 +168,18 @@ def skinny_bytes(scheme: Scheme, m: int, k: int) -> int:
     return up(m * up(max(k, 1), scheme.width) * SIZE[scheme.acc], 64)
 
 
-def _groups(scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int) -> tuple[int, int]:
+def _groups(
+    scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int, k: int
+) -> tuple[int, int]:
     """Panels of rows and of columns in a task: large, but a fair share for every chunk."""
     a, b = scheme.panel_a.nbytes(slice_k), scheme.panel_b.nbytes(slice_k)
     most = GROUP_BYTES[scheme.terms > 1]
+    sums = scheme.tile_bytes if slice_k < k else 0
     group_m, group_n = rows, columns
     while group_m * group_n > 1:
         tasks = -(-rows // group_m) * -(-columns // group_n)
         fair = tasks >= 0.9 * chunks * -(-tasks // chunks)
-        size = group_m * a + group_n * b + group_m * group_n * scheme.tile_bytes
+        size = group_m * a + group_n * b + group_m * group_n * sums
         if size <= most and fair:
             break
         taller = group_m * scheme.tile_rows >= group_n * scheme.tile_columns
