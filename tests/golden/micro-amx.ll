@@ -46,7 +46,7 @@ body.14:
   %p.31 = getelementptr i8, ptr %next, i64 %t.30
   %p.32 = getelementptr i8, ptr %p.31, i64 0
   call void @llvm.prefetch.p0(ptr %p.32, i32 0, i32 2, i32 1)
-  call void @llvm.x86.tileloadd64(i8 4, ptr %p.20, i64 %row)
+  call void @llvm.x86.tileloaddt164(i8 4, ptr %p.20, i64 %row)
   %p.33 = getelementptr i8, ptr %p.22, i64 0
   call void @llvm.x86.tileloadd64(i8 6, ptr %p.33, i64 128)
   call void @llvm.x86.tdpbf16ps(i8 0, i8 4, i8 6)
@@ -54,7 +54,7 @@ body.14:
   call void @llvm.x86.tileloadd64(i8 7, ptr %p.34, i64 128)
   call void @llvm.x86.tdpbf16ps(i8 1, i8 4, i8 7)
   %p.35 = getelementptr i8, ptr %p.20, i64 %t.10
-  call void @llvm.x86.tileloadd64(i8 5, ptr %p.35, i64 %row)
+  call void @llvm.x86.tileloaddt164(i8 5, ptr %p.35, i64 %row)
   call void @llvm.x86.tdpbf16ps(i8 2, i8 5, i8 6)
   call void @llvm.x86.tdpbf16ps(i8 3, i8 5, i8 7)
   %i.17 = add i64 %i.16, 1

@@ -132,8 +132,8 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
             f.prefetch(f.at("%next", f.mul(f.add(f.mul(step, 16), part), "%pace")), 0, level=2)
         loaded = set()
         for i, j in corners:
-            if ("a", i) not in loaded:
-                tile(f, "tileloadd64", 4 + i, f.at(a, half) if i else a, "%row")
+            if ("a", i) not in loaded:  # past the first cache, where the panel of columns stays
+                tile(f, "tileloaddt164", 4 + i, f.at(a, half) if i else a, "%row")
             if ("b", j) not in loaded:
                 tile(f, "tileloadd64", 6 + j, f.at(b, j * 64), line)
             loaded |= {("a", i), ("b", j)}

@@ -13,6 +13,7 @@ BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 2048
 BLOCK_BYTES = 32 << 20  # of one packed operand
 GROUP_BYTES = {False: 1 << 20, True: 3 << 19}  # whether in terms
+KEPT_SHARE = 0.8  # of a group's bytes, at most, for all panels of the narrower operand
 NEAR_BYTES = {
     False: 1 << 19,
     True: 5 << 18,
@@ -77,8 +78,7 @@ def blocks(
 
     direct: panels of a are read where they lie, but for one that lacks rows. kept: the operand that comes packed.
     """
-    most = max(scheme.k_slice, k) if k <= scheme.k_whole else scheme.k_slice
-    slice_k = up(parts(k, most), scheme.panel_a.k_step)
+    slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
     block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
     block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
@@ -183,6 +183,9 @@ def _groups(
         if size <= most and fair:
             break
         taller = group_m * scheme.tile_rows >= group_n * scheme.tile_columns
+        if scheme.terms > 1 and min(rows * a, columns * b) <= KEPT_SHARE * most:
+            # all of the narrower operand leaves room: then no other task needs the panels of the wider one
+            taller = columns * b <= rows * a
         if group_n == 1 or (taller and group_m > 1):
             group_m = parts(rows, group_m - 1)
         else:

@@ -53,7 +53,7 @@ class Scheme:
     """Types and tile of a contraction.
 
     method: fma, dot (pairs of bf16), amx (tile registers) or integer. k_slice: elements along k that are summed in
-    registers, at most; k_whole: so many, if that is all of k. terms: see terms.py; 1 for what needs none.
+    registers, at most. terms: see terms.py; 1 for what needs none.
     """
 
     a: str
@@ -68,7 +68,6 @@ class Scheme:
     tile_vectors: int
     k_slice: int
     terms: int = 1
-    k_whole: int = 0
 
     @property
     def turned(self) -> Scheme:
@@ -165,7 +164,7 @@ def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
     if family is INTEGERS:
         return Scheme(a, b, out, compute, bias, "i64", "integer", 1, 1, 1, 1)
     if compute == "bf16" and host.has_amx_bf16:
-        return Scheme(a, b, out, compute, bias, "f32", "amx", 16, 32, 2, 256, k_whole=512)
+        return Scheme(a, b, out, compute, bias, "f32", "amx", 16, 32, 2, 512)
     if compute == "bf16" and _has_fast_dots():
         return Scheme(a, b, out, compute, bias, "f32", "dot", 16, 14, 2, 512)
     acc = "f64" if compute == "f64" else "f32"
