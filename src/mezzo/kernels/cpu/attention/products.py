@@ -16,7 +16,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 TERMS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers that add up to one of the type
 # Up to so many queries, making terms of all keys and values costs more than it saves.
-FEW = {"bf16": 0, "f16": 16, "f32": 48}
+FEW = {"bf16": 0, "f16": 16, "f32": 24}
 # (term of a, term of b) from the smallest products to the largest, in an order that loads few tiles twice.
 ORDERS = {
     1: ((0, 0),),
