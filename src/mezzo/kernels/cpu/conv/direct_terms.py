@@ -86,8 +86,8 @@ class TermCopier(Copier):
         exist = f.sub(self.channels, first)
         to = f.at(row, f.add(f.mul(x, self.pixel), f.mul(b, self.block)))
         many = WIDTH if left is None else left
-        room = f.array(WIDTH * LINE)
-        for at in (0, half):
+        rooms = [f.array(WIDTH * LINE) for _ in range(2)]
+        for at, room in zip((0, half), rooms):
             vectors = []
             for i in range(WIDTH):
                 channel = f.add(at, i)
@@ -96,19 +96,11 @@ class TermCopier(Copier):
                     count = f.select(f.compare("slt", channel, exist), many, 0)
                 raw = packer.some(f, f.at(here, f.mul(apart, channel)), WIDTH, count)
                 vectors.append(self._floats(raw))
-            vectors = lanes.transpose(f, "float", WIDTH, vectors)
-            if at == 0:
-                for i, vector in enumerate(vectors):
-                    f.store(FLOATS, vector, f.at(room, i * LINE), LINE)
-                continue
-            for i, vector in enumerate(vectors):
-                low = f.load(FLOATS, f.at(room, i * LINE), LINE)
-                pixel, count = f.at(to, f.mul(self.pixel, i)), WIDTH if self.exact else half
-                if left is None:
-                    self._put(pixel, low, vector, count)
-                else:
-                    with f.when(f.compare("slt", i, left)):
-                        self._put(pixel, low, vector, count)
+            for i, vector in enumerate(lanes.transpose(f, "float", WIDTH, vectors)):
+                f.store(FLOATS, vector, f.at(room, i * LINE), LINE)
+        with f.loop(0, many) as i:  # a loop, so that there is less to compile
+            both = [f.load(FLOATS, f.at(room, f.mul(i, LINE)), LINE) for room in rooms]
+            self._put(f.at(to, f.mul(self.pixel, i)), *both, WIDTH if self.exact else half)
 
 
 # ---- tiles
