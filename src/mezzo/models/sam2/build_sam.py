@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import mezzo
 from mezzo import nn
 from mezzo.errors import ArgumentValueError
+from mezzo.io import load_file
 from mezzo.models.sam2 import config
 from mezzo.models.sam2.base import SAM2Base
 from mezzo.models.sam2.sam2_video_predictor import SAM2VideoPredictor
@@ -119,7 +120,7 @@ def _check_model(model) -> None:
 def read_checkpoint(path) -> Mapping:
     """The weights in a checkpoint, by name; what stands beside them (as `model`) is left out."""
     if str(path).endswith(".safetensors"):
-        found = mezzo.io.load_file(path)
+        found = load_file(path)
     else:
         found = mezzo.load(path)
     if isinstance(found, Mapping) and isinstance(found.get("model"), Mapping):

@@ -108,7 +108,7 @@ def _read(file) -> dict:
     return found
 
 
-def merged(base, over):
+def merged(base, over) -> Any:
     """`over` on top of `base`: mappings entry by entry, everything else replaced."""
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return over
@@ -145,7 +145,7 @@ def _beside(file, name: str):
     return other
 
 
-def _resolved(node, root: dict, depth: int = 0):
+def _resolved(node, root: dict, depth: int = 0) -> Any:
     """The node with its references replaced."""
     if depth > _MAX_DEPTH:
         raise ConfigError("build_sam2: references ${...} of the config go in a circle.")

@@ -36,23 +36,24 @@ class PatchEmbed(nn.Module):
     ):
         super().__init__()
         self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size, stride=stride, padding=padding)
+        self.padding = padding
 
     def count(self, size: tuple[int, int]) -> tuple[int, ...]:
         """(h', w') of an image of `size`."""
         conv = self.proj
-        each = zip(size, conv.kernel_size, conv.stride, conv.padding)
+        each = zip(size, conv.kernel_size, conv.stride, self.padding)
         return tuple((n + 2 * pad - k) // step + 1 for n, k, step, pad in each)
 
     def strip(self, x, begin: int, end: int):
         """Rows `begin` to `end` of forward's result."""
         conv, height = self.proj, x.shape[2]
-        first = begin * conv.stride[0] - conv.padding[0]
-        after = (end - 1) * conv.stride[0] - conv.padding[0] + conv.kernel_size[0]
+        first = begin * conv.stride[0] - self.padding[0]
+        after = (end - 1) * conv.stride[0] - self.padding[0] + conv.kernel_size[0]
         x = x[:, :, max(first, 0) : after]
         if first < 0 or after > height:
             x = F.pad(x, (0, 0, max(-first, 0), max(after - height, 0)))
         x = x.contiguous(memory_format=mezzo.channels_last)
-        patches = F.conv2d(x, conv.weight, conv.bias, conv.stride, (0, conv.padding[1]))
+        patches = F.conv2d(x, conv.weight, conv.bias, conv.stride, (0, self.padding[1]))
         return patches.permute(0, 2, 3, 1)
 
     def forward(self, x):

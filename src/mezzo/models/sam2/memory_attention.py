@@ -75,7 +75,9 @@ class MemoryAttention(nn.Module):
     def forward(self, curr, memory, curr_pos=None, memory_pos=None, num_obj_ptr_tokens: int = 0):
         """curr and curr_pos may be lists of one; num_obj_ptr_tokens: trailing memories that are no pixels"""
         if isinstance(curr, list):
-            (curr,), (curr_pos,) = curr, curr_pos
+            (curr,) = curr
+        if isinstance(curr_pos, list):
+            (curr_pos,) = curr_pos
         if curr.shape[1] != memory.shape[1]:
             raise ValueError(
                 f"MemoryAttention: curr has {curr.shape[1]} examples and memory {memory.shape[1]}; they "
