@@ -129,24 +129,18 @@ def _weights(f, scheme, mask, drop, here, count, seen, sums, at_mask) -> None:
     across = scheme.tile_columns
     easy = f.both(f.compare("sge", seen, count), f.let(f"fcmp ogt float {parts.factor(f)}, 0.0"))
     easy = easy if mask is None and not drop else "false"
-
-    def pack() -> None:
-        with f.loop(0, f.ceil_div(count, across)) as j:
-            tile = f.at(here["tiles"], f.mul(j, scheme.tile_bytes))
-            left = f.min(f.sub(count, f.mul(j, across)), across)
-            to = f.at(here["p"], f.mul(j, scheme.panel_a.nbytes(across)))
-            Source(f, "pack_p", tile, across * 4, 4).panel(f, 0, "%rows", 0, left, to)
-
     block = ("ptr %args", f"ptr {here['tiles']}", "i64 %rows", f"i64 {count}")
     row = (f"ptr {here['rows']}", f"ptr {sums}")
     with f.when(easy):
-        f.call("softmax_whole", "void", *block, *row, f"ptr {here['p']}")
-        if not whole.is_direct(scheme):
-            pack()
+        f.call("softmax_whole", "void", *block, *row)
     with f.unless(easy):
         f.call("softmax", "void", *block, f"i64 {seen}", *row, f"ptr {at_mask}",
                f"ptr {here['keep']}", "i64 %row")  # fmt: skip
-        pack()
+    with f.loop(0, f.ceil_div(count, across)) as j:
+        tile = f.at(here["tiles"], f.mul(j, scheme.tile_bytes))
+        left = f.min(f.sub(count, f.mul(j, across)), across)
+        to = f.at(here["p"], f.mul(j, scheme.panel_a.nbytes(across)))
+        Source(f, "pack_p", tile, across * 4, 4).panel(f, 0, "%rows", 0, left, to)
 
 
 def _scale(f, scheme, mask, mask_line, line, j, visible, factor, largest) -> None:

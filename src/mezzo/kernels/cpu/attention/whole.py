@@ -1,7 +1,6 @@
 """The softmax of a block of keys that every row sees, with no mask and a positive scale: the common case.
 
-Scores are scaled where they are used, exponentials are as accurate as the type that they are rounded to,
-and where a panel of weights lies row by row (tile registers) they go straight into it.
+Scores are scaled where they are used; exponentials are as accurate as the type that they are rounded to.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from mezzo.kernels.cpu.contract.lanes import constant, splat, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
-SIGNATURE = "ptr %args, ptr %tiles, i64 %rows, i64 %count, ptr %state, ptr %sums, ptr %weights"
+SIGNATURE = "ptr %args, ptr %tiles, i64 %rows, i64 %count, ptr %state, ptr %sums"
 # exp(r) = 1 + r + r^2 (a + b r) for |r| <= ln(2) / 2, with a relative error below 2^-12.9.
 _SHORT = (0.50394105, 0.16662812)
 _BELOW = -87.0  # smaller arguments give e**-87, which no sum with a one in it notices
@@ -35,14 +34,8 @@ def _short_exp(x: ir.Expr) -> ir.Expr:
     return p * ir.bitcast(ir.bitcast(shifted, "i32") << 23, "f32")
 
 
-def is_direct(scheme: Scheme) -> bool:
-    """Whether a row of a tile is, rounded, a row of the panel of weights."""
-    panel = scheme.panel_a
-    return panel.k_fast and panel.group == 2 and panel.k_step == scheme.tile_columns
-
-
 def softmax(program: Program, scheme: Scheme) -> None:
-    """Write @softmax_whole: scores in tiles become weights, in place or in the panel %weights."""
+    """Write @softmax_whole: scores in tiles become weights."""
     width, across = scheme.width, scheme.tile_columns
     kind = wide("float", width)
     with program.function("softmax_whole", SIGNATURE, attributes="noinline") as f:
@@ -71,7 +64,7 @@ def softmax(program: Program, scheme: Scheme) -> None:
                     x = f.intrinsic(f"llvm.fmuladd.v{width}f32", kind, *operands)
                     power = _power(f, scheme, x)
                     f.store(kind, _sum(f, width, f.load(kind, total[v]), power), total[v])
-                    _keep(f, scheme, power, here, r, j, v)
+                    f.store(kind, power, here, 16)
             _add(f, scheme, r, reduce(f, "fadd", _folded(f, width, total, _sum), width), shrink)
 
 
@@ -119,17 +112,6 @@ def _power(f: Function, scheme: Scheme, x: str) -> str:
 
 
 _SHORT_EXP = _short_exp(ir.load(0, "f32"))
-
-
-def _keep(f: Function, scheme: Scheme, power: str, here: str, r: str, j: str, v: int) -> None:
-    """Store weights: rounded into their panel, or as they are for packing."""
-    width = scheme.width
-    if not is_direct(scheme):
-        f.store(wide("float", width), power, here, 16)
-        return
-    panel = f.mul(j, scheme.panel_a.nbytes(scheme.tile_columns))
-    to = f.at("%weights", f.add(panel, f.mul(r, 64)))
-    f.store(wide("i16", width), lanes.to_bf16(f, power, width), f.at(to, v * width * 2), 16)
 
 
 def _follow(f: Function, scheme: Scheme, r: str, top: str) -> tuple[str, str]:
