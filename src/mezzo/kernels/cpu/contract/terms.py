@@ -17,11 +17,11 @@ from mezzo.kernels.cpu.contract.lanes import constant, wide
 from mezzo.kernels.cpu.contract.writer import Function
 
 COUNT = {"f16": 2, "f32": 3}  # terms of the compute types
-# Products of (term of a, term of b): first the small ones, in an order that loads few tiles twice; then the large one,
-# whose roundings are those of any product of floats.
-SMALL = {2: ((1, 1), (1, 0), (0, 1)), 3: ((1, 1), (1, 0), (2, 0), (0, 1), (0, 2))}
-LARGE = ((0, 0),)
-PRODUCTS = {count: small + LARGE for count, small in SMALL.items()}
+# Products of (term of a, term of b), the small ones first; each but the first loads the tiles of one operand.
+PRODUCTS = {
+    2: ((1, 1), (1, 0), (0, 1), (0, 0)),
+    3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
+}
 _HIGH, _QUIET, _EXPONENT, _SIGN, _LEAST = 0xFFFF0000, 0x400000, 0x7F800000, 0x80000000, 0x00800000
 
 

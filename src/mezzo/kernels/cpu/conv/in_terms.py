@@ -13,12 +13,6 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Value
 
 STRETCH = 576  # elements of k, at most
-# Products of (term of the copy, term of the weight) in the order in which they are summed, the small ones first; each loads
-# the tiles of one operand.
-PRODUCTS = {
-    2: ((1, 1), (1, 0), (0, 1), (0, 0)),
-    3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
-}
 
 
 def pairs(f: Function, low: str, high: str, count: int, width: int) -> list[str]:
@@ -37,7 +31,7 @@ def step(
     columns, behind: the same of the columns' panel, from line to line and from term to term.
     """
     held = (-1, -1)
-    for left, right in PRODUCTS[scheme.terms]:
+    for left, right in terms.PRODUCTS[scheme.terms]:
         if left != held[0]:
             for i, start in enumerate(rows):
                 here = f.at(start, f.mul(apart[1], left))
