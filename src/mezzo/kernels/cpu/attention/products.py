@@ -10,19 +10,15 @@ from __future__ import annotations
 
 from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.contract import micro
-from mezzo.kernels.cpu.contract.lanes import wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
+from mezzo.kernels.cpu.contract.terms import PRODUCTS
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 TERMS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers that add up to one of the type
 # Up to so many queries, making terms of all keys and values costs more than it saves.
 FEW = {"bf16": 0, "f16": 16, "f32": 24}
-# (term of a, term of b) from the smallest products to the largest, in an order that loads few tiles twice.
-ORDERS = {
-    1: ((0, 0),),
-    2: ((1, 0), (0, 0), (0, 1)),
-    3: ((1, 1), (1, 0), (2, 0), (0, 0), (0, 1), (0, 2)),
-}
+# (term of a, term of b), in an order that loads few tiles twice; the smallest product of halves is below their last bit.
+ORDERS = {1: ((0, 0),), 2: ((1, 0), (0, 0), (0, 1)), 3: PRODUCTS[3]}
 SIGNATURE = "ptr noalias %a, ptr noalias %b, i64 %depth, ptr %start, ptr %tile"
 ROWS, COLUMNS, TILE_BYTES = 32, 32, 4096
 STEP, TERM_BYTES = 32, 2048  # elements along k of a step; bytes of one of its terms
@@ -81,27 +77,8 @@ def _product(f: Function, terms: int, rows: int, vectors: int) -> None:
             for i, j in corners:
                 micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
 
-    def store(to: str) -> None:
-        for i, j in corners:
-            micro.tile(f, "tilestored64", 2 * i + j, f.at(to, place[i, j]), line)
-
-    if terms < 3:
-        store("%tile")
+    if terms == 3:
+        micro.add_start(f, place, line)
         return
-    fresh = f.let("icmp eq ptr %start, null")
-    with f.when(fresh):
-        store("%tile")
-    with f.unless(fresh):
-        _add_start(f, store, rows, vectors)
-
-
-def _add_start(f: Function, store, rows: int, vectors: int) -> None:
-    """tile = start + sums, by vectors. Beside a long sum the small products of terms would all be rounded alike."""
-    line, kind = COLUMNS * 4, wide("float", COLUMNS // 2)
-    room = f.array(TILE_BYTES)
-    store(room)
-    with f.loop(0, rows * line, line) as row:
-        for v in range(vectors):
-            at = f.add(row, v * _LINE)
-            before, sums = (f.load(kind, f.at(base, at), 16) for base in ("%start", room))
-            f.store(kind, f.let(f"fadd {kind} {before}, {sums}"), f.at("%tile", at), 16)
+    for i, j in corners:
+        micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)

@@ -122,7 +122,7 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
     if scheme.terms > 1:
         start_tiles(f, "null", place, line)
         _term_tiles(f, scheme, corners)
-        _add_start(f, place, line)
+        add_start(f, place, line)
         return
     start_tiles(f, "%start", place, line)
     step_b, half = panel_b.nbytes(panel_b.k_step), f.mul("%row", 16)
@@ -177,7 +177,7 @@ def _term_tiles(f: Function, scheme: Scheme, corners: list[tuple[int, int]]) -> 
                 del soon[:share]
 
 
-def _add_start(f: Function, place: dict[tuple[int, int], int], line: int) -> None:
+def add_start(f: Function, place: dict[tuple[int, int], int], line: int) -> None:
     """tile = start + sums. A slice is summed from zero: small products would be lost, or all be rounded alike, beside a long sum."""
 
     def store(to: str) -> None:

@@ -39,6 +39,7 @@ def cut(f: Function, value: str, count: int, width: int) -> list[str]:
     some = f.let(f"fcmp une {floats} {value}, zeroinitializer")
     sign = f.let(f"and {words} {bits}, {number(_SIGN)}")
     least = f.let(f"or {words} {sign}, {number(_LEAST)}")
+    least = f.let(f"select {flags} {some}, {words} {least}, {words} zeroinitializer")
     found, rest = [], value
     for which in range(count):
         high = f.let(f"and {words} {f.let(f'bitcast {floats} {rest} to {words}')}, {number(_HIGH)}")
@@ -48,7 +49,6 @@ def cut(f: Function, value: str, count: int, width: int) -> list[str]:
         ):  # what is left has the value's sign or is zero: as bits, the larger is what is wanted
             larger = f"llvm.umax.v{width}i32" if width > 1 else "llvm.umax.i32"
             high = f.intrinsic(larger, words, (words, high), (words, least))
-            high = f.let(f"select {flags} {some}, {words} {high}, {words} zeroinitializer")
         else:
             quiet = f.let(f"or {words} {high}, {number(_QUIET)}")
             high = f.let(f"select {flags} {nan}, {words} {quiet}, {words} {high}")
