@@ -35,7 +35,8 @@ def ours(rule, size: str, compiled: bool) -> SAM2ImagePredictor:
     flag = f"++model.compile_image_encoder={compiled}"
     model = build_sam2(name, hydra_overrides_extra=[flag])
     shapes = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    weights = {k: mezzo.from_numpy(rule.weight(k, s)) for k, s in shapes.items()}
+    # copies, as a loaded checkpoint is: panels of memory that NumPy may write are not kept
+    weights = {k: mezzo.from_numpy(rule.weight(k, s)).clone() for k, s in shapes.items()}
     model.load_state_dict(weights, assign=True)
     return SAM2ImagePredictor(model)
 
