@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from mezzo.kernels.cpu.attention import weights
 from mezzo.kernels.cpu.attention.parts import Tensors, word
+from mezzo.kernels.cpu.attention.products import TERM_BYTES
 from mezzo.kernels.cpu.attention.weights import WIDTH
 from mezzo.kernels.cpu.contract import lanes, terms
-from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
+from mezzo.kernels.cpu.contract.lanes import SIZE, wide
+from mezzo.kernels.cpu.contract.pack_terms import SIDE, stage
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
-SIDE, TERM_BYTES = 32, 2048  # of a block; of one of its terms
 LINE, PAIR = 64, 128  # bytes of a row of a block, and of a pair of rows
 _PLAIN = {"rows": "rows", "columns": "rows", "turned_rows": "turned_columns", "turned_columns": "turned_columns"}  # fmt: skip
 
@@ -47,7 +48,7 @@ def _packing(program: Program, scheme: Scheme, kinds: tuple[str, ...]) -> str:
         return name
     plain = tuple(sorted({_PLAIN[kind] for kind in kinds}))
     split = _splitting(program, scheme, plain)
-    _stage(program, scheme.a)
+    staging = stage(program, scheme.a)
     _turn(program)
     parameters = "ptr %from, i64 %row, i64 %column, i64 %high, i64 %wide"
     parameters += "".join(f", ptr %{kind}, i64 %{kind}_panel" for kind in kinds)
@@ -61,8 +62,8 @@ def _packing(program: Program, scheme: Scheme, kinds: tuple[str, ...]) -> str:
             whole = f.both(f.compare("sge", high, SIDE), f.compare("sge", across, SIDE))
             as_it_lies = f.both(close, whole)
             with f.unless(as_it_lies):
-                f.call("stage", "void", f"ptr {source}", "i64 %row", "i64 %column", f"i64 {high}", f"i64 {across}",
-                       f"ptr {staged}")  # fmt: skip
+                f.call(staging, "void", f"ptr {source}", "i64 %row", "i64 %column", f"i64 {f.min(high, SIDE)}",
+                       f"i64 {f.min(across, SIDE)}", f"ptr {staged}")  # fmt: skip
             source = f.select(as_it_lies, source, staged, "ptr")
             to = dict(room)
             for kind in kinds:
@@ -140,24 +141,3 @@ def _turn(program: Program) -> None:
         square = [f.load(kind, f.at("%from", f.mul("%pitch", i)), 64) for i in range(WIDTH)]
         for i, x in enumerate(lanes.transpose(f, "i32", WIDTH, square)):
             f.store(kind, x, f.at("%to", f.mul("%line", i)), 64)
-
-
-def _stage(program: Program, storage: str) -> None:
-    """Write @stage: a block of so many rows and columns as a dense square, the rest zeros."""
-    if "stage" in program.names:
-        return
-    size, kind = SIZE[storage], MEMORY[storage]
-    parameters = "ptr %from, i64 %row, i64 %column, i64 %rows, i64 %columns, ptr %to"
-    with program.function("stage", parameters, attributes="noinline") as f:
-        for at in range(0, SIDE * SIDE * size, 64):
-            f.store("<64 x i8>", "zeroinitializer", f.at("%to", at), 64)
-        close, columns = f.compare("eq", "%column", size), f.min("%columns", SIDE)
-        with f.loop(0, f.min("%rows", SIDE)) as i:
-            line, to = f.at("%from", f.mul(i, "%row")), f.at("%to", f.mul(i, SIDE * size))
-            with f.when(close):
-                for at in (0, WIDTH):
-                    raw = lanes.load_some(f, f.at(line, at * size), storage, WIDTH, f.sub(columns, at))  # fmt: skip
-                    f.store(wide(kind, WIDTH), raw, f.at(to, at * size), size)
-            with f.unless(close), f.loop(0, columns) as j:
-                one = f.load(kind, f.at(line, f.mul(j, "%column")), size)
-                f.store(kind, one, f.at(to, f.mul(j, size)), size)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.contract import micro
 from mezzo.kernels.cpu.contract.scheme import Scheme
-from mezzo.kernels.cpu.contract.terms import PRODUCTS
+from mezzo.kernels.cpu.contract.terms import COUNT, PRODUCTS
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
-TERMS = {"bf16": 1, "f16": 2, "f32": 3}  # bfloat16 numbers that add up to one of the type
+TERMS = {"bf16": 1, **COUNT}  # bfloat16 numbers that add up to one of the type
 # Up to so many queries, making terms of all keys and values costs more than it saves.
 FEW = {"bf16": 0, "f16": 16, "f32": 24}
 # (term of a, term of b), in an order that loads few tiles twice; the smallest product of halves is below their last bit.

@@ -22,7 +22,7 @@ _STAGE = "ptr %from, i64 %line, i64 %element, i64 %lines, i64 %elements, ptr %to
 def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel, fields) -> None:
     """Write @name for a strided operand; fields(f) gives its pointer and strides in bytes."""
     size = SIZE[storage]
-    _stage(program, storage)
+    staging = stage(program, storage)
     _split(program, name + "_split", scheme, storage, panel)
 
     def split(f: Function, source: str, pitch: str, steps: Value, ahead: Value, k: str) -> None:
@@ -53,7 +53,7 @@ def pack(program: Program, name: str, scheme: Scheme, storage: str, panel: Panel
             whole = f.both(f.compare("eq", lines, SIDE), f.compare("eq", elements, SIDE))
             as_it_lies = f.both(close, whole)
             with f.unless(as_it_lies):
-                f.call(f"stage_{storage}", "void", f"ptr {here}", f"i64 {line}", f"i64 {element}",
+                f.call(staging, "void", f"ptr {here}", f"i64 {line}", f"i64 {element}",
                        f"i64 {lines}", f"i64 {elements}", f"ptr {room}")  # fmt: skip
             source = f.select(as_it_lies, here, room, "ptr")
             pitch = f.select(as_it_lies, line, SIDE * size)
@@ -94,11 +94,14 @@ def _split(program: Program, name: str, scheme: Scheme, storage: str, panel: Pan
                 write(cut(line, at), cut(other, at), to)
 
 
-def _stage(program: Program, storage: str) -> None:
-    """Write @stage_: a block of so many lines and elements as a dense square, the rest zeros."""
+def stage(program: Program, storage: str) -> str:
+    """The name of the function that copies a block of so many lines and elements to a dense square, the rest zeros.
+
+    It takes a pointer, bytes from line to line and from element to element, how many of each (at most SIDE), and where to.
+    """
     name, size, kind = f"stage_{storage}", SIZE[storage], MEMORY[storage]
     if name in program.names:
-        return
+        return name
     with program.function(name, _STAGE, attributes="noinline") as f:
         for at in range(0, SIDE * SIDE * size, 64):
             f.store("<64 x i8>", "zeroinitializer", f.at("%to", at), 64)
@@ -121,6 +124,7 @@ def _stage(program: Program, storage: str) -> None:
                 here = f.at(f.at("%from", f.mul(i, "%line")), f.mul(j, "%element"))
                 to = f.at("%to", f.mul(f.add(f.mul(i, SIDE), j), size))
                 f.store(kind, f.load(kind, here, size), to, size)
+    return name
 
 
 def _turn(f: Function, storage: str, i: int, j: str, some: bool) -> None:
