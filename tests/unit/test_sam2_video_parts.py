@@ -165,9 +165,9 @@ def test_what_goes_wrong_in_the_background_is_told(predictor, tmp_path):
     (tmp_path / "00003.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match="frame 3.*00003.jpg"):
         predictor.init_state(tmp_path)
-    state = predictor.init_state(tmp_path, async_loading_frames=True)
     with pytest.raises((RuntimeError, ValueError), match=r"frame 3.*00003.jpg"):
-        # Told by the first call after the thread came to the frame, which may be either.
+        # Told by the first call after the thread came to the frame, which may be any of these.
+        state = predictor.init_state(tmp_path, async_loading_frames=True)
         predictor.add_new_points_or_box(state, 0, 1, **CLICK)
         followed(predictor, state)
 
