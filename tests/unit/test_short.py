@@ -327,3 +327,66 @@ def test_guarded_memory_and_plain_python(setting):
         capture_output=True, text=True, check=True, env={**__import__("os").environ, name: value},
     )  # fmt: skip
     assert float(found.stdout) == pytest.approx(16.0)
+
+
+def test_history_of_several_nodes_and_hidden_tensors():
+    for turn in range(5):
+        x, tx = _pair(3, 8, seed=turn, grad=True)
+        y, ty = F.avg_pool1d(x[None], 2)[0], TF.avg_pool1d(tx[None], 2)[0]
+        y.mul_(2.0)
+        ty.mul_(2.0)
+        loss, tloss = F.layer_norm(y, (4,)).pow(3.0).sum(), TF.layer_norm(ty, (4,)).pow(3.0).sum()
+        (slope,) = mezzo.autograd.grad(loss, x, create_graph=True)
+        (tslope,) = torch.autograd.grad(tloss, tx, create_graph=True)
+        np.testing.assert_allclose(slope.detach().numpy(), tslope.detach().numpy(), rtol=2e-4, atol=2e-5)  # fmt: skip
+        slope.pow(2.0).sum().backward()
+        tslope.pow(2.0).sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), tx.grad.numpy(), rtol=2e-3, atol=2e-3)
+        top, ttop = x.max(1), tx.max(1)
+        assert isinstance(top, mezzo.ops.extremes.ValuesIndices)
+        assert top.indices.tolist() == ttop.indices.tolist() and not top.indices.requires_grad
+        assert top.values.grad_fn.name().startswith("Max")
+
+
+def test_hooks_and_saved_values_of_hidden_nodes():
+    target, seen = mezzo.tensor([0, 2]), []
+    for _ in range(5):
+        x = mezzo.ones(2, 3, requires_grad=True)
+        scores = x * 2.0
+        loss = F.cross_entropy(scores, target)
+        (below, _), *_ = loss.grad_fn.next_functions
+        below.register_hook(lambda given, got: seen.append(len(given)))
+        loss.backward()
+        again = F.cross_entropy(x * 2.0, target)
+        target.add_(0)
+        with pytest.raises(RuntimeError, match=r"changed by add_ at .*test_short\.py"):
+            again.backward()
+    assert seen == [1] * 5
+    for _ in range(4):
+        with mezzo.inference_mode():
+            frozen = mezzo.ones(3)
+        with pytest.raises(RuntimeError, match="inference tensors cannot be saved"):
+            mezzo.ones(3, requires_grad=True) * frozen
+
+
+def test_views_follow_their_roots_and_guard_leaves():
+    leaf = mezzo.ones(4, requires_grad=True)
+    with mezzo.no_grad():
+        part = leaf[1:]
+        for _ in range(3):
+            part.add_(1.0)
+    for _ in range(4):  # a view without history, of a leaf
+        with pytest.raises(RuntimeError, match="view of a leaf Variable"):
+            part.add_(1.0)
+    free = mezzo.ones(4)[1:]
+    for _ in range(4):
+        free.add_(1.0)
+    for turn in range(5):
+        root, scale = mezzo.zeros(2, 3), mezzo.ones(3, requires_grad=True)
+        row = root[0]
+        assert not (row * 2.0).requires_grad
+        root[0].copy_(scale * (turn + 1.0))
+        doubled = row * 2.0  # the view has the history of what was written into its root
+        assert doubled.requires_grad
+        (slope,) = mezzo.autograd.grad(doubled.sum(), scale)
+        assert slope.tolist() == [2.0 * (turn + 1)] * 3

@@ -7,7 +7,6 @@ them. The engine that walks nodes is in autograd/; this file only writes them.
 from __future__ import annotations
 
 import itertools
-import threading
 import weakref
 
 from mezzo.core.state import STATE
@@ -16,15 +15,6 @@ from mezzo.core.tensor import Tensor, view
 from mezzo.errors import GradientError
 
 _count = itertools.count()
-NOTES: Notes | None = None  # while a call is learned (core/short/learn.py)
-
-
-class Notes(list):
-    """(record, arguments) of each call of this thread that would go on the tape."""
-
-    def __init__(self):
-        super().__init__()
-        self.thread = threading.get_ident()
 
 
 class Auto:
@@ -233,8 +223,6 @@ def prepare(record, args: tuple) -> Node | None:
     """The node of a call, before the call ran (an in-place call overwrites what it saves)."""
     if not STATE.grad or record.no_gradient:
         return None
-    if NOTES is not None and NOTES.thread == threading.get_ident():
-        NOTES.append((record, args))
     edges = []
     for position in record.operands:
         value = args[position]

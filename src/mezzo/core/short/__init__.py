@@ -3,13 +3,14 @@
     words.py    what the native code's parts share: the words of an entry, the fields of objects
     keys.py     arguments to a key, and the entry filed under it
     runs.py     memory, launches, results
-    nodes.py    a node of the tape
+    nodes.py    nodes of the tape
     native.py   the code linked: Short objects, which Python calls and Tensor has as methods
+    entries.py  an entry's words
     learn.py    a call run once on memory that is not there, and what it did as an entry
+    made.py     the tensors and nodes that it left: results, and what only histories hold
 
 Any callable of tensors and parameters may be offered: a record, an operator, an in-place form, indexing. Its
 second call of a kind is run under a capture.Recording, as the compiler runs every node; the launches, the
-memory and the results that came of it are what later calls of that kind do. A call whose Python reads values,
-draws random numbers, or leaves more than one node on the tape keeps its usual way, and so does every call
-while an interpreter is on the stack.
+memory and the results that came of it are what later calls of that kind do. A call whose Python reads values
+or draws random numbers keeps its usual way, and so does every call while an interpreter is on the stack.
 """

@@ -133,14 +133,40 @@ def _tensor_part(f: Function) -> None:
     leave(f, "i64", 0, f.compare("sge", count, MAX_TENSORS))
     layout = f.let(f"ptrtoint ptr {slot(f, '%obj', 'layout')} to i64")
     leave(f, "i64", 0, f.compare("eq", layout, 0))
-    auto, base = slot(f, "%obj", "auto"), slot(f, "%obj", "base")
-    none = f.both(same(f, auto, "@_Py_NoneStruct"), same(f, base, "@_Py_NoneStruct"))
     grad = field(f, "i64", "%ctx", GRAD)
-    flagged = f.select(none, 0, grad)
+    flag = f.variable("i64", 0)
+    with f.when(f.compare("ne", grad, 0)):
+        base = slot(f, "%obj", "base")
+        with f.when(differ(f, base, "@_Py_NoneStruct")):
+            _refresh(f, base)
+        auto = slot(f, "%obj", "auto")
+        with f.when(differ(f, auto, "@_Py_NoneStruct")):
+            wants = same(f, slot(f, auto, "requires_grad"), "@_Py_TrueStruct")
+            made = differ(f, slot(f, auto, "node"), "@_Py_NoneStruct")
+            f.store("i64", f.let(f"zext i1 {f.either(wants, made)} to i64"), flag)
+    flagged = f.load("i64", flag)
     put(f, "i64", f.let(f"or i64 {field(f, 'i64', '%ctx', FLAGGED)}, {flagged}"), "%ctx", FLAGGED)  # fmt: skip
     f.store("ptr", "%obj", item_at(f, tensors, count))
     put(f, "i64", f.add(count, 1), "%ctx", TENSORS)
     _say(f, f.let(f"or i64 {layout}, {flagged}"))
+
+
+def _refresh(f: Function, base: str) -> None:
+    """Have Python rebuild the history of a view whose root was written in place since: tape.refresh."""
+    root = slot(f, slot(f, base, "root"), "auto")
+    with f.when(differ(f, root, "@_Py_NoneStruct")):
+        now = f.call("PyObject_GetAttr", "ptr", f"ptr {root}", f"ptr {setting(f, 'o_generation')}")
+        with f.when(same(f, now, "null")):
+            f.call("PyErr_Clear", "void")
+            leave(f, "i64", 0)
+        drop(f, now)
+        with f.when(differ(f, now, slot(f, base, "generation"))):
+            refresh = setting(f, "o_refresh")
+            done = f.let(f"call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr {refresh}, ptr %obj, ptr null)")  # fmt: skip
+            with f.when(same(f, done, "null")):
+                f.call("PyErr_Clear", "void")
+                leave(f, "i64", 0)
+            drop(f, done)
 
 
 def _read(program: Program) -> None:

@@ -95,6 +95,7 @@ class Native:
             ("PyType_GetSlot", api)
         )
         self.set("o_new", get_slot(object, _NEW))
+        self.set("o_new_tuple", get_slot(tuple, _NEW))
         self.kind = self._make_kind(api)
 
     def _switch(self, recording) -> None:

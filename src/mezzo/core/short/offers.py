@@ -101,7 +101,6 @@ _epoch = [0]
 _native: list[native.Native] = []  # once it is linked
 _apply: list[Callable] = []  # Record.apply, the usual way
 _usual: dict[type, Callable] = {}  # how records of a class are called the usual way
-attach = tape.attach
 
 
 def free_of(record: Record) -> dict[int, tuple[float, ...]]:
@@ -149,8 +148,8 @@ def _set_up(made: native.Native) -> None:
     """Tell the native code where everything is."""
     for name, value in {
         "o_key": _KEY, "o_stack": "stack", "o_grad": "grad", "o_inference": "inference", "o_storage": "storage",
-        "o_generation": "generation", "o_register": _register, "o_begin": begin, "o_allocate": memory.allocate, "o_attach": attach,
-        "o_zero": 0, "o_frozen": INFERENCE, "o_empty": (), "o_tensor": Tensor, "o_parameter": _parameters[0], "o_size": Size,
+        "o_generation": "generation", "o_register": _register, "o_begin": begin, "o_allocate": memory.allocate,
+        "o_refresh": tape.refresh, "o_multiple": "multiple", "o_zero": 0, "o_frozen": INFERENCE, "o_empty": (), "o_tensor": Tensor, "o_parameter": _parameters[0], "o_size": Size,
         "o_store": Storage, "o_bucket": arenas.Bucket, "o_view": tape.View, "o_auto": tape.Auto, "o_leaf": tape.leaf_end, "o_order": tape._count,
         "o_usage": arenas.usage,
     }.items():  # fmt: skip

@@ -7,8 +7,6 @@ from mezzo.core.short.nodes import write_tape
 from mezzo.core.short.words import (
     ALLOCS,
     ALLOCS_AT,
-    ATTACH,
-    ATTACH_AT,
     CALLS,
     CALLS_AT,
     CHECKS,
@@ -16,18 +14,24 @@ from mezzo.core.short.words import (
     CONTEXT,
     DECLARED,
     FALLBACK,
-    FLAGGED,
+    FIRST_MADE,
+    FIRST_NODE,
     GLOBALS,
+    GRAD,
     HITS,
     INFERENCE,
     KEY_AT,
     KEY_HASH,
+    MADE,
+    MADE_AT,
     MANY,
     MAX_ALLOCS,
     MAX_ARGS,
     MAX_NUMBERS,
     MAX_SLOTS,
     MISS,
+    NODES,
+    NODES_AT,
     NUMBER_BASE,
     NUMBERS_TAKEN,
     OUTS,
@@ -39,6 +43,8 @@ from mezzo.core.short.words import (
     TAKEN_AT,
     TENSOR_BASE,
     TENSORS,
+    TENSORS_AT,
+    TIES_AT,
     UNLOCKED,
     WRITES,
     WRITES_AT,
@@ -64,7 +70,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 _BASES = 0
 _OBJECTS = 8 * (NUMBER_BASE + MAX_NUMBERS)
 _RUN = _OBJECTS + 8 * MAX_ALLOCS
-_ALLOC, _CALL, _PATCH, _OUT, _WRITE = 32, 40, 24, 48, 16
+_ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 24, 48, 16, 8 * (TIES_AT + 1)
 
 
 def source() -> str:
@@ -72,8 +78,8 @@ def source() -> str:
     program = Program()
     write_keys(program)
     write_tape(program)
-    for write in (_block, _blocks, _release, _launches, _view, _out, _outs, _history, _may_write,
-                  _wrote, _checks, _go, _missed, _run, _doors, _bind, _free):  # fmt: skip
+    for write in (_block, _blocks, _release, _launches, _view, _make, _result, _may_write,
+                  _wrote, _checks, _finish, _go, _missed, _run, _doors, _bind, _free):  # fmt: skip
         write(program)
     variables = "".join(f"@{name} = global i64 0\n" for name in GLOBALS)
     return DECLARED + variables + program.text()
@@ -90,14 +96,16 @@ def _call_objects(f: Function, function: str, *objects: str) -> str:
 
 
 def _block(program: Program) -> None:
-    """@block(run, allocation, i, ctx) -> 1, 0 after an error. A piece of memory, from its free list if one is there."""
-    with program.function("block", "ptr %run, ptr %alloc, i64 %i, ptr %ctx", "i64") as f:
+    """@block(run, allocation, i) -> 1, 0 after an error. A piece of memory, from its free list if one is there.
+
+    allocation: [free list, size, size counted, whether it is given back, version].
+    """
+    with program.function("block", "ptr %run, ptr %alloc, i64 %i", "i64") as f:
         bucket, nbytes = f.load("ptr", "%alloc"), field(f, "ptr", "%alloc", 8)
         temporary = f.compare("ne", field(f, "i64", "%alloc", 24), 0)
         object_at = item_at(f, f.at("%run", _OBJECTS), "%i")
         base_at = item_at(f, "%run", "%i")
-        frozen = f.compare("ne", field(f, "i64", "%ctx", INFERENCE), 0)
-        version = f.select(frozen, setting(f, "o_frozen"), setting(f, "o_zero"), "ptr")
+        version = field(f, "ptr", "%alloc", 32)
         free = f.variable("i64", 0)
         with f.when(differ(f, bucket, "null")):
             f.store("i64", field(f, "i64", bucket, 16), free)
@@ -144,8 +152,8 @@ def _counted(f: Function, name: str) -> str:
 
 
 def _blocks(program: Program) -> None:
-    """@blocks(run, entry, ctx) -> 1, or 0 after an error: all memory of a call, counted."""
-    with program.function("blocks", "ptr %run, ptr %known, ptr %ctx", "i64") as f:
+    """@blocks(run, entry) -> 1, or 0 after an error: all memory of a call, counted."""
+    with program.function("blocks", "ptr %run, ptr %known", "i64") as f:
         count, allocs = word(f, "%known", ALLOCS), table(f, "%known", ALLOCS_AT)
         kept, lent = f.variable("i64", 0), f.variable("i64", 0)
         with f.loop(0, count) as i:
@@ -154,7 +162,7 @@ def _blocks(program: Program) -> None:
             ready = f.variable("i64", 0)
             with f.when(differ(f, bucket, "null")):
                 f.store("i64", field(f, "i64", bucket, 16), ready)
-            made = f.call("block", "i64", "ptr %run", f"ptr {alloc}", f"i64 {i}", "ptr %ctx")
+            made = f.call("block", "i64", "ptr %run", f"ptr {alloc}", f"i64 {i}")
             with f.when(f.compare("eq", made, 0)):
                 f.call("release", "void", "ptr %run", "ptr %known", f"i64 {i}")
                 leave(f, "i64", 0)
@@ -271,23 +279,21 @@ def _view(program: Program) -> None:
         f.do("unreachable")
 
 
-NEW, VIEW, ITSELF, CONSTANT = range(4)  # the kinds of results
+NEW, VIEW = range(2)  # the kinds of what a call makes
 
 
-def _out(program: Program) -> None:
-    """@out(run, result, ctx) -> a result.
+def _make(program: Program) -> None:
+    """@make(run, row, ctx, i) -> 1, 0 after an error: the i-th tensor that the call makes.
 
-    result: [kind, layout or constant, which block or tensor, offset, chain or null, multiple].
+    row: [kind, layout, which block or object, offset, chain or null, multiple].
     """
-    with program.function("out", "ptr %run, ptr %out, ptr %ctx", "ptr") as f:
-        kind, layout = f.load("i64", "%out"), field(f, "ptr", "%out", 8)
-        which, offset = field(f, "i64", "%out", 16), field(f, "i64", "%out", 24)
-        with f.when(f.compare("eq", kind, CONSTANT)):
-            leave(f, "ptr", own(f, layout))
-        with f.when(f.compare("eq", kind, ITSELF)):
-            leave(f, "ptr", own(f, tensor_of(f, "%ctx", which)))
+    with program.function("make", "ptr %run, ptr %row, ptr %ctx, i64 %i", "i64") as f:
+        kind, layout = f.load("i64", "%row"), field(f, "ptr", "%row", 8)
+        which, offset = field(f, "i64", "%row", 16), field(f, "i64", "%row", 24)
+        place = f.add("%i", FIRST_MADE)
         made = new(f, setting(f, "o_tensor"))
-        leave(f, "ptr", "null", same(f, made, "null"))
+        f.store("ptr", made, item_at(f, f.at("%ctx", TENSORS_AT), place))
+        leave(f, "i64", 0, same(f, made, "null"))
         give(f, made, "layout", own(f, layout))
         give(f, made, "auto", own(f, "@_Py_NoneStruct"))
         base, store, address = f.variable("i64"), f.variable("ptr"), f.variable("ptr")
@@ -303,74 +309,77 @@ def _out(program: Program) -> None:
             f.store("ptr", slot(f, source, "storage"), store)
             f.store("ptr", slot(f, source, "ptr"), address)
             f.store("i64", f.load("i64", item_at(f, "%run", f.add(which, TENSOR_BASE))), base)
-            chain = field(f, "ptr", "%out", 32)
+            chain = field(f, "ptr", "%row", 32)
             seen = f.variable("ptr", "@_Py_NoneStruct")
             bare = same(f, chain, "null")
             with f.when(bare):
                 own(f, "@_Py_NoneStruct")
             with f.unless(bare):
-                info = f.call("view", "ptr", f"ptr {source}", f"ptr {chain}", f"ptr {field(f, 'ptr', '%out', 40)}")  # fmt: skip
+                info = f.call("view", "ptr", f"ptr {source}", f"ptr {chain}", f"ptr {field(f, 'ptr', '%row', 40)}")  # fmt: skip
                 f.store("ptr", info, seen)
             give(f, made, "base", f.load("ptr", seen))
-            with f.when(same(f, f.load("ptr", seen), "null")):
-                drop(f, made)
-                leave(f, "ptr", "null")
+            leave(f, "i64", 0, same(f, f.load("ptr", seen), "null"))
         give(f, made, "storage", own(f, f.load("ptr", store)))
+        moved = f.add(f.load("i64", base), offset)
+        f.store("i64", moved, item_at(f, "%run", f.add(place, TENSOR_BASE)))
         still = f.compare("eq", offset, 0)
         with f.when(still):
             own(f, f.load("ptr", address))
         with f.unless(still):
-            moved = f.add(f.load("i64", base), offset)
             f.store("ptr", f.call("PyLong_FromLongLong", "ptr", f"i64 {moved}"), address)
         give(f, made, "ptr", f.load("ptr", address))
-        leave(f, "ptr", made)
+        leave(f, "i64", 1)
         f.do("unreachable")
 
 
-def _outs(program: Program) -> None:
-    """@outs(run, entry, ctx) -> the result, or the tuple of them."""
-    with program.function("outs", "ptr %run, ptr %known, ptr %ctx", "ptr") as f:
-        outs, count = table(f, "%known", OUTS_AT), word(f, "%known", OUTS)
-        with f.when(f.compare("eq", word(f, "%known", MANY), 0)):
-            leave(f, "ptr", f.call("out", "ptr", "ptr %run", f"ptr {outs}", "ptr %ctx"))
-        made = f.call("PyTuple_New", "ptr", f"i64 {count}")
-        leave(f, "ptr", "null", same(f, made, "null"))
-        with f.loop(0, count) as i:
-            one = f.call("out", "ptr", "ptr %run", f"ptr {item_at(f, outs, i, _OUT)}", "ptr %ctx")
-            with f.when(same(f, one, "null")):
-                drop(f, made)
-                leave(f, "ptr", "null")
-            f.call("PyTuple_SetItem", "i32", f"ptr {made}", f"i64 {i}", f"ptr {one}")
-        leave(f, "ptr", made)
+def _result(program: Program) -> None:
+    """@result(entry, ctx, args) -> what the call returns, or null: one thing, a tuple, or a tuple with names."""
+    with program.function("result", "ptr %known, ptr %ctx, ptr %args", "ptr") as f:
+        outs, many = table(f, "%known", OUTS_AT), table(f, "%known", MANY)
+        with f.when(same(f, many, "null")):
+            leave(f, "ptr", f.call("one", "ptr", f"ptr {outs}", "ptr %ctx", "ptr %args"))
+        count = word(f, "%known", OUTS)
+        made = f.call("collect", "ptr", f"ptr {outs}", f"i64 {count}", "ptr %ctx", "ptr %args")
+        leave(f, "ptr", made, f.either(same(f, made, "null"), same(f, many, "@PyTuple_Type")))
+        pack = f.call("PyTuple_New", "ptr", "i64 1")
+        with f.when(same(f, pack, "null")):
+            drop(f, made)
+            leave(f, "ptr", "null")
+        f.call("PyTuple_SetItem", "i32", f"ptr {pack}", "i64 0", f"ptr {made}")
+        named = f.let(f"call ptr {setting(f, 'o_new_tuple')}(ptr {many}, ptr {pack}, ptr null)")
+        drop(f, pack)
+        leave(f, "ptr", named)
         f.do("unreachable")
 
 
-# ---- history
-
-
-def _history(program: Program) -> None:
-    """@history(entry, ctx, args, outs) -> outs with their node on the tape, or null."""
-    with program.function("history", "ptr %known, ptr %ctx, ptr %args, ptr %outs", "ptr") as f:
-        record, specs = table(f, "%known", ATTACH), table(f, "%known", ATTACH_AT)
-        leave(f, "ptr", "%outs", same(f, record, "null"))
-        usual = f.call("fits", "i64", "ptr %known", "ptr %ctx")
-        with f.when(f.compare("ne", usual, 0)):
-            written = f.call("node", "i64", "ptr %known", "ptr %ctx", "ptr %args", "ptr %outs")
-            with f.when(f.compare("eq", written, 0)):
-                drop(f, "%outs")
-                leave(f, "ptr", "null")
-            leave(f, "ptr", "%outs")
-        args = f.call("collect", "ptr", f"ptr {f.at(specs, 8)}", f"i64 {f.load('i64', specs)}", "ptr %ctx", "ptr %args")  # fmt: skip
-        with f.when(same(f, args, "null")):
-            drop(f, "%outs")
-            leave(f, "ptr", "null")
-        done = _call_objects(f, setting(f, "o_attach"), record, args, "%outs")
-        drop(f, args)
-        with f.when(same(f, done, "null")):
-            drop(f, "%outs")
-            leave(f, "ptr", "null")
-        drop(f, done)
-        leave(f, "ptr", "%outs")
+def _finish(program: Program) -> None:
+    """@finish(run, entry, ctx, args) -> the result with its history, or null: after the launches."""
+    with program.function("finish", "ptr %run, ptr %known, ptr %ctx, ptr %args", "ptr") as f:
+        objects = f.at("%ctx", TENSORS_AT)
+        good, made, written = (f.variable("i64", n) for n in (1, 0, 0))
+        result = f.variable("ptr", "null")
+        rows = table(f, "%known", MADE_AT)
+        with f.loop(0, word(f, "%known", MADE)) as i:
+            with f.unless(f.compare("eq", f.load("i64", good), 0)):
+                row = item_at(f, rows, i, _ROW)
+                f.store("i64", f.call("make", "i64", "ptr %run", f"ptr {row}", "ptr %ctx", f"i64 {i}"), good)  # fmt: skip
+                f.store("i64", f.add(i, 1), made)
+        f.call("release", "void", "ptr %run", "ptr %known", f"i64 {word(f, '%known', ALLOCS)}")
+        f.call("wrote", "void", "ptr %known", "ptr %ctx")
+        nodes = table(f, "%known", NODES_AT)
+        with f.loop(0, word(f, "%known", NODES)) as i:
+            with f.unless(f.compare("eq", f.load("i64", good), 0)):
+                row = item_at(f, nodes, i, _NODE)
+                f.store("i64", f.call("node", "i64", f"ptr {row}", "ptr %ctx", "ptr %args", f"i64 {i}"), good)  # fmt: skip
+                f.store("i64", f.add(i, 1), written)
+        with f.unless(f.compare("eq", f.load("i64", good), 0)):
+            f.store("ptr", f.call("result", "ptr", "ptr %known", "ptr %ctx", "ptr %args"), result)
+        for first, count in ((FIRST_NODE, written), (FIRST_MADE, made)):
+            with f.loop(0, f.load("i64", count)) as i:
+                item = f.load("ptr", item_at(f, objects, f.add(i, first)))
+                with f.when(differ(f, item, "null")):
+                    drop(f, item)
+        leave(f, "ptr", f.load("ptr", result))
         f.do("unreachable")
 
 
@@ -378,11 +387,18 @@ def _history(program: Program) -> None:
 
 
 def _may_write(program: Program) -> None:
-    """@may_write(entry, ctx) -> 1, or 0 where Python must look: frozen or saved memory, operands that share it."""
+    """@may_write(entry, ctx) -> 1, or 0 where Python must look: frozen or saved memory, operands that share it,
+    a view whose root may want gradients.
+    """
     with program.function("may_write", "ptr %known, ptr %ctx", "i64") as f:
         writes = table(f, "%known", WRITES_AT)
+        grad = f.compare("ne", field(f, "i64", "%ctx", GRAD), 0)
         with f.loop(0, word(f, "%known", WRITES)) as i:
             which = f.load("i64", item_at(f, writes, i, _WRITE))
+            base = slot(f, tensor_of(f, "%ctx", which), "base")
+            with f.when(f.both(grad, differ(f, base, "@_Py_NoneStruct"))):
+                root = slot(f, slot(f, base, "root"), "auto")
+                leave(f, "i64", 0, differ(f, root, "@_Py_NoneStruct"))
             store = slot(f, tensor_of(f, "%ctx", which), "storage")
             leave(f, "i64", 0, differ(f, slot(f, store, "saved"), "null"))
             version = f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, store, 'version')}")
@@ -422,6 +438,8 @@ def _go(program: Program) -> None:
         slow = SLOW
         may = f.call("may_write", "i64", "ptr %known", "ptr %ctx")
         leave(f, "ptr", slow, f.compare("eq", may, 0))
+        may = f.call("savable", "i64", "ptr %known", "ptr %ctx")
+        leave(f, "ptr", slow, f.compare("eq", may, 0))
         with f.loop(0, field(f, "i64", "%ctx", TENSORS)) as i:
             address = slot(f, tensor_of(f, "%ctx", i), "ptr")
             base = f.call("PyLong_AsLongLong", "i64", f"ptr {address}")
@@ -429,7 +447,7 @@ def _go(program: Program) -> None:
         with f.loop(0, field(f, "i64", "%ctx", NUMBERS_TAKEN)) as i:
             bits = f.load("i64", item_at(f, f.at("%ctx", TAKEN_AT), i))
             f.store("i64", bits, item_at(f, run, f.add(i, NUMBER_BASE)))
-        made = f.call("blocks", "i64", f"ptr {run}", "ptr %known", "ptr %ctx")
+        made = f.call("blocks", "i64", f"ptr {run}", "ptr %known")
         leave(f, "ptr", "null", f.compare("eq", made, 0))
         locked = f.compare("eq", word(f, "%known", UNLOCKED), 0)
         with f.when(locked):
@@ -443,13 +461,9 @@ def _go(program: Program) -> None:
         with f.when(f.compare("ne", failed, 0)):
             f.call("release", "void", f"ptr {run}", "ptr %known", f"i64 {count}")
             leave(f, "ptr", slow)
-        outs = f.call("outs", "ptr", f"ptr {run}", "ptr %known", "ptr %ctx")
-        f.call("release", "void", f"ptr {run}", "ptr %known", f"i64 {count}")
-        leave(f, "ptr", "null", same(f, outs, "null"))
-        f.call("wrote", "void", "ptr %known", "ptr %ctx")
-        flagged = field(f, "i64", "%ctx", FLAGGED)
-        leave(f, "ptr", outs, f.compare("eq", flagged, 0))
-        leave(f, "ptr", f.call("history", "ptr", "ptr %known", "ptr %ctx", "ptr %args", f"ptr {outs}"))  # fmt: skip
+        leave(
+            f, "ptr", f.call("finish", "ptr", f"ptr {run}", "ptr %known", "ptr %ctx", "ptr %args")
+        )
         f.do("unreachable")
 
 

@@ -27,6 +27,7 @@ SYMBOLS = (
     *(("PyObject_Vectorcall",) if HAS_VECTORCALL else OLD_VECTORCALL),
     "PyObject_CallFunctionObjArgs",
     "PyObject_GetAttr",
+    "PyObject_SetAttr",
     "PyList_Append",
     "PyTuple_New",
     "PyTuple_SetItem",
@@ -49,9 +50,9 @@ SYMBOLS = (
 )
 
 # Set by short.py: objects (o_), offsets of slots (at_), and whether a recording listens (off).
-OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_register", "o_begin", "o_allocate",
-           "o_attach", "o_zero", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
-           "o_view", "o_auto", "o_leaf", "o_order", "o_usage", "o_new", "o_plain")  # fmt: skip
+OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_refresh", "o_multiple", "o_register", "o_begin", "o_allocate",
+           "o_zero", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
+           "o_view", "o_auto", "o_leaf", "o_order", "o_usage", "o_new", "o_new_tuple")  # fmt: skip
 OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
            "at_version", "at_saved", "at_root", "at_chain", "at_generation", "at_multiple", "at_allocated", "at_peak",
            "at_short", "at_applied", "at_size", "at_node", "at_slot", "at_requires_grad", "at_args", "at_edges", "at_layouts",
@@ -62,25 +63,32 @@ GLOBALS = (*OBJECTS, *OFFSETS, *OTHERS)
 # The fields of a Short object, in bytes from its start.
 VECTORCALL, FALLBACK, TABLE, MISS, OWNER, FREE_COUNT, FREE, HITS, SIZE = range(16, 88, 8)
 # The words of an entry.
-(HASH, WORDS, WORDS_AT, ALLOCS, ALLOCS_AT, CALLS, CALLS_AT, OUTS, OUTS_AT, MANY, ATTACH, ATTACH_AT, CHECKS, CHECKS_AT,
- WRITES, WRITES_AT, UNLOCKED, KIND, NODE_ARGS, NODE_LAYOUTS, EDGES, EDGES_AT, SAVED, SAVED_AT, SAVES_OUT, TAKEN) = range(26)  # fmt: skip
+(HASH, WORDS, WORDS_AT, ALLOCS, ALLOCS_AT, CALLS, CALLS_AT, MADE, MADE_AT, OUTS, OUTS_AT, MANY, NODES, NODES_AT,
+ CHECKS, CHECKS_AT, WRITES, WRITES_AT, SAVED, SAVED_AT, UNLOCKED, TAKEN) = range(22)  # fmt: skip
+# The words of a node that an entry writes.
+(KIND, RECORD, MULTIPLE, NEEDS_OUT, NODE_LAYOUTS, NODE_ARGS, NODE_OUTS, EDGES, EDGES_AT, VERSIONS, VERSIONS_AT,
+ TIES, TIES_AT) = range(13)  # fmt: skip
 
 MAX_ARGS = 24
 MAX_WORDS = 96
 MAX_TENSORS = 24
 MAX_NUMBERS = 8
-MAX_ALLOCS = 16
+MAX_ALLOCS = 32
+MAX_MADE = 48
+MAX_NODES = 32
 MAX_OUTS = 8
 MAX_SLOTS = 32
-TENSOR_BASE, NUMBER_BASE = MAX_ALLOCS, MAX_ALLOCS + MAX_TENSORS
+# The objects of a call are counted through: its tensors, the tensors that it makes, the nodes that it writes.
+FIRST_MADE, FIRST_NODE = MAX_TENSORS, MAX_TENSORS + MAX_MADE
+TENSOR_BASE, NUMBER_BASE = MAX_ALLOCS, MAX_ALLOCS + FIRST_NODE
 # How a word of a key says what follows; addresses of objects are larger than any of them.
 INT, FLOAT, SAME, SLICE, ANY = range(16, 21)
 
-# The context of a call: counts, then words, tensors and numbers.
+# The context of a call: counts, then words, objects and numbers.
 COUNT, TENSORS, GRAD, FLAGGED, NUMBERS_TAKEN, KEY_HASH, INFERENCE = range(0, 56, 8)
 KEY_AT = 64
 TENSORS_AT = KEY_AT + 8 * MAX_WORDS
-TAKEN_AT = TENSORS_AT + 8 * MAX_TENSORS
+TAKEN_AT = TENSORS_AT + 8 * (FIRST_NODE + MAX_NODES)
 CONTEXT = TAKEN_AT + 8 * MAX_NUMBERS
 SLOW = "inttoptr (i64 1 to ptr)"  # "take the long way": no object lies there
 
@@ -94,6 +102,7 @@ declare double @PyFloat_AsDouble(ptr)
 declare ptr @PyBytes_FromStringAndSize(ptr, i64)
 declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
 declare ptr @PyObject_GetAttr(ptr, ptr)
+declare i32 @PyObject_SetAttr(ptr, ptr, ptr)
 declare i32 @PyList_Append(ptr, ptr)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
@@ -233,5 +242,5 @@ def new(f: Function, kind: str) -> str:
 
 
 def tensor_of(f: Function, ctx: str, i: str) -> str:
-    """A tensor of the call."""
+    """A tensor of the call, or one that it made."""
     return f.load("ptr", item_at(f, f.at(ctx, TENSORS_AT), i))
