@@ -11,8 +11,7 @@ from collections import Counter
 from mezzo.compiler.fused import FusedReduction
 from mezzo.compiler.graph import Buffer, Graph, Node, Region
 from mezzo.compiler.passes.fuse import bare, parts_of
-from mezzo.core.families.reductions import PART, Folding, Reduction
-from mezzo.rules import shapes
+from mezzo.core.families.reductions import Folding, Reduction
 
 
 def fuse_reductions(graph: Graph) -> Graph:
@@ -50,7 +49,7 @@ def _fused(
         return None
     found = record.folding(tuple([bare(a) if isinstance(a, Region) else a for a in node.args]))
     parts = parts_of(maker)
-    if parts is None or not _walks_alike(region, parts[0], found):
+    if parts is None or not _walks_alike(region, parts[0], record, found):
         return None
     ins, exprs, numbers, types, name = parts
     if any(written.get(r.buffer, -1) > at for r in ins):
@@ -59,9 +58,9 @@ def _fused(
     return Node("fused", fused, (tuple(ins), (), tuple(numbers)), node.outs, (), node.place)  # type: ignore[arg-type]
 
 
-def _walks_alike(region: Region, ins: list[Region], found: Folding) -> bool:
-    total = shapes.numel([found.shape[d] for d in found.dims])
-    if not ins or (found.is_long() and total >= 2 * PART):
+def _walks_alike(region: Region, ins: list[Region], record: Reduction, found: Folding) -> bool:
+    fold = record.fold(found.compute, *found.values)
+    if not ins or found.division(bool(fold.indices)) is not None:
         return False
     have = region.layout
     return (

@@ -22,6 +22,7 @@ from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import EmptyAxisError, Fact
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import entry
+from mezzo.kernels.cpu.fold import AHEAD, FAR
 from mezzo.kernels.cpu.reduce import WIDTH, ReduceKernel
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
@@ -101,7 +102,9 @@ def reduce_plan(
     for i in range(len(ins)):
         words += [lane_steps[n + i], *ktable[n + i], *rtable[i]]
     plan.block = array.array("q", words)
-    plan.address = kernel.address(mode, pattern)
+    near = mode == "inner" or max(abs(t[0]) for t in rtable) <= AHEAD
+    is_far = near and total * outs[0].numel * max(widths) >= FAR
+    plan.address = kernel.address(mode, pattern, is_far)
     plan.launch = entry.launch_unlocked if total * outs[0].numel > SERIAL else entry.launch
     return plan
 
@@ -123,9 +126,34 @@ def _reduced(sizes: Sequence[int], steps: Sequence[Sequence[int]]):
     return (out_sizes, table) if out_sizes else ([1], [[0] for _ in steps])
 
 
-PART = 1 << 16
+LONG = 1 << 17  # elements from which a reduction in two steps pays
+PART = 1 << 16  # elements of a part that is cut along memory
+STRETCH = 1 << 12  # of a part whose results are sums along memory, cut across it
+STEPS = 32  # least of a part whose results lie side by side
 _STORED = {"f32": dtypes.float32, "f64": dtypes.float64, "i64": dtypes.int64, "i32": dtypes.int32, "i16": dtypes.int16,
            "i8": dtypes.int8, "u8": dtypes.uint8, "b1": dtypes.bool_}  # fmt: skip
+
+
+def divide(x: Layout, dims, results: int, is_ordered: bool) -> tuple[int, int] | None:
+    """(the axis to cut, into how many parts) of a long reduction to few results; None where one step will do.
+
+    is_ordered: indices are counted in row-major order, where the first axis is the one to cut.
+    """
+    shape, strides = x.shape, x.strides
+    rest = [d for d in dims if shape[d] > 1]
+    total = shapes.numel([shape[d] for d in dims])
+    if not rest or results * 64 >= x.numel or x.numel < LONG:
+        return None
+    cut = rest[0] if is_ordered else max(rest, key=lambda d: (strides[d], shape[d]))
+    # Parts follow each other in memory, so that reading goes through it from end to end.
+    if strides[cut] == 1:
+        part = PART
+    elif any(strides[d] == 1 for d in rest):
+        part = STRETCH
+    else:
+        part = max(STEPS, LONG // max(results, 1))
+    parts = min(total // part, shape[cut])
+    return (cut, parts) if parts > 1 else None
 
 
 class SplitPlan:
@@ -148,22 +176,14 @@ class SplitPlan:
 
 
 def split_plan(
-    kernel: ReduceKernel, x: Layout, dims, outs: Sequence[Layout], source: int
-) -> SplitPlan | None:
-    """The two steps of a long reduction to few results, or None where one step will do.
+    kernel: ReduceKernel, x: Layout, dims, division, outs: Sequence[Layout], source: int
+) -> SplitPlan:
+    """The two steps of a long reduction to few results.
 
     One reduced axis is cut into equal parts; what is left over is one more.
     """
     shape, strides, fold = x.shape, x.strides, kernel.fold
-    rest = [d for d in dims if shape[d] > 1]
-    total = shapes.numel([shape[d] for d in dims])
-    if not rest or total < 2 * PART:
-        return None
-    # Indices are counted in row-major order: there the first axis is the one to cut.
-    cut = rest[0] if fold.indices else max(rest, key=lambda d: (strides[d], shape[d]))
-    parts = min(total // PART, shape[cut])
-    if parts < 2:
-        return None
+    cut, parts = division
     length = shape[cut] // parts
     parts, left = shape[cut] // length, shape[cut] % length
     others = [d for d in range(len(shape)) if d != cut]
@@ -182,6 +202,7 @@ def split_plan(
             shifts = [row * shapes.numel(kept) * m.dtype.itemsize for m in middle]
             made = reduce_plan(step, into, [view], view.shape, (1, *inside))
             plan.parts.append((made, offset * strides[cut] * x.dtype.itemsize, shifts))
+    total = shapes.numel([shape[d] for d in dims])
     joined = ReduceKernel(fold.joining(total, total // shape[cut] * length), stored, kernel.outs)
     plan.last = reduce_plan(joined, outs, middle, middle[0].shape, (0,))
     return plan
@@ -204,10 +225,11 @@ class Folding(NamedTuple):
     outs: list[Layout]
     values: tuple
 
-    def is_long(self) -> bool:
-        """Whether threads may share the reduction of one result."""
-        few = self.outs[0].numel * 64 < shapes.numel(self.shape)
-        return len(self.shape) > 0 and len(self.tensors) == 1 and few
+    def division(self, is_ordered: bool) -> tuple[int, int] | None:
+        """How threads may share each result; see divide."""
+        if len(self.tensors) != 1 or not self.shape:
+            return None
+        return divide(self.layouts[0], self.dims, self.outs[0].numel, is_ordered)
 
 
 class Reduction(FirstLayoutKeyed):
@@ -258,11 +280,10 @@ class Reduction(FirstLayoutKeyed):
         ins = tuple(x.dtype.ir for x in found.layouts)
         stored = tuple(o.dtype.ir for o in found.outs)
         kernel = _kernel(self.fold, ins, found.compute, stored, found.values)
-        if found.is_long():
+        division = found.division(bool(kernel.fold.indices))
+        if division is not None:
             first = found.tensors[0]
-            split = split_plan(kernel, found.layouts[0], found.dims, found.outs, first)
-            if split is not None:
-                return split
+            return split_plan(kernel, found.layouts[0], found.dims, division, found.outs, first)
         plan = reduce_plan(kernel, found.outs, found.layouts, found.shape, found.dims)
         plan.tensors = found.tensors
         return plan

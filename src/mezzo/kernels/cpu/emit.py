@@ -178,6 +178,13 @@ class Emitter:
                 kind, raw = as_words(self.put, kind, raw, nbytes)
         self.lines.append(f"  store {kind} {raw}, ptr {pointer}, align {align}{hint}")
 
+    def ask(self, pointer: str, first: int, nbytes: int, write: int = 0, level: int = 3) -> None:
+        """Ask for the cache lines of `nbytes` from `first` bytes behind the pointer on: a scalar emitter's work."""
+        for line in range(first, first + nbytes, 64):
+            at = self.put(f"getelementptr i8, ptr {pointer}, i64 {line}")
+            self.lines.append(f"  call void @llvm.prefetch.p0(ptr {at}, i32 {write}, i32 {level}, i32 1)")  # fmt: skip
+        self.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+
     # ---- expressions
 
     def value(self, root: Expr) -> str:

@@ -10,6 +10,9 @@ from mezzo.kernels.cpu.emit import LANES, LLVM, STORED, Emitter
 from mezzo.kernels.ir import SIZE, Expr, cast, const, where
 
 _INTEGER = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
+AHEAD = 1024  # bytes before their use that lines are asked for: the processor's own fetching leaves a fifth unused
+LINE = 64  # bytes of a cache line
+FAR = 1 << 22  # bytes of operands that no cache near the core keeps
 IOTA = ", ".join(f"i32 {i}" for i in range(LANES))
 
 
@@ -56,18 +59,20 @@ class FoldKernel:
         self, fold: Fold, ins: Sequence[str], outs: Sequence[str], scalars: Sequence[str] = ()
     ):
         self.fold, self.ins, self.outs, self.scalars = fold, tuple(ins), tuple(outs), tuple(scalars)
-        self._addresses: dict[tuple[str, str], int] = {}
+        self._addresses: dict[tuple[str, str, bool], int] = {}
 
-    def address(self, mode: str, pattern: str) -> int:
-        """The entry; pattern holds for each input how it lies along the lanes (see reduce.py and scan.py)."""
-        found = self._addresses.get((mode, pattern))
+    def address(self, mode: str, pattern: str, is_far: bool = False) -> int:
+        """The entry; pattern holds for each input how it lies along the lanes (see reduce.py and scan.py).
+
+        is_far: operands come from memory, not from a cache.
+        """
+        key = mode, pattern, is_far
+        found = self._addresses.get(key)
         if found is None:
-            found = self._addresses[mode, pattern] = jit.load(self.write(mode, pattern)).address(
-                "kernel"
-            )
+            found = self._addresses[key] = jit.load(self.write(*key)).address("kernel")
         return found
 
-    def write(self, mode: str, pattern: str) -> str:
+    def write(self, mode: str, pattern: str, is_far: bool) -> str:
         """The module's text."""
         raise NotImplementedError
 
@@ -77,8 +82,8 @@ class FoldWriter:
 
     along = False
 
-    def __init__(self, kernel: FoldKernel, pattern: str):
-        self.kernel, self.pattern, self.fold = kernel, pattern, kernel.fold
+    def __init__(self, kernel: FoldKernel, pattern: str, is_far: bool = False):
+        self.kernel, self.pattern, self.fold, self.is_far = kernel, pattern, kernel.fold, is_far
         self.lines: list[str] = []
         self.declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
         self.count = len(self.fold.starts)
@@ -133,6 +138,14 @@ class FoldWriter:
             emitter.put(f"select {held}, {t} {n}, {t} {a}")
             for t, n, a in zip(self.types(lanes), new, accs)
         ]
+
+    def look_ahead(self, tag: str, pointers: list[str], nth: int) -> None:
+        """Ask for what the nth vector side by side will read AHEAD bytes from here, if that is in memory."""
+        e = Emitter(self.lines, self.declares, 1, tag, lambda x: "")
+        for pointer, storage, letter in zip(pointers, self.kernel.ins, self.pattern):
+            nbytes = LANES * SIZE[storage]
+            if self.is_far and letter == "c" and nth * nbytes % LINE == 0:
+                e.ask(pointer, AHEAD, nbytes)
 
     def mask(self, name: str, left: str, first: int = 0) -> str:
         """Lanes first, first + 1, ... that lie below a count (i64)."""

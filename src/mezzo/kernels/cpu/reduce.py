@@ -34,9 +34,9 @@ WORDS = ("units", "serial", "dk", "dr", "rn", "ro", "lanes")
 class ReduceKernel(FoldKernel):
     """A fold of which the outputs are the reduced results."""
 
-    def write(self, mode: str, pattern: str) -> str:
+    def write(self, mode: str, pattern: str, is_far: bool) -> str:
         """The module's text."""
-        return (_Inner if mode == "inner" else _Outer)(self, pattern).text()
+        return (_Inner if mode == "inner" else _Outer)(self, pattern, is_far).text()
 
 
 class _Reduction(FoldWriter):
@@ -207,6 +207,7 @@ class _Inner(_Reduction):
                 ]
                 accs.append(self.named(f"{t}ac{u}_"))
                 pointers = self.element(f"{t}e{u}", start, f"%{t}ju{u}")
+                self.look_ahead(f"{t}a{u}_", pointers, u)
                 news.append(self.step(f"{t}st{u}_", LANES, accs[-1], pointers, f"%{t}jx{u}"))
             return accs, news
 
@@ -287,6 +288,7 @@ class _Outer(_Reduction):
                 accs, news = [self.named(f"{t}ac{s}_") for s in range(SETS)], []
                 for s, mask in enumerate(masks):
                     pointers = self.element(f"{t}e{s}", start, j, s * LANES)
+                    self.look_ahead(f"{t}a{s}_", pointers, s)
                     news.append(self.step(f"{t}st{s}_", LANES, accs[s], pointers, f"%{t}jx", mask))
                 return accs, news
 

@@ -19,9 +19,9 @@ WORDS = ("units", "serial", "n", "lanes", "dk")
 class ScanKernel(FoldKernel):
     """A fold over operands of given storage types whose finish runs at every element."""
 
-    def write(self, mode: str, pattern: str) -> str:
+    def write(self, mode: str, pattern: str, is_far: bool) -> str:
         """The module's text."""
-        return _ScanWriter(self, pattern).text()
+        return _ScanWriter(self, pattern, is_far).text()
 
 
 class _ScanWriter(FoldWriter):
