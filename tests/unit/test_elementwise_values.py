@@ -215,3 +215,4 @@ def test_results_stored_past_the_caches(size):
         torch.from_numpy(x * np.float32(2.5)).bfloat16().float().numpy(),
     )
     np.testing.assert_array_equal(mezzo.full((size,), 3.0).numpy(), np.full(size, 3.0, np.float32))
+    np.testing.assert_array_equal(mezzo.tensor(x).mul_(2.5).numpy(), x * np.float32(2.5))

@@ -97,3 +97,17 @@ def test_lbfgs_refuses():
         mezzo.optim.LBFGS([{"params": [x]}, {"params": [mezzo.zeros(2, requires_grad=True)]}])
     with pytest.raises(ValueError, match="line_search_fn"):
         mezzo.optim.LBFGS([x], line_search_fn="armijo")
+
+
+def test_a_step_of_many_numbers():
+    # More than caches hold: what is read is asked for ahead, past the ends of the last buffers too.
+    x = RNG.standard_normal((2, 300_007)).astype(np.float32)
+    found = []
+    for frame in (mezzo, torch):
+        p, q = (frame.tensor(row).requires_grad_() for row in x)
+        optimizer = frame.optim.SGD([p, q], lr=0.5, momentum=0.5)
+        for _ in range(2):
+            p.grad, q.grad = (2 * p).detach(), (q + 1).detach()
+            optimizer.step()
+        found.append([p.detach().numpy(), q.detach().numpy()])
+    np.testing.assert_allclose(found[0], found[1], 1e-6, 1e-6)

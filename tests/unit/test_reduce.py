@@ -58,6 +58,20 @@ def test_long_reductions_in_uneven_parts(shape):
     assert ours.t().argmax().item() == theirs.t().argmax().item() if len(shape) == 2 else True
 
 
+@pytest.mark.parametrize("shape", [(3, 67, 41, 23), (9, 130, 29, 5)])
+def test_channels_of_images_in_uneven_parts(shape):
+    x = RNG.standard_normal(shape).astype("float32")
+    for order in (mezzo.contiguous_format, mezzo.channels_last):
+        ours = mezzo.tensor(x).to(memory_format=order)
+        for dims in ((0, 2, 3), (0, 2), (2, 3), (3,)):
+            np.testing.assert_allclose(
+                ours.sum(dims).numpy(), x.astype("float64").sum(dims), 1e-5, 1e-4
+            )
+            np.testing.assert_allclose(
+                ours.var(dims).numpy(), x.astype("float64").var(dims, ddof=1), 1e-5
+            )
+
+
 def test_results_do_not_depend_on_threads():
     x = mezzo.tensor(RNG.standard_normal((301, 4099)).astype("float32"))
     before, found = mezzo.get_num_threads(), []

@@ -116,7 +116,7 @@ def map_plan(
     sizes, table, pattern = access(outs, operands, kernel.uses_index)
     plan.block = None
     if len(sizes) == 1 and STRIDED not in pattern:
-        shape = kernel.flat_shape(out.nbytes, pattern) if fresh else "flat"
+        shape = kernel.flat_shape(out.nbytes, pattern, fresh)
         plan.address, plan.head = kernel.address(shape, pattern), out.numel
     else:
         plan.address = kernel.address("strided", pattern)

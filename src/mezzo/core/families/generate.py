@@ -78,7 +78,7 @@ class Generate(Primitive):
         )
         if plan.runs:
             kernel = _kernel(self.kernel, dtype.ir, types)
-            plan.address = kernel.address(kernel.flat_shape(plan.layout.nbytes, "c"), "c")
+            plan.address = kernel.address(kernel.flat_shape(plan.layout.nbytes, "c", True), "c")
         plan.launch = entry.launch_unlocked if plan.layout.nbytes >= 1 << 18 else entry.launch
         return plan
 

@@ -12,7 +12,7 @@ from mezzo.kernels.ir import SIZE, Expr, cast, const, where
 _INTEGER = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
 AHEAD = 1024  # bytes before their use that lines are asked for: the processor's own fetching leaves a fifth unused
 LINE = 64  # bytes of a cache line
-FAR = 1 << 22  # bytes of operands that no cache near the core keeps
+FAR = 1 << 21  # bytes of operands that no cache near the core keeps
 IOTA = ", ".join(f"i32 {i}" for i in range(LANES))
 
 

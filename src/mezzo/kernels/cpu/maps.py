@@ -18,7 +18,8 @@ a + b on 16M floats takes 9 ms instead of 16.
 
 A flat kernel that is busy with arithmetic asks for its lines AHEAD: the processor's own fetching ends at every page,
 and what it waits there no arithmetic hides (tanh on 16M floats takes 8.4 ms instead of 13.8). So does a stream that
-reads a single operand: what it asks for itself adds to what the processor fetches. Beside a second operand it only loses.
+reads a single operand (2 a: 5.2 instead of 7.5 ms): what it asks for itself adds to what the processor fetches. Beside
+a second operand it only loses. *Far* is the flat kernel on memory that is not new, which asks ahead likewise.
 """
 
 from __future__ import annotations
@@ -58,14 +59,10 @@ class MapKernel:
         self._addresses: dict[tuple[str, str], int] = {}
 
     def address(self, shape: str, pattern: str) -> int:
-        """The entry for shape "flat", "stream" or "strided" and one access letter for each operand."""
+        """The entry for shape "flat", "far", "stream" or "strided" and one access letter for each operand."""
         found = self._addresses.get((shape, pattern))
         if found is None:
-            text = (
-                _strided(self, pattern)
-                if shape == "strided"
-                else _flat(self, pattern, shape == "stream")
-            )
+            text = _strided(self, pattern) if shape == "strided" else _flat(self, pattern, shape)
             found = jit.load(text).address("kernel")
             self._addresses[shape, pattern] = found
         return found
@@ -90,10 +87,13 @@ class MapKernel:
         """True if memory, not arithmetic, sets the pace."""
         return self.weight <= LIGHT
 
-    def flat_shape(self, nbytes: int, pattern: str) -> str:
-        """Which flat kernel writes a new result of that size best."""
-        streams = nbytes >= STREAM and STRIDED not in pattern and self.is_light
-        return "stream" if streams else "flat"
+    def flat_shape(self, nbytes: int, pattern: str, fresh: bool) -> str:
+        """Which flat kernel writes a result of that size best. fresh: it is new memory."""
+        if nbytes < STREAM or STRIDED in pattern:
+            return "flat"
+        if fresh and self.is_light:
+            return "stream"
+        return "far" if pattern[len(self.outs) :].count(CONTIGUOUS) == 1 else "flat"
 
 
 class MapLoop:
@@ -107,9 +107,11 @@ class MapLoop:
         declares: set[str],
         streams: bool = False,
         looks_ahead: bool = False,
+        writes_ahead: bool = True,
     ):
         self.kernel, self.pattern, self.lines, self.declares = kernel, pattern, lines, declares
         self.streams, self.looks_ahead = streams, looks_ahead
+        self.writes_ahead = writes_ahead and not streams
 
     def prepare(self, lanes: int, tag: str) -> dict:
         """Values that do not change in the loop: scalars and operands with stride zero."""
@@ -153,7 +155,7 @@ class MapLoop:
             if (
                 self.pattern[i] != CONTIGUOUS
                 or nth * LANES * size % LINE
-                or (writes and self.streams)
+                or (writes and not self.writes_ahead)
             ):
                 continue
             there = self._pointer(emitter, i, position)
@@ -221,7 +223,8 @@ def inner_loops(loop: MapLoop, vectorise: bool) -> None:
               "tdone:"]  # fmt: skip
 
 
-def _flat(kernel: MapKernel, pattern: str, streams: bool) -> str:
+def _flat(kernel: MapKernel, pattern: str, shape: str) -> str:
+    streams = shape == "stream"
     declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
     names = [f"p{i}" for i in range(len(kernel.storages))]
     lines = ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {",
@@ -233,8 +236,8 @@ def _flat(kernel: MapKernel, pattern: str, streams: bool) -> str:
              "  %index_base = add i64 0, 0",
              "  br label %pre", "pre:"]  # fmt: skip
     read = pattern[len(kernel.outs) :].count(CONTIGUOUS)
-    looks_ahead = kernel.weight > BUSY or (streams and read == 1)
-    loop = MapLoop(kernel, pattern, lines, declares, streams, looks_ahead)
+    looks_ahead = kernel.weight > BUSY or shape == "far" or (streams and read == 1)
+    loop = MapLoop(kernel, pattern, lines, declares, streams, looks_ahead, kernel.weight > BUSY)
     inner_loops(loop, vectorise=STRIDED not in pattern)
     if streams:
         lines.append("  fence seq_cst")  # such stores are not ordered with those that follow

@@ -14,11 +14,14 @@ import array
 from collections.abc import Sequence
 
 from mezzo.kernels.cpu import capture, entry, jit
-from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, MapLoop, inner_loops
+from mezzo.kernels.cpu.emit import LANES, Emitter
+from mezzo.kernels.cpu.maps import CHUNK, CONTIGUOUS, LINE, MapLoop, inner_loops
 from mezzo.kernels.cpu.nest import slots
-from mezzo.kernels.ir import Expr
+from mezzo.kernels.ir import SIZE, Expr
 
 SERIAL_UNITS = 4
+FAR_UNITS = 64  # stretches of buffers that no cache near the core keeps
+AHEAD = 512  # bytes before their use that lines are asked for: each operand has its own
 
 
 class MultiKernel:
@@ -35,19 +38,22 @@ class MultiKernel:
         # The loop writer numbers outputs before inputs; here both name the same pointers.
         self.ins, self.outs = self.operands, tuple(storages[w] for w in writes)
         self.storages = self.outs + self.ins
-        self._address = 0
+        self._addresses: dict[bool, int] = {}
 
-    def address(self) -> int:
-        """The native entry."""
-        if not self._address:
-            self._address = jit.load(_text(self)).address("kernel")
-        return self._address
+    def address(self, is_far: bool) -> int:
+        """The native entry. is_far: the buffers come from memory, not from a cache."""
+        found = self._addresses.get(is_far)
+        if found is None:
+            text = _text(self, is_far)
+            found = self._addresses[is_far] = jit.load(text).address("kernel")
+        return found
 
     def run(self, table: Table, numbers: Sequence[float], flag: int = 0) -> None:
         """Launch over a table of buffers."""
         if table.count:
             call = entry.launch if table.count <= SERIAL_UNITS else entry.launch_unlocked
-            call(self.address(), table.units_at, table.count, table.rows_at, flag, *numbers)
+            address = self.address(table.count >= FAR_UNITS)
+            call(address, table.units_at, table.count, table.rows_at, flag, *numbers)
 
 
 class Table:
@@ -76,7 +82,7 @@ class Table:
         self.rows_at = self._rows.buffer_info()[0]
 
 
-def _text(kernel: MultiKernel) -> str:
+def _text(kernel: MultiKernel, is_far: bool) -> str:
     declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
     lines = ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {", "entry:",
              "  %bad = alloca i8", "  store i8 0, ptr %bad",
@@ -97,9 +103,8 @@ def _text(kernel: MultiKernel) -> str:
     for i, written in enumerate(kernel.writes):
         lines.append(f"  %p{i} = getelementptr i8, ptr %p{first + written}, i64 0")
     lines += ["  br label %pre", "pre:"]
-    inner_loops(
-        _FlagLoop(kernel, CONTIGUOUS * len(kernel.storages), lines, declares), vectorise=True
-    )
+    pattern = CONTIGUOUS * len(kernel.storages)
+    inner_loops(_FlagLoop(kernel, pattern, lines, declares, False, is_far), vectorise=True)
     lines += ["  %unext = add i64 %u, 1", "  %umore = icmp slt i64 %unext, %end",
               "  br i1 %umore, label %unit, label %done", "done:",
               "  %found = load i8, ptr %bad", "  %any = icmp ne i8 %found, 0",
@@ -117,6 +122,14 @@ def _text(kernel: MultiKernel) -> str:
 
 class _FlagLoop(MapLoop):
     """A map loop that also gathers the flag in %bad (which LLVM keeps in a register)."""
+
+    def look_ahead(self, tag: str, position: str, nth: int) -> None:
+        """Ask for the operands; outputs lie where they do."""
+        e = Emitter(self.lines, self.declares, 1, f"{tag}a", lambda x: "")
+        for i, storage in enumerate(self.kernel.ins, len(self.kernel.outs)):
+            nbytes = LANES * SIZE[storage]
+            if nth * nbytes % LINE == 0:
+                e.ask(self._pointer(e, i, position), AHEAD, nbytes, level=2)
 
     def after(self, emitter) -> None:
         flag = self.kernel.flag
