@@ -42,6 +42,8 @@ CASES = [
     (2, 40, 33, 9, 28, (3, 3), 1, 1, 1, 1),  # steps of the weight's gradient end with rows
     (1, 48, 24, 12, 55, (3, 3), 2, 1, 1, 2),
     (1, 24, 8, 7, 30, (3, 3), 1, (2, 0), 2, 1),
+    (2, 3, 20, 36, 64, (7, 7), 2, 3, 1, 1),  # few channels: a column's taps are a tile's rows
+    (1, 14, 6, 12, 28, (5, 3), 1, (2, 1), 1, 2),
 ]
 
 

@@ -63,12 +63,12 @@ def _square(
         if touch:
             raw = lanes.load_some(f, pointer, scheme.b, width, count)
         else:
-            raw = _apart(f, pointer, inner[0], scheme.b, width, count)
+            raw = apart(f, pointer, inner[0], scheme.b, width, count)
         vectors.append(lanes.operand(f, raw, scheme.b, scheme.compute, "f32", width))
     return lanes.transpose(f, "float", width, vectors) if along == "k" else vectors
 
 
-def _apart(f: Function, pointer: str, step: Value, storage: str, width: int, count: Value) -> str:
+def apart(f: Function, pointer: str, step: Value, storage: str, width: int, count: Value) -> str:
     """Elements `step` bytes apart, of which the first `count` exist and the others are 0."""
     size = SIZE[storage]
     bits, offsets = wide(f"i{8 * size}", width), wide("i64", width)

@@ -4,7 +4,9 @@
 
 Part after part of the images is copied, converted and with its padding, to where the second cache keeps it; there every tap is
 the same copy some bytes further. Rows of a tile are channels of a tap, columns the result's channels, steps of k
-neighbouring places of the gradient; sums stay in memory from part to part. Parts follow each other, tiles are shared by threads.
+neighbouring places of the gradient; sums stay in memory from part to part. Where there are parts enough, and sums few enough to
+be held several times, chains of parts are shared by threads and their sums added at the end; else tiles are, part by part. Chains
+are as many for any number of threads.
 
 Vector registers read one element of the copy for all columns, so it keeps its order: where a window's taps touch, channels of
 a row of taps are one range of rows. Tile registers want places side by side, so the copy is turned; floats are cut into terms
@@ -22,7 +24,7 @@ from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import SERIAL_WORK, parts, up
 from mezzo.kernels.cpu.contract.scheme import in_terms, scheme
-from mezzo.kernels.cpu.conv.direct import LINE, Image, Sliding, Weight, segments
+from mezzo.kernels.cpu.conv.direct import LINE, TILE_ROWS, Image, Sliding, Weight, segments
 from mezzo.kernels.cpu.conv.weights_ir import module
 from mezzo.kernels.cpu.conv.weights_lying import STRIDES
 from mezzo.kernels.cpu.conv.weights_words import WORDS
@@ -36,6 +38,9 @@ FEW_CHANNELS = (16, 24)
 # Places that make up for storing the sums element by element, where patches are cheap (pixels of a row are neighbours); the
 # second is for terms.
 LYING_PLACES = (4096, 1024)
+# Chains of parts, at most; parts that make them pay, and bytes of all their sums.
+CHAINS, CHAINED_PARTS, CHAINED_BYTES = 16, 8, 3 << 20
+FEW_ROWS = 8  # of a tile, at least: channels of a column's taps, where an image has few channels
 
 
 class Plan:
@@ -75,15 +80,16 @@ def plan(
     if lying and image.sizes[0] * places < LYING_PLACES[terms is not None]:
         return None
     if terms is not None:
-        found = _for_tiles(terms, *of)
+        found = _on_tiles(terms, *of)
         chosen = terms if found else chosen
     if found is None and chosen.acc == "f32":
         on_vectors = None if image.turned else _for_vectors
-        make = {"fma": on_vectors, "amx": _for_tiles}.get(chosen.method)
+        make = {"fma": on_vectors, "amx": _on_tiles}.get(chosen.method)
         found = make(chosen, *of) if make else None
     if found is None:
         return None
     words, tables, entries = found
+    few = words.pop("few", False)
     panels = -(-outs // chosen.tile_columns)
     n = image.sizes[0]
     work = n * places * taps * channels * outs * groups
@@ -100,15 +106,26 @@ def plan(
     }  # fmt: skip
     words["panel_bytes"] = words["images_each"] * words["rows_each"] * columns.count * chosen.tile_columns * (
         4 if chosen.method == "fma" else 2 * chosen.terms)  # fmt: skip
-    words["at_panels"] = up(words["copy_bytes"], 4096)
-    words["at_sums"] = up(words["at_panels"] + groups * panels * words["panel_bytes"], 4096)
-    total = words["at_sums"] + groups * panels * entries * chosen.tile_bytes
-    words["at_zeros"] = up(total, LINE)
+    words["sums_bytes"] = groups * panels * entries * chosen.tile_bytes
+    workspace = _workspace(words, groups * panels, threads)
     exact = channels % 16 == 0 and outs % chosen.tile_columns == 0
     contiguous = out.channel == SIZE[out.storage]
-    return Plan(
-        module(chosen, exact, contiguous, lying), words, tables.alive, words["at_zeros"] + 2 * LINE
-    )
+    return Plan(module(chosen, exact, contiguous, lying, few), words, tables.alive, workspace)
+
+
+def _workspace(w: dict[str, int], panels: int, threads: int) -> int:
+    """Lay out the workspace: for each thread that has its own, or for all, a copy, panels and zeros; then sums."""
+    w["parts"] = -(-w["images"] // w["images_each"]) * -(-w["rows"] // w["rows_each"])
+    chains = min(CHAINS, w["parts"], CHAINED_BYTES // max(1, w["sums_bytes"]))
+    w["chains"] = chains if w["parts"] >= CHAINED_PARTS and chains >= CHAINED_PARTS // 2 else 1
+    alone = w["serial"] or w["chains"] > 1
+    w["shares"] = 1 if alone else threads
+    w["at_panels"] = up(w["copy_bytes"], 4096)
+    w["at_zeros"] = w["at_panels"] + panels * w["panel_bytes"]
+    w["own_bytes"] = up(w["at_zeros"] + 2 * LINE, 4096) + 5 * LINE
+    lanes = threads if w["chains"] > 1 and not w["serial"] else 1
+    w["at_sums"] = up(lanes * w["own_bytes"], 4096)
+    return w["at_sums"] + w["chains"] * w["sums_bytes"]
 
 
 class _Tiles:
@@ -176,12 +193,57 @@ def _for_vectors(chosen, image, gradient, rows, columns, out, channels, outs, gr
                 tiles.add(base + at * 4, found[at : at + count])
             tiles.end()
     words = {
-        "images_each": images, "rows_each": high, "views": 1, "wide": 0, "lines": 0, "steps": 0, "lanes": 0,
+        "images_each": images, "rows_each": high, "views": 1, "wide": 0, "lines": 0, "steps": 0, "lanes": 0, "down": 0, "tall": 0,
         "pixel": pixel, "line": line, "across": columns.reach(columns.count), "plane": plane, "term": 0,
         "whole": plane, "group_bytes": images * plane, "step": pixel * columns.stride, "span_h": rows.span,
         "copy_bytes": groups * images * plane + LINE * 2,
     }  # fmt: skip
     return words | tiles.words([(0, 0)]), tiles, len(tiles.entries)
+
+
+def _on_tiles(chosen, *of):
+    """Words and tiles for tile registers."""
+    return _for_tiles(chosen, *of) or _for_few(chosen, *of)
+
+
+def _for_few(chosen, image, gradient, rows, columns, out, channels, outs, groups):
+    """Words and tiles for images of few channels: the copy is [view][term][image][group][row][channel][place].
+
+    A view is a phase of the strides along a row; steps of k end with the rows of the result. Rows of a tile are all channels of
+    all taps of a column.
+    """
+    deep, count = _row_depth(columns.count), len(rows.shifts) * channels
+    dense = gradient.steps[1] == columns.count * gradient.steps[2]
+    touch = all(b - a == 1 for a, b in itertools.pairwise(rows.shifts))
+    if channels >= FEW_CHANNELS[chosen.terms > 1] or count < FEW_ROWS:
+        return None
+    if deep is None or not dense or not touch:
+        return None
+    wider, sides = _phased(columns)
+    wide = columns.count + max(wider)
+    line = up(wide * 2, LINE)
+    line += LINE * (line // LINE % 2 == 0)  # an odd count of lines: rows share no sets of a cache
+    high = parts(rows.count, max(1, PLACES // columns.count))
+    group = rows.reach(high) * channels * line
+    places = high * columns.count
+    images = parts(image.sizes[0], max(1, PLACES // places)) if high == rows.count else 1
+    term = images * groups * group
+    tiles, each = _Tiles(out), 2 * TILE_ROWS
+    for j, shift in enumerate(columns.shifts):
+        view = sides.index((shift - columns.first) % columns.stride) * term * chosen.terms
+        found = [o for i in range(len(rows.shifts)) for o in tiles.tap(i, j, np.arange(channels))]
+        for at in range(0, count, each):
+            tiles.add(view + at * line + wider[j] * 2, found[at : at + each])
+        tiles.end()
+    words = {
+        "few": True, "images_each": images, "rows_each": high, "views": len(sides), "wide": wide, "lines": 1,
+        "steps": columns.count // deep, "lanes": deep // 2, "down": rows.stride * channels * line,
+        "tall": TILE_ROWS if count > each else -(-count // 2) if count > TILE_ROWS else count,
+        "pixel": 0, "line": 0, "across": 0, "plane": line, "term": term, "whole": groups * group,
+        "group_bytes": group, "step": deep * 2, "span_h": rows.span,
+        "copy_bytes": term * chosen.terms * len(sides) + each * line,
+    }  # fmt: skip
+    return words | tiles.words([(0, side) for side in sides]), tiles, len(tiles.entries)
 
 
 def _for_tiles(chosen, image, gradient, rows, columns, out, channels, outs, groups):
@@ -230,7 +292,7 @@ def _for_tiles(chosen, image, gradient, rows, columns, out, channels, outs, grou
         tiles.end()
     words = {
         "images_each": images, "rows_each": high, "views": len(views), "wide": wide, "lines": int(by_rows),
-        "steps": (columns.count if by_rows else places) // deep, "lanes": deep // 2,
+        "steps": (columns.count if by_rows else places) // deep, "lanes": deep // 2, "down": wide * 2, "tall": TILE_ROWS,
         "pixel": 0, "line": 0, "across": 0, "plane": plane, "term": term, "whole": whole,
         "group_bytes": padded * plane, "step": deep * 2, "span_h": tall, "copy_bytes": term * chosen.terms * len(views),
     }  # fmt: skip

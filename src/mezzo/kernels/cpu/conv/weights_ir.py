@@ -2,29 +2,36 @@
 
 args = [block, gradient, image, out, workspace]; block = WORDS
 
-weights   for each part of the images: copies, then tiles; at the end what the sums came to
+weights   for each part of the images: copies, then tiles; at the end what the sums came to. Where parts are many and sums few, a
+          thread has parts, a copy and sums of its own (chains, as many for any number of threads); else threads share both
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mezzo.kernels.cpu.contract import lanes, micro
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.pack import Packer
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
-from mezzo.kernels.cpu.conv import in_terms, weights_lying
+from mezzo.kernels.cpu.conv import in_terms, weights_few, weights_lying
 from mezzo.kernels.cpu.conv.weights_words import (
     ARGS,
     GIVEN,
     NAMES,
+    PANEL,
+    VIEW,
     argument,
     as_value,
     count_lines,
     count_steps,
+    find_copy,
     find_origin,
     find_panel,
+    find_share,
     find_view,
     word,
 )
@@ -34,21 +41,26 @@ ENTRY = 32  # bytes of a tile's entry: where its rows read the copy, how many, t
 
 
 @functools.cache
-def module(scheme: Scheme, exact: bool, contiguous: bool, lying: int) -> str:
+def module(scheme: Scheme, exact: bool, contiguous: bool, lying: int, few: bool) -> str:
     """The text. exact: channels and columns fill vectors; contiguous: channels of a tap are neighbours in the result.
 
     lying: 0 where neighbours in memory are channels; where they are pixels of a row, how many of them a place moves on.
+    few: rows of the copy lie channel by channel (weights_few.py).
     """
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
     image = Packer(program, scheme.panel_a, scheme.a, scheme.compute, scheme.acc)
     gradient = Packer(program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
     if scheme.method == "amx":
-        if lying:
+        if few:
+            weights_few.views(program, image, scheme, lying)
+        elif lying:
             weights_lying.views(program, image, scheme, lying)
-            weights_lying.panels(program, gradient, scheme)
         else:
             _turned(program, image, scheme, exact)
+        if lying:
+            weights_lying.panels(program, gradient, scheme)
+        else:
             _pairs(program, gradient, scheme, exact)
         for rows in (16, 32):
             for vectors in scheme.vector_steps:
@@ -67,52 +79,93 @@ def module(scheme: Scheme, exact: bool, contiguous: bool, lying: int) -> str:
 
 
 def _entry(program: Program) -> None:
+    _chain_body(program)
     with program.function("weights", "ptr %given", linkage="") as f:
         f.slots.append(f"  %args = alloca [{8 * len(NAMES)} x i8], align 64")
         for i in range(GIVEN):
             f.store("i64", f.load("i64", f.at("%given", 8 * i), 8), f.at("%args", 8 * i), 8)
-        images, rows = word(f, "images"), word(f, "rows")
-        zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
-        f.store("<16 x i32>", "zeroinitializer", zeros, 4)
-        f.store("<16 x i32>", "zeroinitializer", f.at(zeros, 64), 4)
-        groups = word(f, "groups")
-        copies = f.add(
-            f.mul(word(f, "views"), word(f, "images_each")), f.mul(groups, word(f, "panels"))
-        )
-        tiles = f.mul(f.mul(groups, word(f, "panels")), word(f, "blocks"))
-        each_n, each_h = word(f, "images_each"), word(f, "rows_each")
-        with f.loop(0, images, each_n) as n, f.loop(0, rows, each_h) as row:
-            begins = f.both(f.compare("eq", n, 0), f.compare("eq", row, 0))
-            part = (n, f.min(f.sub(images, n), each_n), row, f.min(f.sub(rows, row), each_h))
-            for name, value in zip(("n", "many", "row", "high"), part):
-                f.store("i64", value, f.at("%args", ARGS[name]), 8)
-            f.store("i64", f.let(f"zext i1 {begins} to i64"), f.at("%args", ARGS["first"]), 8)
-            f.share("copy_body", "%args", copies, word(f, "serial"))
-            f.share("tile_body", "%args", tiles, word(f, "serial"))
-        f.share("finish_body", "%args", tiles, word(f, "serial"))
+        sums = f.at(argument(f, "workspace"), word(f, "at_sums"))
+        f.store("ptr", sums, f.at("%args", ARGS["sums"]), 8)
+        chains, serial = word(f, "chains"), word(f, "serial")
+        several = f.compare("sgt", chains, 1)
+        with f.when(several):
+            f.share("chain_body", "%args", chains, serial)
+        with f.unless(several):
+            _zero(f)
+            copies, tiles = word(f, "shares"), _count(f)
+            with _parts(f, "0", word(f, "parts")):
+                f.share("copy_body", "%args", copies, serial)
+                f.share("tile_body", "%args", tiles, serial)
+        f.share("finish_body", "%args", _count(f), serial)
+
+
+def _chain_body(program: Program) -> None:
+    """Chains of parts, each with sums of its own, made in memory of this thread."""
+    with program.function("chain_body", "ptr %given, i64 %begin, i64 %end, i64 %worker") as f:
+        f.slots.append(f"  %args = alloca [{8 * len(NAMES)} x i8], align 64")
+        for i in range(len(NAMES)):
+            f.store("i64", f.load("i64", f.at("%given", 8 * i), 8), f.at("%args", 8 * i), 8)
+        sums, parts, chains = argument(f, "sums"), word(f, "parts"), word(f, "chains")
+        own = f.at(argument(f, "workspace"), f.mul("%worker", word(f, "own_bytes")))
+        f.store("ptr", own, f.at("%args", ARGS["workspace"]), 8)
+        _zero(f)
+        tiles = _count(f)
+        with f.loop("%begin", "%end") as chain:
+            here = f.at(sums, f.mul(chain, word(f, "sums_bytes")))
+            f.store("ptr", here, f.at("%args", ARGS["sums"]), 8)
+            ends = (f.div(f.mul(parts, i), chains) for i in (chain, f.add(chain, 1)))
+            with _parts(f, *ends):
+                f.call("copy_body", "void", "ptr %args", "i64 0", "i64 1", "i64 0")
+                f.call("tile_body", "void", "ptr %args", "i64 0", f"i64 {tiles}", "i64 0")
+
+
+def _zero(f: Function) -> None:
+    """Zeros, read where places have no pixel."""
+    zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
+    for at in (0, 64):
+        f.store("<16 x i32>", "zeroinitializer", f.at(zeros, at), 4)
+
+
+def _count(f: Function) -> str:
+    """Tasks of tiles."""
+    return f.mul(f.mul(word(f, "groups"), word(f, "panels")), word(f, "blocks"))
+
+
+@contextmanager
+def _parts(f: Function, begin: str, end: str) -> Iterator[None]:
+    """For each of these parts of the images, what the arguments say of it."""
+    images, rows = word(f, "images"), word(f, "rows")
+    each_n, each_h = word(f, "images_each"), word(f, "rows_each")
+    down = f.ceil_div(rows, each_h)
+    with f.loop(begin, end) as part:
+        n, row = f.mul(f.div(part, down), each_n), f.mul(f.rem(part, down), each_h)
+        given = (n, f.min(f.sub(images, n), each_n), row, f.min(f.sub(rows, row), each_h))
+        for name, value in zip(("n", "many", "row", "high"), given):
+            f.store("i64", value, f.at("%args", ARGS[name]), 8)
+        begins = f.let(f"zext i1 {f.compare('eq', part, begin)} to i64")
+        f.store("i64", begins, f.at("%args", ARGS["first"]), 8)
+        yield
 
 
 # ---- copies
 
 
 def _copy_body(program: Program, scheme: Scheme) -> None:
-    """Views of images, then panels of the gradient."""
+    """Shares of all views of images, and of all panels of the gradient: every share takes as long."""
     with program.function("copy_body", BODY) as f:
-        many, each = argument(f, "many", "i64"), word(f, "images_each")
-        views = f.mul(word(f, "views"), each)
-        with f.loop("%begin", f.min("%end", views)) as unit:
-            view, n = f.div(unit, each), f.rem(unit, each)
-            with f.when(f.compare("slt", n, many)):
-                f.call("copy_view", "void", "ptr %args", f"i64 {view}", f"i64 {n}")
-        with f.loop(f.max("%begin", views), "%end") as unit:
-            f.call("copy_panel", "void", "ptr %args", f"i64 {f.sub(unit, views)}")
+        many, panels = argument(f, "many", "i64"), f.mul(word(f, "groups"), word(f, "panels"))
+        with f.loop("%begin", "%end") as share:
+            with f.loop(0, word(f, "views")) as view, f.loop(0, many) as n:
+                f.call("copy_view", "void", "ptr %args", *(f"i64 {x}" for x in (view, n, share)))
+            with f.loop(0, panels) as panel:
+                f.call("copy_panel", "void", "ptr %args", f"i64 {panel}", f"i64 {share}")
 
 
 def _rows(program: Program, packer: Packer) -> None:
     """Write @copy_view: rows of an image with their padding, channels of a group together."""
     width, size = packer.panel.width, SIZE[packer.storage]
     kind = wide("float", width)
-    with program.function("copy_view", "ptr %args, i64 %view, i64 %n", attributes="noinline") as f:
+    with program.function("copy_view", VIEW, attributes="noinline") as f:
         channels, line, across = word(f, "channels"), word(f, "line"), word(f, "across")
         high, stride = argument(f, "high", "i64"), word(f, "stride_h")
         count = f.add(f.mul(f.sub(high, 1), stride), word(f, "span_h"))
@@ -121,7 +174,7 @@ def _rows(program: Program, packer: Packer) -> None:
         begin = f.max(f.min(f.sub(0, first), across), 0)
         end = f.max(f.min(f.sub(word(f, "width"), first), across), begin)
         base, space = find_origin(f, packer, "%n"), argument(f, "workspace")
-        with f.loop(0, word(f, "groups")) as group, f.loop(0, count) as i:
+        with f.loop(0, word(f, "groups")) as group, f.loop(*find_share(f, count)) as i:
             to = f.add(f.mul(group, word(f, "group_bytes")), f.mul("%n", word(f, "whole")))
             here = f.at(space, f.add(to, f.mul(i, line)))
             y = f.add(top, i)
@@ -153,56 +206,43 @@ def _rows(program: Program, packer: Packer) -> None:
 def _panels(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> None:
     """Write @copy_panel: columns of the gradient for every place of the part."""
     width, size = packer.panel.width, SIZE[packer.storage]
-    with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
+    with program.function("copy_panel", PANEL, attributes="noinline") as f:
         source, to, columns = find_panel(f, scheme, size)
-        slot = f.variable("ptr", to)
-        with _places(f) as (n, t), f.loop(0, word(f, "columns")) as u:
+        high, across, line = argument(f, "high", "i64"), word(f, "columns"), scheme.tile_columns * 4
+        lines = find_share(f, f.mul(argument(f, "many", "i64"), high))
+        with f.loop(*lines) as number, f.loop(0, across) as u:
+            n, t = f.div(number, high), f.rem(number, high)
             at = f.add(
                 f.mul(n, word(f, "out_n")),
                 f.mul(f.add(argument(f, "row", "i64"), t), word(f, "out_h")),
             )
             here = f.at(source, f.add(at, f.mul(u, word(f, "out_w"))))
-            line = f.load("ptr", slot)
+            there = f.at(to, f.mul(f.add(f.mul(number, across), u), line))
             for v in range(scheme.tile_vectors):
                 left = None if exact else f.sub(columns, v * width)
                 raw = packer.some(f, f.at(here, v * width * size), width, left)
                 f.store(
                     wide("float", width),
                     packer.convert(f, raw, width),
-                    f.at(line, v * width * 4),
+                    f.at(there, v * width * 4),
                     16,
                 )
-            f.store("ptr", f.at(line, scheme.tile_columns * 4), slot)
-
-
-class _places:
-    """Loops over images and rows of the part."""
-
-    def __init__(self, f: Function):
-        self.loops = [f.loop(0, argument(f, "many", "i64")), f.loop(0, argument(f, "high", "i64"))]
-
-    def __enter__(self) -> tuple[str, str]:
-        return self.loops[0].__enter__(), self.loops[1].__enter__()
-
-    def __exit__(self, *error) -> None:
-        self.loops[1].__exit__(*error)
-        self.loops[0].__exit__(*error)
 
 
 def _turned(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> None:
     """Write @copy_view: for each channel the elements of all places of the view, side by side; two are a lane."""
     width, size = packer.panel.width, SIZE[packer.storage]
-    with program.function("copy_view", "ptr %args, i64 %view, i64 %n", attributes="noinline") as f:
+    with program.function("copy_view", VIEW, attributes="noinline") as f:
         places_of_row, plane = word(f, "wide"), word(f, "plane")
         phase, shift = find_view(f)
         high = f.add(argument(f, "high", "i64"), f.sub(word(f, "span_h"), word(f, "rows_each")))
         count = f.mul(high, places_of_row)
         base = find_origin(f, packer, "%n")
         zeros = f.at(argument(f, "workspace"), word(f, "at_zeros"))
-        to = f.mul("%view", f.mul(word(f, "term"), scheme.terms))
-        to = f.at(argument(f, "workspace"), f.add(to, f.mul("%n", word(f, "whole"))))
+        to = find_copy(f, scheme)
         place = f.array(8 * 2 * width)
-        with f.loop(0, count, 2 * width) as p:
+        with f.loop(*find_share(f, f.ceil_div(count, 2 * width))) as square:
+            p = f.mul(square, 2 * width)
             with f.loop(0, 2 * width) as i:
                 found = _source(f, f.add(p, i), count, phase, shift)
                 f.store("i64", found, f.at(place, f.mul(i, 8)), 8)
@@ -254,18 +294,18 @@ def _source(f: Function, p: str, count: str, phase: str, shift: str) -> str:
 def _pairs(program: Program, packer: Packer, scheme: Scheme, exact: bool) -> None:
     """Write @copy_panel: columns of the gradient, two neighbouring places a lane."""
     width, size = packer.panel.width, SIZE[packer.storage]
-    with program.function("copy_panel", "ptr %args, i64 %panel", attributes="noinline") as f:
+    with program.function("copy_panel", PANEL, attributes="noinline") as f:
         source, to, columns = find_panel(f, scheme, size)
         deep, steps, step = word(f, "lanes"), count_steps(f), word(f, "out_w")
         begin = f.at(source, f.mul(argument(f, "row", "i64"), word(f, "out_h")))
         line = scheme.tile_columns * 4
         term = f.mul(deep, line)
-        many = argument(f, "many", "i64")
-        with f.loop(0, many) as n, f.loop(0, steps) as s, f.loop(0, deep) as i:
+        all_steps = find_share(f, f.mul(argument(f, "many", "i64"), steps))
+        with f.loop(*all_steps) as number, f.loop(0, deep) as i:
+            n, s = f.div(number, steps), f.rem(number, steps)
             place = f.mul(f.add(f.mul(s, deep), i), 2)
             here = f.at(begin, f.add(f.mul(n, word(f, "out_n")), f.mul(place, step)))
-            number = f.mul(f.add(f.mul(n, steps), s), scheme.terms)
-            there = f.at(to, f.add(f.mul(number, term), f.mul(i, line)))
+            there = f.at(to, f.add(f.mul(number, f.mul(term, scheme.terms)), f.mul(i, line)))
             for v in range(scheme.tile_vectors):
                 left = None if exact else f.sub(columns, v * width)
                 halves = []
@@ -296,13 +336,14 @@ def _entries(f: Function, block: str):
 
 def _sums(f: Function, scheme: Scheme, panel: str, entry: str) -> str:
     index = f.add(f.mul(panel, word(f, "entries")), entry)
-    return f.at(f.at(argument(f, "workspace"), word(f, "at_sums")), f.mul(index, scheme.tile_bytes))
+    return f.at(argument(f, "sums"), f.mul(index, scheme.tile_bytes))
 
 
 def _tile_body(program: Program, scheme: Scheme) -> None:
     with program.function("tile_body", BODY) as f:
         if scheme.method == "amx":
-            micro.open_tiles(f, 16, f.let(f"trunc i64 {word(f, 'lanes')} to i8"))
+            tall, deep = (f.let(f"trunc i64 {word(f, name)} to i8") for name in ("tall", "lanes"))
+            micro.open_tiles(f, tall, deep)
         space = argument(f, "workspace")
         begins = f.compare("ne", argument(f, "first", "i64"), 0)
         with f.loop("%begin", "%end") as unit:
@@ -357,16 +398,17 @@ def _vectors(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
 
 
 def _tiles(program: Program, scheme: Scheme, rows: int, vectors: int) -> None:
-    """Write @micro_R_V on tile registers: channels are rows, a step takes `lanes` pairs of places."""
+    """Write @micro_R_V on tile registers: channels are rows, `tall` of a register; a step takes `lanes` pairs of places."""
     line = scheme.tile_columns * 4
     with program.function(f"micro_{rows}_{vectors}", _MICRO, attributes="noinline") as f:
         corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
-        place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
+        tall = word(f, "tall")
+        place = {(i, j): f.add(f.mul(tall, i * line), j * 64) for i, j in corners}
         apart = scheme.terms > 1  # sums of terms begin anew with every part: see in_terms.py
         micro.start_tiles(f, "null" if apart else "%start", place, line)
         plane, step, steps = word(f, "plane"), word(f, "step"), word(f, "steps")
-        panel, half = f.mul(word(f, "lanes"), line), f.mul(plane, 16)
-        lines, down = count_lines(f), f.mul(word(f, "wide"), 2)
+        panel, half = f.mul(word(f, "lanes"), line), f.mul(plane, tall)
+        lines, down = count_lines(f), word(f, "down")
         with (
             f.loop(0, argument(f, "many", "i64")) as n,
             f.loop(0, lines) as t,
@@ -416,7 +458,11 @@ def _finish_body(program: Program, scheme: Scheme, contiguous: bool) -> None:
                 entry = f.at(word(f, "entry_at", "ptr"), f.mul(index, ENTRY))
                 rows, first, touch = (f.load("i64", f.at(entry, 8 * i), 8) for i in (1, 2, 3))
                 offsets = f.at(word(f, "offset_at", "ptr"), f.mul(first, 8))
-                given = (f"ptr {_sums(f, scheme, panel, index)}", f"ptr {to}", f"i64 {rows}", f"i64 {columns}",
+                tile = _sums(f, scheme, panel, index)
+                with f.loop(1, word(f, "chains")) as chain:
+                    other = f.at(tile, f.mul(chain, word(f, "sums_bytes")))
+                    in_terms.add_tile(f, scheme, tile, other, tile, scheme.tile_rows)
+                given = (f"ptr {tile}", f"ptr {to}", f"i64 {rows}", f"i64 {columns}",
                          f"ptr {offsets}", f"i64 {word(f, 'w_column')}")  # fmt: skip
                 even = f.compare("ne", touch, 0)
                 kernel = f.select(

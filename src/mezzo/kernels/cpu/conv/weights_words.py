@@ -13,14 +13,28 @@ WORDS = (
     "image_n", "image_h", "image_w", "image_c", "image_group", "image_first",
     "out_n", "out_h", "out_w", "out_c", "out_group",
     "pixel", "line", "plane", "term", "whole", "group_bytes", "step", "views", "view_at", "wide", "lines", "steps", "lanes",
-    "entries", "blocks", "block_at", "entry_at", "offset_at", "w_group", "w_column",
-    "panel_bytes", "copy_bytes", "at_panels", "at_sums", "at_zeros",
+    "down", "tall", "entries", "blocks", "block_at", "entry_at", "offset_at", "w_group", "w_column",
+    "shares", "chains", "parts", "panel_bytes", "copy_bytes", "at_panels", "at_zeros", "own_bytes", "at_sums", "sums_bytes",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(WORDS)}
-# What the kernel was called with, and the part of the images that it is at.
-NAMES = ("block", "gradient", "image", "out", "workspace", "n", "many", "row", "high", "first")
+# What the kernel was called with; where a thread's copies and sums are, and the part of the images that it is at.
+NAMES = (
+    "block",
+    "gradient",
+    "image",
+    "out",
+    "workspace",
+    "sums",
+    "n",
+    "many",
+    "row",
+    "high",
+    "first",
+)
 ARGS = {name: 8 * i for i, name in enumerate(NAMES)}
 GIVEN = 5
+# What copies a share of a view of an image, and of a panel of the gradient.
+VIEW, PANEL = "ptr %args, i64 %view, i64 %n, i64 %share", "ptr %args, i64 %panel, i64 %share"
 
 
 def word(f: Function, name: str, kind: str = "i64") -> str:
@@ -37,6 +51,12 @@ def find_origin(f: Function, packer: Packer, n: str) -> str:
     """The first pixel of an image of the part."""
     at = f.add(word(f, "image_first"), f.mul(f.add(argument(f, "n", "i64"), n), word(f, "image_n")))
     return f.at(argument(f, "image"), at)
+
+
+def find_copy(f: Function, scheme: Scheme) -> str:
+    """Where the copy of an image in a view begins."""
+    at = f.mul("%view", f.mul(word(f, "term"), scheme.terms))
+    return f.at(argument(f, "workspace"), f.add(at, f.mul("%n", word(f, "whole"))))
 
 
 def find_panel(f: Function, scheme: Scheme, step: Value) -> tuple[str, str, str]:
@@ -66,6 +86,12 @@ def count_lines(f: Function) -> str:
 def count_steps(f: Function) -> str:
     """Steps of tiles in an image of the part."""
     return f.mul(count_lines(f), word(f, "steps"))
+
+
+def find_share(f: Function, count: Value) -> tuple[str, str]:
+    """Which of so many things belong to the share %share."""
+    shares = word(f, "shares")
+    return f.div(f.mul(count, "%share"), shares), f.div(f.mul(count, f.add("%share", 1)), shares)
 
 
 def as_value(f: Function, packer: Packer, scheme: Scheme, raw: str, width: int) -> str:
