@@ -44,7 +44,23 @@ CASES = [
     (1, 24, 8, 7, 30, (3, 3), 1, (2, 0), 2, 1),
     (2, 3, 20, 36, 64, (7, 7), 2, 3, 1, 1),  # few channels: a column's taps are a tile's rows
     (1, 14, 6, 12, 28, (5, 3), 1, (2, 1), 1, 2),
+    (
+        1,
+        16,
+        40,
+        12,
+        30,
+        (5, 4),
+        2,
+        (2, 1),
+        1,
+        2,
+    ),  # 32 columns of all phases of the image's gradient
+    (1, 2, 16, 30, 33, (6, 3), (5, 1), 0, 1, 1),
 ]
+
+
+JOINT = {True: 3, False: 4}  # of the cases, by whether channels are innermost
 
 
 def ours(tensor: torch.Tensor, last: bool = False):
@@ -156,6 +172,34 @@ def test_an_infinite_element_reaches_the_taps_that_see_it():
             F.conv2d(ours(x.to(dtype), last), mine, None, 1, 1).backward(ours(g.to(dtype), last))
             assert torch.equal(theirs(mine.grad).isinf(), leaf.grad.isinf())
             assert not theirs(mine.grad).isnan().any()
+
+
+def test_an_infinite_gradient_reaches_the_pixels_that_its_window_holds():
+    for dtype in EPS:
+        for size, stride, last in ((7, 2, True), (7, 2, False), (3, 1, True), (4, 2, False)):
+            x = torch.zeros(1, 3, 24, 28, requires_grad=True)
+            w, mine = torch.ones(24, 3, size, size), ours(x.detach().to(dtype), last)
+            y = TF.conv2d(x, w, None, stride, size // 2)
+            g = torch.zeros(y.shape)
+            g[0, 5, 4, 7] = g[0, 23, 0, 0] = float("inf")
+            y.backward(g)
+            z = F.conv2d(mine.requires_grad_(), ours(w.to(dtype)), None, stride, size // 2)
+            z.backward(ours(g.to(dtype), last))
+            assert torch.equal(theirs(mine.grad).isinf(), x.grad.isinf())
+            assert not theirs(mine.grad).isnan().any()
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
+def test_phases_of_images_of_few_channels_are_joint(last):
+    found = []
+    for case in CASES:
+        x, w, _, (stride, padding, dilation, groups) = made(case, torch.float32, False)
+        y = F.conv2d(ours(x, last), ours(w), None, stride, padding, dilation, groups)
+        pair = [v if isinstance(v, tuple) else (v, v) for v in (stride, padding, dilation)]
+        layouts = ours(x, last).layout, ours(w).layout, y.layout
+        geometry = family.Geometry(*layouts, family.Window(*pair, groups))
+        found.append(family.joint_phases(geometry, mezzo.float32) is not None)
+    assert sum(found) == (0 if not target.host().has_amx_bf16 else JOINT[last])
 
 
 def one_by_one(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

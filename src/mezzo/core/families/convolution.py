@@ -26,7 +26,7 @@ from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, bfloat16, dtype
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels.cpu import conv, depthwise, depthwise_grad, entry, pool
-from mezzo.kernels.cpu.conv import direct, weights
+from mezzo.kernels.cpu.conv import direct, joint, weights
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
 from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.memory import allocate
@@ -386,8 +386,26 @@ def input_grad(g: Geometry, bias: Layout | None, compute: dtype) -> list:
         return depthwise_plan(g, bias, compute, True)
     if bias is None and _tiles(g):
         return [_tiled(g, compute)]
+    made = joint_phases(g, compute) if bias is None else None
+    if made is not None:
+        return [(made, False)]
     phases = itertools.product(*[range(min(s, n)) for s, n in zip(g.window.stride, g.image)])
     return [_phase(g, phase, bias, compute) for phase in phases]
+
+
+def joint_phases(g: Geometry, compute: dtype) -> direct.Plan | None:
+    """All phases at once, for images of few channels, or None."""
+    window = g.window
+    if g.channels > FEW or len(g.image) != 2 or not g.dense or window.dilation != (1, 1):
+        return None
+    sizes = list(zip(g.image, window.stride, g.kernel, window.before))
+    if any(n % s or k < s for n, s, k, _ in sizes):
+        return None
+    sides = [joint.Side(n // s, s, k, before) for n, s, k, before in sizes]
+    ws, phases = g.w.byte_strides(), [(0, s) for s in window.stride]
+    weight = (g.w.dtype.ir, ws, g.outs * ws[0])
+    return joint.plan(_picture(g.y, g.outs), _picture(g.x, g.channels, phases), sides, weight, g.outs, g.channels,
+                      window.groups, compute.ir, pool.get_num_threads())  # fmt: skip
 
 
 def _phase(g: Geometry, phase: Ints, bias: Layout | None, compute: dtype):

@@ -208,7 +208,9 @@ def plan(
         return None
     cut = form(chosen, channels, columns.shifts)
     pixel = cut.length * (2 if chosen.panel_a.group == 2 else 4)
-    words, tables = _words(chosen, image, out, rows, columns, cut, pixel, outs, groups, threads)
+    words, tables = kernel_words(
+        chosen, image, out, rows, columns, cut, pixel, outs, groups, threads
+    )
     taps = np.add.outer(np.array(weight.taps_h), np.array(weight.taps_w)).astype(np.int64)
     words |= {"channels": channels, "w_column": weight.column, "w_channel": weight.channel, "w_group": weight.group,
               "taps": taps.size, "tap_at": taps.ctypes.data, "bias_step": bias_step, "kept": int(kept),
@@ -223,7 +225,7 @@ def plan(
     code = module(chosen, reading, exact, few, step,
                   (image.turned, out.turned))  # fmt: skip
     made, loaded = Plan(), jit.load(code)
-    made.workspace_bytes = _workspace(words, chosen, kept)
+    made.workspace_bytes = lay_out(words, chosen, kept)
     block = (ctypes.c_int64 * len(WORDS))(*[words[name] for name in WORDS])
     made._alive = [block, taps, *tables]
     made.plan, made.address, made.block = made, loaded.address("direct"), ctypes.addressof(block)
@@ -262,7 +264,7 @@ def _reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:
     return along, sides[along][1] == size
 
 
-def _words(
+def kernel_words(
     chosen, image: Image, out: Image, rows, columns, cut: Form, pixel: int, outs, groups, threads
 ):
     """What the kernel must know, and the tables that it points to."""
@@ -300,6 +302,7 @@ def _words(
         "run_lanes": cut.merged * cut.length // group, "runs": len(runs), "run_at": tables[0].ctypes.data,
         "tiles": len(tiles), "tile_at": tables[1].ctypes.data, "tile_rows": tables[2].ctypes.data, "tall": tall,
         "panel_bytes": chosen.panel_b.nbytes(k),
+        "element_at": 0, "stretches": 0, "stretch_at": 0, "column_at": 0,
     }  # fmt: skip
     return words, tables
 
@@ -318,7 +321,7 @@ def _blocks(rows: Sliding, line: int, images: int) -> tuple[int, int]:
     return 1, parts(rows.count, fits)
 
 
-def _workspace(words: dict[str, int], chosen: Scheme, kept: bool) -> int:
+def lay_out(words: dict[str, int], chosen: Scheme, kept: bool) -> int:
     """Lay out the workspace: biases, panels, and for each thread a copy, the places of its tiles, one tile, its panel."""
     w = words
     columns = w["panels"] * chosen.tile_columns * w["groups"]

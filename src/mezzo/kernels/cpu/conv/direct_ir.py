@@ -16,7 +16,7 @@ from mezzo.kernels.cpu.contract import lanes, micro
 from mezzo.kernels.cpu.contract.lanes import MEMORY, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program
-from mezzo.kernels.cpu.conv import direct_terms
+from mezzo.kernels.cpu.conv import direct_terms, joint_ir
 from mezzo.kernels.cpu.conv.direct_copy import Copier, copy
 from mezzo.kernels.cpu.conv.direct_weight import pack_weight
 from mezzo.kernels.cpu.conv.direct_words import ARGS, argument, word
@@ -37,31 +37,39 @@ def module(
     few: tuple[int, int] | None,
     step: int,
     turned: tuple[bool, bool],
+    phases: joint_ir.Joint | None = None,
 ) -> str:
     """The text. weight: how it is read (direct_weight.py); exact: blocks of channels are whole vectors.
 
     few: channels of pixels that lie side by side, and elements of their copies, if several fill a vector; step: bytes between
     neighbouring rows of a tile, which for tile registers is not known here; turned: whether neighbours of the image, and of
-    the result, are pixels of a row rather than channels.
+    the result, are pixels of a row rather than channels; phases: what conv/joint.py computes, if it is that.
     """
     program = Program()
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
     in_terms = scheme.terms > 1
-    pack_weight(program, scheme, *weight)
+    if phases:
+        joint_ir.pack_weight(program, scheme, phases)
+    else:
+        pack_weight(program, scheme, *weight)
     _pack_body(program, scheme)
     copier = direct_terms.TermCopier if in_terms else Copier
     copy(program, scheme, exact, few, turned[0], copier)
     _places(program)
-    _finish(program, scheme, turned[1])
+    if phases:
+        joint_ir.finish(program, scheme, turned[1], phases)
+    else:
+        _finish(program, scheme, turned[1])
     if scheme.method == "amx":
+        tiles = joint_ir.tiles if phases else direct_terms.tiles if in_terms else _tiles
         for halves in (1, 2):
             for vectors in scheme.vector_steps:
-                (direct_terms.tiles if in_terms else _tiles)(program, scheme, halves, vectors)
+                tiles(program, scheme, halves, vectors)
     else:
         for rows in scheme.row_steps:
             for vectors in scheme.vector_steps:
                 _vectors(program, scheme, rows, vectors, step, 2 if exact else 1)
-    _task_body(program, scheme)
+    _task_body(program, scheme, phases is not None)
     _entry(program, scheme)
     return program.text()
 
@@ -177,7 +185,7 @@ def _places(program: Program) -> None:
             f.store("ptr", f.at(here, PLACE), slot)
 
 
-def _task_body(program: Program, scheme: Scheme) -> None:
+def _task_body(program: Program, scheme: Scheme, joint: bool) -> None:
     """Tasks one after another; the copy serves all of them that share it."""
     with program.function("task_body", BODY) as f:
         if scheme.method == "amx":
@@ -215,14 +223,22 @@ def _task_body(program: Program, scheme: Scheme) -> None:
                 f.store("i64", rest, copied)
             first = f.mul(part, each)
             with f.loop(first, f.min(f.add(first, each), panels)) as j:
-                _panel(f, scheme, own, places, f.load("i64", size), group, j, tile)
+                _panel(f, scheme, own, places, f.load("i64", size), group, j, tile, joint)
         if scheme.method == "amx":
             micro.close_tiles(f)
         f.do("fence seq_cst")  # stores past the caches are not ordered with those that follow
 
 
 def _panel(
-    f: Function, scheme: Scheme, own: str, places: str, count: str, group: str, j: str, tile: str
+    f: Function,
+    scheme: Scheme,
+    own: str,
+    places: str,
+    count: str,
+    group: str,
+    j: str,
+    tile: str,
+    joint: bool,
 ) -> None:
     """All tiles of a panel of columns."""
     index = f.add(f.mul(group, word(f, "panels")), j)
@@ -238,8 +254,10 @@ def _panel(
     out = f.at(argument(f, "out"), f.mul(column, word(f, "out_c")))
     common = f"ptr {b}, ptr {word(f, 'run_at', 'ptr')}, i64 {word(f, 'runs')}, i64 {word(f, 'run_lanes')}, ptr {tile}"
     ends = (out, columns, bias)
-    if scheme.terms > 1:
+    if scheme.terms > 1 or joint:
         common += f", i64 {word(f, 'plane')}"
+    if joint:
+        common += ", ptr %args"
     if scheme.method == "amx":
         _pairs(f, scheme, own, places, count, tile, common, ends)
         return

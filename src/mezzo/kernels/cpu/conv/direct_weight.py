@@ -42,7 +42,7 @@ def pack_weight(program: Program, scheme: Scheme, along: str, touch: bool) -> No
             number = f.add(f.mul(b, taps), tap)
             to = f.at("%panel", f.mul(f.div(number, merged), f.mul(part, scheme.terms)))
             to = f.at(to, f.mul(f.mul(f.rem(number, merged), lines), line))
-            _put(f, scheme, floats, lines, part, to)
+            put(f, scheme, floats, lines, part, to)
 
 
 def _square(
@@ -101,8 +101,8 @@ def _gathered(f: Function, pointers: str, size: int, width: int, there: str) -> 
     )
 
 
-def _put(f: Function, scheme: Scheme, floats: str, lines: Value, part: str, to: str) -> None:
-    """Lines of a panel: floats, or pairs of them, each term `part` bytes behind the last."""
+def put(f: Function, scheme: Scheme, floats: str, lines: Value, part: str, to: str) -> None:
+    """Store lines of a panel: floats, or pairs of them, each term `part` bytes behind the last."""
     width, line = scheme.width, scheme.tile_columns * 4
     kind = wide("float", width)
     with f.loop(0, lines) as i, f.loop(0, line, width * 4) as column:

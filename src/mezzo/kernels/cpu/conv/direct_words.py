@@ -11,6 +11,7 @@ WORDS = (
     "out_n", "out_h", "out_w", "out_c", "out_group", "out_first",
     "pixel", "line", "plane", "whole", "step", "run_lanes", "runs", "run_at", "tiles", "tile_at", "tile_rows", "tall",
     "w_column", "w_channel", "w_group", "taps", "tap_at", "panel_bytes", "bias_step", "kept", "private", "streams",
+    "element_at", "stretches", "stretch_at", "column_at",
     "at_panels", "at_copies", "at_places", "at_tile", "at_panel", "copy_bytes",
 )  # fmt: skip
 AT = {name: 8 * i for i, name in enumerate(WORDS)}
