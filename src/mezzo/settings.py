@@ -1,15 +1,13 @@
-"""Process-wide settings by PyTorch's names. Results never depend on them; they are kept for programs that ask."""
+"""Process-wide settings by PyTorch's names. But for the precision of products they change no result, and are kept for programs that ask."""
 
 from __future__ import annotations
 
 from mezzo.errors import ArgumentValueError
+from mezzo.kernels.cpu.contract import precision as products
 from mezzo.kernels.cpu.pool import get_num_threads
-
-_PRECISIONS = ("highest", "high", "medium")
 
 
 class _Chosen:
-    precision = "highest"
     deterministic = warn_only = False
 
 
@@ -32,19 +30,24 @@ STRIDED = strided()
 
 def get_float32_matmul_precision() -> str:
     """What set_float32_matmul_precision chose. Source: torch.get_float32_matmul_precision"""
-    return _Chosen.precision
+    return products.get()
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allow float32 products of less precision; mezzo always computes them in full.
+    """Choose how exactly matrix products of float32 tensors are computed. Sums are float32 in any case.
+
+    "highest": in full. "high": each number as two bfloat16 terms, 16 significant bits (relative error 2^-17 of a number). "medium": as one,
+    8 bits. Processors with bfloat16 products (AMX; for "medium" also AMD's AVX-512) then multiply faster; others, and
+    products too small to gain, compute in full. Convolutions and attention always do. It holds for the whole process, for
+    what is called from then on, gradients too.
 
     Source: torch.set_float32_matmul_precision
     """
-    if precision not in _PRECISIONS:
+    if precision not in products.PRECISIONS:
         raise ArgumentValueError(
-            f"set_float32_matmul_precision: got {precision!r}; it must be one of {', '.join(_PRECISIONS)}."
+            f"set_float32_matmul_precision: got {precision!r}; it must be one of {', '.join(products.PRECISIONS)}."
         )
-    _Chosen.precision = precision
+    products.choose(precision)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

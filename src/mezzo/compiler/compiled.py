@@ -30,7 +30,7 @@ from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
 from mezzo.func import trees
-from mezzo.kernels.cpu import pool
+from mezzo.kernels.cpu.contract import precision
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 BACKENDS = ("native", "inductor", "eager")
@@ -262,7 +262,7 @@ def _signature(leaves: list, form: tuple | None) -> tuple | None:
     parts: list = [
         STATE.grad,
         STATE.inference,
-        pool.get_num_threads(),
+        precision.settings(),
         dtypes.Defaults.float_dtype,
         len(leaves),
     ]

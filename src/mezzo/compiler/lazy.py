@@ -12,7 +12,7 @@ from mezzo.compiler.trace import Tracer
 from mezzo.compiler.tune import structure
 from mezzo.compiler.variant import collect, retract, undone_by_errors
 from mezzo.core import late
-from mezzo.kernels.cpu import pool
+from mezzo.kernels.cpu.contract import precision
 
 LIMIT = 256
 
@@ -45,7 +45,7 @@ class Stretches:
         tracer.outside = {}
 
     def _program(self, graph: Graph) -> Program:
-        key = (pool.get_num_threads(), *structure(graph))
+        key = (precision.settings(), *structure(graph))
         found = self.programs.get(key)
         if found is None:
             if len(self.programs) >= LIMIT:

@@ -15,7 +15,8 @@ from mezzo.compiler.program import Program
 from mezzo.compiler.trace import LateGenerator
 from mezzo.core.families.random import Generator
 from mezzo.core.storage import Storage
-from mezzo.kernels.cpu import cache, capture, pool, target
+from mezzo.kernels.cpu import cache, capture, target
+from mezzo.kernels.cpu.contract import precision
 from mezzo.kernels.cpu.memory import allocate
 
 RECIPES = {
@@ -37,7 +38,7 @@ def build(graph: Graph, mode: str) -> tuple[Graph, list, Program]:
 
 def _chosen(graph: Graph) -> str:
     key = cache.key(
-        "passes", repr(structure(graph)), str(pool.get_num_threads()), repr(target.host())
+        "passes", repr(structure(graph)), str(precision.settings()), repr(target.host())
     )
     known = cache.read(key)
     if known is not None and known.decode() in RECIPES:

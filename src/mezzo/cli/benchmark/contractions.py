@@ -20,6 +20,12 @@ def _product(lib: ModuleType, shape_a, shape_b, dtype: str, turned: str = "") ->
     return lambda: a @ b
 
 
+def _chosen(lib: ModuleType, size: int, precision: str) -> Call:
+    """A square product of float32 as exact as the setting asks; a row's processes are its own."""
+    lib.set_float32_matmul_precision(precision)
+    return _product(lib, (size, size), (size, size), "fp32")
+
+
 def _jax_product(jax: ModuleType, shape_a, shape_b, dtype: str) -> Call:
     a, b = jax_normal(jax, *shape_a, dtype=dtype), jax_normal(jax, *shape_b, dtype=dtype)
     return jitted(jax, lambda a, b: a @ b, a, b)
@@ -49,6 +55,11 @@ def matmuls() -> list[Row]:
         for size in sizes:
             name = f"matmul {size}"
             found.append(_matmul(name, size, size, size, dtype, MATMUL_GOAL[dtype]))
+    for precision in ("high", "medium"):
+        for size in (1024, 2048):
+            build = functools.partial(_chosen, size=size, precision=precision)
+            name, moved = f"matmul {size}, fp32, precision {precision}", 12.0 * size**2
+            found.append(Row(name, "matmul", build, None, 2.0 * size**3, moved, "bf16"))
     for dtype in ("fp32", "bf16"):
         goal = MATMUL_GOAL[dtype]
         found += [

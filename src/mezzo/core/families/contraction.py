@@ -121,7 +121,7 @@ class Contraction(Primitive):
     def key(self, args: tuple):
         a, b, bias, compute, dtype = args[:5]  # alpha and beta are runtime numbers
         return (
-            pool.get_num_threads(),
+            contract.precision.settings(),
             a.layout,
             b.layout,
             None if bias is None else bias.layout,
@@ -202,6 +202,7 @@ class Contraction(Primitive):
             compute.ir,
             None if bias is None else bias.dtype.ir,
             epilogue,
+            contract.precision.get(),
         )
         threads = pool.get_num_threads()
         of = contract.Problem(m, n, k, a_steps, _matrix(w), out_steps, bias_steps, count, threads)

@@ -75,7 +75,9 @@ def address() -> int:
     return _get().parallel
 
 
-CHANGED: list[Callable[[], None]] = []  # called where the number of threads was set
+CHANGED: list[
+    Callable[[], None]
+] = []  # called where a setting of the process that plans depend on was changed
 
 
 def get_num_threads() -> int:
@@ -99,8 +101,13 @@ def set_num_threads(count: int) -> None:
     if count < pool.started.value:
         pool.halt()
     pool.count = pool.wanted.value = count
-    for changed in CHANGED:
-        changed()
+    changed()
+
+
+def changed() -> None:
+    """Say that plans may be of the past."""
+    for told in CHANGED:
+        told()
 
 
 def stats() -> dict[str, int]:

@@ -11,6 +11,7 @@ not depend on the number of threads, bit for bit.
 
 from __future__ import annotations
 
+from mezzo.kernels.cpu.contract import precision
 from mezzo.kernels.cpu.contract.api import Contraction, Keeper, Plan, Problem, kernel
 from mezzo.kernels.cpu.contract.plan import KEPT_A, KEPT_B
 from mezzo.kernels.cpu.contract.scheme import Scheme, scheme
@@ -24,5 +25,6 @@ __all__ = [
     "Problem",
     "Scheme",
     "kernel",
+    "precision",
     "scheme",
 ]

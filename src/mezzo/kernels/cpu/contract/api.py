@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mezzo.errors import DTypeError, message
 from mezzo.kernels.cpu import entry, jit
-from mezzo.kernels.cpu.contract import drive
+from mezzo.kernels.cpu.contract import drive, precision
 from mezzo.kernels.cpu.contract import skinny as skinny_paths
 from mezzo.kernels.cpu.contract.finish import finish
 from mezzo.kernels.cpu.contract.integers import integers
@@ -113,13 +113,14 @@ class Problem(NamedTuple):
 class Contraction:
     """out[m, n] = epilogue(alpha sum over k of a[m, k] b[k, n] + beta bias[m, n]), for some types.
 
-    readers pack operands that are not strided matrices (drive.py); plans ignore their strides.
+    readers pack operands that are not strided matrices (drive.py); plans ignore their strides. how: precision.py's choice.
     """
 
     def __init__(
-        self, chosen: Scheme, epilogue: Expr | None = None, readers: drive.Readers = (None, None)
-    ) -> None:
-        self.scheme, self.epilogue, self.readers = chosen, epilogue, readers
+        self, chosen: Scheme, epilogue: Expr | None = None, readers: drive.Readers = (None, None),
+        how: str = precision.HIGHEST,
+    ) -> None:  # fmt: skip
+        self.scheme, self.epilogue, self.readers, self.how = chosen, epilogue, readers, how
         self._addresses: dict[bool, int] = {}
 
     def ir(self, few_rows: bool = False) -> str:
@@ -159,7 +160,9 @@ class Contraction:
             return self.plan_as(problem)
         turned = Problem(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads)
         s = self.scheme
-        other = functools.partial(kernel, s.b, s.a, s.out, s.compute, s.bias, self.epilogue)
+        other = functools.partial(
+            kernel, s.b, s.a, s.out, s.compute, s.bias, self.epilogue, self.how
+        )
         if n < m and (path := skinny(s.turned, n, m, k, turned.b)):
             return other().plan_as(turned, path, swap=1)
         if m <= n and (path := skinny(s, m, n, k, b)):
@@ -171,7 +174,7 @@ class Contraction:
 
     @functools.cached_property
     def _in_terms(self) -> Contraction | None:
-        chosen = None if any(self.readers) else in_terms(self.scheme)
+        chosen = None if any(self.readers) else in_terms(self.scheme, self.how)
         return chosen and Contraction(chosen, self.epilogue)
 
     def serving(self, of: Problem) -> Contraction:
@@ -241,11 +244,13 @@ class Contraction:
 
 @functools.cache
 def kernel(
-    a: str, b: str, out: str, compute: str, bias: str | None = None, epilogue: Expr | None = None
-) -> Contraction:
+    a: str, b: str, out: str, compute: str, bias: str | None = None, epilogue: Expr | None = None,
+    how: str = precision.HIGHEST,
+) -> Contraction:  # fmt: skip
     """The contraction for these storage types (bias: its type, or None) and this compute type.
 
     One without a bias is one whose bias is a null pointer: fewer modules to compile. epilogue is an expression of load(0), an f32 (f64 if compute is), applied before rounding.
+    how: how exactly products of float32 are wanted (precision.py).
     """
     if bias is None and compute not in INTEGERS:
         bias = "f64" if compute == "f64" else "f32"
@@ -253,4 +258,4 @@ def kernel(
     if epilogue is not None and epilogue.type != chosen.acc:
         problem = f"epilogue has type {epilogue.type}, and this product is summed in {chosen.acc}"
         raise DTypeError(message("contract", problem, f"Build it on load(0, '{chosen.acc}')."))
-    return Contraction(chosen, epilogue)
+    return Contraction(chosen, epilogue, how=how)

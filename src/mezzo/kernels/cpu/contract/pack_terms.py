@@ -74,7 +74,7 @@ def _split(program: Program, name: str, scheme: Scheme, storage: str, panel: Pan
             raw = lanes.load(f, here, storage, WIDTH)
             f.prefetch(f.at(here, "%ahead"), 0, level=2)
             value = lanes.operand(f, raw, storage, scheme.compute, "f32", WIDTH)
-            return terms.cut(f, value, scheme.terms, WIDTH)
+            return terms.cut(f, value, scheme.terms, WIDTH, scheme.is_exact)
 
         def write(low: list[str], high: list[str], place: str) -> None:
             for i, (a, b) in enumerate(zip(low, high)):

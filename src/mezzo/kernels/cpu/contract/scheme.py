@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from mezzo.errors import DTypeError, message
 from mezzo.kernels.cpu import target
-from mezzo.kernels.cpu.contract import terms
+from mezzo.kernels.cpu.contract import precision, terms
 from mezzo.kernels.cpu.contract.lanes import SIZE
 
 FLOATS = ("f32", "f64", "bf16", "f16")
@@ -68,6 +68,11 @@ class Scheme:
     tile_vectors: int
     k_slice: int
     terms: int = 1
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its terms hold the operands exactly."""
+        return self.terms == 1 or self.terms >= terms.COUNT[self.compute]
 
     @property
     def turned(self) -> Scheme:
@@ -172,11 +177,19 @@ def scheme(a: str, b: str, out: str, compute: str, bias: str | None) -> Scheme:
     return Scheme(a, b, out, compute, bias, acc, "fma", width, rows, vectors, 512)
 
 
-def in_terms(of: Scheme) -> Scheme | None:
-    """The scheme of the same product on tile registers, its operands as bfloat16 terms; None if there is none."""
-    if of.method != "fma" or of.acc != "f32" or not target.host().has_amx_bf16:
+def in_terms(of: Scheme, how: str = precision.HIGHEST) -> Scheme | None:
+    """The scheme of the same product with its operands as bfloat16 terms; None if multiply-adds serve it best.
+
+    how: precision.py's choice, for products of float32.
+    """
+    if of.method != "fma" or of.acc != "f32":
         return None
-    count = terms.COUNT[of.compute]
+    if how == precision.MEDIUM and of.compute == "f32":
+        rounded = scheme(of.a, of.b, of.out, "bf16", of.bias)
+        return None if rounded.method == "fma" else rounded
+    if not target.host().has_amx_bf16:
+        return None
+    count = 2 if how == precision.HIGH else terms.COUNT[of.compute]
     # both panels of a tile stream from the second cache: the longer they are, the rarer the sums are stored
     return replace(
         of, method="amx", width=16, tile_rows=32, tile_vectors=2, k_slice=1536 // count, terms=count

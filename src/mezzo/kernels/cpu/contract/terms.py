@@ -2,7 +2,9 @@
 
 A float has 24 significant bits, a half 11, a bfloat16 8: three terms, or two, hold it exactly. A product of sums is the
 sum of the products of terms; of floats the three smallest of nine are left out, which are together below
-2^-20 of the product and mostly far below: less than what rounding in a sum of some dozen floats loses. Tile registers
+2^-20 of the product and mostly far below: less than what rounding in a sum of some dozen floats loses. Two terms of a float
+(precision.HIGH) hold 16 bits of it, the second rounded; none of their four products is left out, since cut terms
+have one sign and sums of them would be too small. Tile registers
 multiply pairs of bfloat16 sixteen times as fast as vectors of floats do, so six products, or four, still win.
 
 Terms are cut, not rounded, so that all have the sign of what they add up to, and a term that would be zero is the
@@ -25,8 +27,11 @@ PRODUCTS = {
 _HIGH, _QUIET, _EXPONENT, _SIGN, _LEAST = 0xFFFF0000, 0x400000, 0x7F800000, 0x80000000, 0x00800000
 
 
-def cut(f: Function, value: str, count: int, width: int) -> list[str]:
-    """The bfloat16 terms of f32 values, the largest first, each as the upper half of an i32 whose lower half is zero."""
+def cut(f: Function, value: str, count: int, width: int, exact: bool = True) -> list[str]:
+    """The bfloat16 terms of f32 values, the largest first, each as the upper half of an i32 whose lower half is zero.
+
+    exact: they hold the value; else the last is rounded to nearest.
+    """
     floats, words, flags = wide("float", width), wide("i32", width), wide("i1", width)
 
     def number(bits: int) -> str:
@@ -42,7 +47,10 @@ def cut(f: Function, value: str, count: int, width: int) -> list[str]:
     least = f.let(f"select {flags} {some}, {words} {least}, {words} zeroinitializer")
     found, rest = [], value
     for which in range(count):
-        high = f.let(f"and {words} {f.let(f'bitcast {floats} {rest} to {words}')}, {number(_HIGH)}")
+        word = f.let(f"bitcast {floats} {rest} to {words}")
+        if not exact and which == count - 1:
+            word = _rounded(f, word, words, number)
+        high = f.let(f"and {words} {word}, {number(_HIGH)}")
         head = f.let(f"bitcast {words} {high} to {floats}")
         if (
             which
@@ -56,6 +64,12 @@ def cut(f: Function, value: str, count: int, width: int) -> list[str]:
         rest = f.let(f"select {flags} {special}, {floats} {value}, {floats} {less}")
         found.append(high)
     return found
+
+
+def _rounded(f: Function, word: str, words: str, number) -> str:
+    """Bits whose upper half is the nearest bfloat16, ties to even; infinities stay."""
+    odd = f.let(f"and {words} {f.let(f'lshr {words} {word}, {number(16)}')}, {number(1)}")
+    return f.let(f"add {words} {f.let(f'add {words} {word}, {number(0x7FFF)}')}, {odd}")
 
 
 def split(f: Function, value: str, count: int, width: int) -> list[str]:
