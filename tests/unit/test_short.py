@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -367,6 +368,29 @@ def test_hooks_and_saved_values_of_hidden_nodes():
             frozen = mezzo.ones(3)
         with pytest.raises(RuntimeError, match="inference tensors cannot be saved"):
             mezzo.ones(3, requires_grad=True) * frozen
+
+
+def test_what_numpy_does_is_a_step_that_may_fail():
+    good, bad = mezzo.tensor([[2.0, 0.0], [0.0, 4.0]]), mezzo.zeros(2, 2)
+    mezzo.linalg.inv(good)
+    before = _hits(mezzo.linalg.inv)
+    for _ in range(5):
+        assert mezzo.linalg.inv(good).tolist() == [[0.5, 0.0], [0.0, 0.25]]
+        assert mezzo.linalg.inv(good.t()[:, :1].expand(2, 2) + mezzo.eye(2)).shape == (2, 2)
+        with pytest.raises(RuntimeError, match="singular"):
+            mezzo.linalg.inv(bad)
+    assert _hits(mezzo.linalg.inv) > before
+    gc.collect()
+    allocated = memory.memory_allocated()
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="singular"):
+            mezzo.linalg.inv(bad)
+        mezzo.fft.fft(mezzo.ones(4))
+    gc.collect()
+    assert memory.memory_allocated() == allocated
+    for n in (4, 0, 4):
+        for _ in range(4):
+            assert mezzo.sort(mezzo.ones(2, n)).indices.tolist() == [list(range(n))] * 2
 
 
 def test_views_follow_their_roots_and_guard_leaves():

@@ -7,7 +7,7 @@ import numpy as np
 from mezzo import devices, dtypes
 from mezzo.core import record as door
 from mezzo.core import tape
-from mezzo.core.families import transposed
+from mezzo.core.families import host, transposed
 from mezzo.core.families.elementwise import Elementwise
 from mezzo.core.layout import layout
 from mezzo.core.record import Record, composite, none, registered, update
@@ -34,6 +34,10 @@ preserve_format, contiguous_format, channels_last = map(
 )
 
 
+def _convert(outs, source) -> None:
+    np.copyto(outs[0], source, casting="unsafe")
+
+
 class HostCopy:
     """A plan that NumPy runs: complex tensors have no kernels of their own."""
 
@@ -51,7 +55,7 @@ class HostCopy:
         """Copy into existing memory."""
         if not self.runs:
             return
-        np.copyto(out._array(), args[self.source]._array(), casting="unsafe")
+        host.fill(_convert, (out,), (args[self.source],))
 
 
 class Copy(Elementwise):

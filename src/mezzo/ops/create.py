@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mezzo import devices, dtypes
+from mezzo.core.families import host
 from mezzo.core.families.generate import Generate, generate
 from mezzo.core.layout import Layout, layout
 from mezzo.core.record import composite, registered
@@ -24,6 +25,10 @@ from mezzo.rules import shapes
 from mezzo.rules.samples import S, T
 
 
+def _fill(outs, value) -> None:
+    outs[0][...] = value
+
+
 class HostFill:
     """A plan that NumPy runs: complex tensors have no kernels yet."""
 
@@ -34,7 +39,7 @@ class HostFill:
         """New memory, filled."""
         made = raw_empty(self.layout)
         if self.layout.device is devices.cpu:
-            made._array()[...] = args[3]
+            host.fill(_fill, (made,), (args[3],))
         return made
 
 

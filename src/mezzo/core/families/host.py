@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mezzo import devices, dtypes
 from mezzo.core import tape
 from mezzo.core.layout import dense
 from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty
+from mezzo.kernels.cpu import capture
 
 
 class HostPlan:
@@ -29,8 +30,17 @@ class HostPlan:
         """Run on new memory."""
         outs = tuple(empty(x) for x in self.layouts)
         if self.runs:
-            self.fill([o._array() for o in outs], *[_view(a) for a in args])
+            fill(self.fill, outs, args)
         return outs[0] if self.single else outs
+
+
+def fill(function: Callable, outs: Sequence[Tensor], args: Sequence) -> None:
+    """function(arrays of outs, *args with arrays for tensors): it writes the outs, and keeps nothing of what it gets."""
+    recording = capture.active()
+    if recording is not None and recording.strict:
+        recording.host(function, outs, args)
+        return
+    function([o._array() for o in outs], *[_view(a) for a in args])
 
 
 def _view(value):

@@ -4,6 +4,8 @@
     keys.py     arguments to a key, and the entry filed under it
     runs.py     memory, launches, results
     nodes.py    nodes of the tape
+    hosts.py    steps that Python does: NumPy's
+    doors.py    what is called, and leads to all of these
     native.py   the code linked: Short objects, which Python calls and Tensor has as methods
     entries.py  an entry's words
     learn.py    a call run once on memory that is not there, and what it did as an entry

@@ -12,6 +12,7 @@ import array
 from mezzo import devices
 from mezzo.core import tape
 from mezzo.core.layout import Size
+from mezzo.core.short import hosts
 from mezzo.core.short import words as w
 from mezzo.core.short.entries import Entry, Unlike
 from mezzo.core.short.made import Made
@@ -90,7 +91,7 @@ class _Learned:
 
     def _stand_for(self, tensor: Tensor) -> StandIn:
         layout = tensor.layout
-        if layout.device is not devices.cpu or tensor.storage is None or layout.dtype.is_complex:
+        if layout.device is not devices.cpu or tensor.storage is None:
             raise Unlike
         made = object.__new__(StandIn)
         block = self.recording.block(layout.nbytes)
@@ -124,12 +125,14 @@ class _Learned:
         self._allocations(made.fresh)
         made.write(self.result, self.blocks)
         self._calls()
-        checks = self.recording.checks
-        if checks and (self.recording.unlocked or writes):
+        checks, unlocked = self.recording.checks, self.recording.unlocked
+        steps = any(event[0] == "host" for event in self.recording.events)
+        # Other threads run meanwhile, and a call that fails starts anew in Python.
+        if (checks and (unlocked or writes or steps)) or (steps and writes):
             raise Unlike
         entry.kept += checks
         entry.put(w.CHECKS, [(cell.buffer_info()[0],) for cell, _ in checks])
-        entry.words[w.UNLOCKED] = self.recording.unlocked
+        entry.words[w.UNLOCKED] = unlocked and not steps
         entry.words[w.TAKEN] = 1
 
     def _writes(self) -> list[tuple]:
@@ -169,6 +172,9 @@ class _Learned:
         for event in self.recording.events:
             if event[0] in ("new", "free"):
                 continue
+            if event[0] == "host":
+                rows.append(self._step(*event[1:]))
+                continue
             if event[0] != "call":
                 raise Unlike
             slots, patches = [], []
@@ -176,10 +182,7 @@ class _Learned:
                 if isinstance(slot, capture.Late):
                     raise Unlike
                 if isinstance(slot, capture.Pointer):
-                    block, offset = capture.place(slot)
-                    if offset > LIMIT:  # in front of its block
-                        raise Unlike
-                    patches.append((8 * i, self.blocks[block], offset))
+                    patches.append((8 * i, *self._base(slot)))
                     slot = 0
                 elif isinstance(slot, float) and slot in self.numbers:
                     which = self.numbers.index(slot)
@@ -193,6 +196,22 @@ class _Learned:
         if len(used) != len(self.numbers):
             raise Unlike
         self.entry.put(w.CALLS, rows)
+
+    def _base(self, pointer: capture.Pointer) -> tuple[int, int]:
+        """Where a run keeps the address of the block, and the offset in it."""
+        block, offset = capture.place(pointer)
+        if offset > LIMIT:  # in front of its block
+            raise Unlike
+        return self.blocks[block], offset
+
+    def _step(self, function, outs, args) -> tuple:
+        """A row for what Python does with memory."""
+        step = hosts.Step(function, outs, args)
+        if len(step.pointers) > w.MAX_ARGS:
+            raise Unlike
+        flat = [n for pointer in step.pointers for n in (0, *self._base(pointer))]
+        step.pointers.clear()
+        return 0, 0, self.entry.hold(step), len(flat) // 3, self.entry.block(flat)
 
 
 def _bits(value: float) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 
-from mezzo.core.short import runs
+from mezzo.core.short import doors
 from mezzo.core.short import words as w
 from mezzo.kernels.cpu import capture, linker
 
@@ -87,7 +87,7 @@ class Native:
         symbols = {
             name: ctypes.cast(getattr(api, name), ctypes.c_void_p).value for name in w.SYMBOLS
         }
-        self.module = linker.link(runs.source(), imports=symbols)
+        self.module = linker.link(doors.source(), imports=symbols)
         self._off = ctypes.c_int64.from_address(self.module.address("off"))
         capture.SWITCHES.append(self._switch)
         self._switch(capture.Recording.current)

@@ -1,9 +1,7 @@
-"""What a known call does: memory, launches, results, history; and the callables that lead here."""
+"""What a known call does: memory, launches, results, history."""
 
 from __future__ import annotations
 
-from mezzo.core.short.keys import write_keys
-from mezzo.core.short.nodes import write_tape
 from mezzo.core.short.words import (
     ALLOCS,
     ALLOCS_AT,
@@ -11,17 +9,10 @@ from mezzo.core.short.words import (
     CALLS_AT,
     CHECKS,
     CHECKS_AT,
-    CONTEXT,
-    DECLARED,
-    FALLBACK,
     FIRST_MADE,
     FIRST_NODE,
-    GLOBALS,
     GRAD,
-    HITS,
     INFERENCE,
-    KEY_AT,
-    KEY_HASH,
     MADE,
     MADE_AT,
     MANY,
@@ -29,17 +20,13 @@ from mezzo.core.short.words import (
     MAX_ARGS,
     MAX_NUMBERS,
     MAX_SLOTS,
-    MISS,
     NODES,
     NODES_AT,
     NUMBER_BASE,
     NUMBERS_TAKEN,
     OUTS,
     OUTS_AT,
-    OWNER,
     SLOW,
-    TABLE,
-    TAKEN,
     TAKEN_AT,
     TENSOR_BASE,
     TENSORS,
@@ -73,19 +60,14 @@ _RUN = _OBJECTS + 8 * MAX_ALLOCS
 _ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 24, 48, 16, 8 * (TIES_AT + 1)
 
 
-def source() -> str:
-    """The module: call, call_record, call_applied, bind, free."""
-    program = Program()
-    write_keys(program)
-    write_tape(program)
-    for write in (_block, _blocks, _release, _launches, _view, _make, _result, _may_write,
-                  _wrote, _checks, _finish, _go, _missed, _run, _doors, _bind, _free):  # fmt: skip
+def write_runs(program: Program) -> None:
+    """The functions that do what an entry says: go, and give_back."""
+    for write in (_block, _blocks, _release, _step, _launches, _view, _make, _result, _may_write, _wrote, _checks,
+                  _finish, _go):  # fmt: skip
         write(program)
-    variables = "".join(f"@{name} = global i64 0\n" for name in GLOBALS)
-    return DECLARED + variables + program.text()
 
 
-def _call_objects(f: Function, function: str, *objects: str) -> str:
+def call_objects(f: Function, function: str, *objects: str) -> str:
     operands = "".join(f"ptr {o}, " for o in objects)
     return f.let(
         f"call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr {function}, {operands}ptr null)"
@@ -111,7 +93,7 @@ def _block(program: Program) -> None:
             f.store("i64", field(f, "i64", bucket, 16), free)
         count = f.load("i64", free)
         with f.when(f.compare("eq", count, 0)):
-            made = _call_objects(f, setting(f, "o_allocate"), nbytes, setting(f, "o_store"))
+            made = call_objects(f, setting(f, "o_allocate"), nbytes, setting(f, "o_store"))
             leave(f, "i64", 0, same(f, made, "null"))
             give(f, made, "version", own(f, version))
             f.store("ptr", made, object_at)
@@ -138,7 +120,7 @@ def _block(program: Program) -> None:
         f.do("unreachable")
 
 
-def _count(f: Function, name: str, value: str) -> None:
+def count_as(f: Function, name: str, value: str) -> None:
     """usage.name = value."""
     usage = setting(f, "o_usage")
     made = f.call("PyLong_FromLongLong", "ptr", f"i64 {value}")
@@ -147,7 +129,7 @@ def _count(f: Function, name: str, value: str) -> None:
     drop(f, before)
 
 
-def _counted(f: Function, name: str) -> str:
+def counted(f: Function, name: str) -> str:
     return f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, setting(f, 'o_usage'), name)}")
 
 
@@ -172,11 +154,11 @@ def _blocks(program: Program) -> None:
             f.store("i64", f.add(f.load("i64", kept), f.select(lends, 0, size)), kept)
             f.store("i64", f.add(f.load("i64", lent), f.select(lends, size, 0)), lent)
         with f.unless(f.compare("eq", count, 0)):
-            now = f.add(_counted(f, "allocated"), f.load("i64", kept))
-            _count(f, "allocated", now)
+            now = f.add(counted(f, "allocated"), f.load("i64", kept))
+            count_as(f, "allocated", now)
             most = f.add(now, f.load("i64", lent))
-            with f.when(f.compare("sgt", most, _counted(f, "peak"))):
-                _count(f, "peak", most)
+            with f.when(f.compare("sgt", most, counted(f, "peak"))):
+                count_as(f, "peak", most)
         leave(f, "i64", 1)
         f.do("unreachable")
 
@@ -210,21 +192,50 @@ def _release(program: Program) -> None:
 
 
 def _launches(program: Program) -> None:
-    """@launches(run, entry): every kernel of a call, its slots filled in from the run's addresses."""
-    with program.function("launches", "ptr %run, ptr %known") as f:
+    """@launches(run, entry) -> 0: every kernel and step of a call, with the run's addresses; else as @step."""
+    with program.function("launches", "ptr %run, ptr %known", "i64") as f:
         slots = f.array(8 * MAX_SLOTS)
         calls = table(f, "%known", CALLS_AT)
         with f.loop(0, word(f, "%known", CALLS)) as i:
             at = item_at(f, calls, i, _CALL)
             template, patches = field(f, "ptr", at, 16), field(f, "ptr", at, 32)
-            with f.loop(0, field(f, "i64", at, 8)) as j:
-                f.store("i64", f.load("i64", item_at(f, template, j)), item_at(f, slots, j))
-            with f.loop(0, field(f, "i64", at, 24)) as j:
-                patch = item_at(f, patches, j, _PATCH)
-                base = f.load("i64", item_at(f, "%run", field(f, "i64", patch, 8)))
-                value = f.add(base, field(f, "i64", patch, 16))
-                f.store("i64", value, f.at(slots, f.load("i64", patch)))
-            f.do(f"call void {f.load('ptr', at)}(ptr {slots})")
+            kernel = f.load("ptr", at)
+            none = same(f, kernel, "null")
+            with f.when(none):
+                failed = f.call("step", "i64", "ptr %run", f"ptr {at}")
+                leave(f, "i64", failed, f.compare("ne", failed, 0))
+            with f.unless(none):
+                with f.loop(0, field(f, "i64", at, 8)) as j:
+                    f.store("i64", f.load("i64", item_at(f, template, j)), item_at(f, slots, j))
+                with f.loop(0, field(f, "i64", at, 24)) as j:
+                    patch = item_at(f, patches, j, _PATCH)
+                    f.store("i64", _patched(f, patch), f.at(slots, f.load("i64", patch)))
+                f.do(f"call void {kernel}(ptr {slots})")
+        leave(f, "i64", 0)
+        f.do("unreachable")
+
+
+def _patched(f: Function, patch: str) -> str:
+    base = f.load("i64", item_at(f, "%run", field(f, "i64", patch, 8)))
+    return f.add(base, field(f, "i64", patch, 16))
+
+
+def _step(program: Program) -> None:
+    """@step(run, row) -> 0 after a hosts.Step; 1 if it says that Python must make the whole call, 2 after an error."""
+    with program.function("step", "ptr %run, ptr %row", "i64") as f:
+        given = f.array(8 * MAX_ARGS)
+        step, patches = field(f, "ptr", "%row", 16), field(f, "ptr", "%row", 32)
+        count = field(f, "i64", "%row", 24)
+        with f.loop(0, count) as i:
+            address = f.call("PyLong_FromLongLong", "ptr", f"i64 {_patched(f, item_at(f, patches, i, _PATCH))}")  # fmt: skip
+            f.store("ptr", address, item_at(f, given, i))
+        found = f.call("PyObject_Vectorcall", "ptr", f"ptr {step}", f"ptr {given}", f"i64 {count}", "ptr null")  # fmt: skip
+        with f.loop(0, count) as i:
+            drop(f, f.load("ptr", item_at(f, given, i)))
+        leave(f, "i64", 2, same(f, found, "null"))
+        drop(f, found)
+        leave(f, "i64", f.select(same(f, found, "@_Py_TrueStruct"), 0, 1))
+        f.do("unreachable")
 
 
 def _checks(program: Program) -> None:
@@ -449,14 +460,18 @@ def _go(program: Program) -> None:
             f.store("i64", bits, item_at(f, run, f.add(i, NUMBER_BASE)))
         made = f.call("blocks", "i64", f"ptr {run}", "ptr %known")
         leave(f, "ptr", "null", f.compare("eq", made, 0))
-        locked = f.compare("eq", word(f, "%known", UNLOCKED), 0)
+        locked, done = f.compare("eq", word(f, "%known", UNLOCKED), 0), f.variable("i64", 0)
         with f.when(locked):
-            f.call("launches", "void", f"ptr {run}", "ptr %known")
+            f.store("i64", f.call("launches", "i64", f"ptr {run}", "ptr %known"), done)
         with f.unless(locked):
             state = f.call("PyEval_SaveThread", "ptr")
-            f.call("launches", "void", f"ptr {run}", "ptr %known")
+            f.call("launches", "i64", f"ptr {run}", "ptr %known")
             f.call("PyEval_RestoreThread", "void", f"ptr {state}")
         count = word(f, "%known", ALLOCS)
+        status = f.load("i64", done)
+        with f.when(f.compare("ne", status, 0)):
+            f.call("release", "void", f"ptr {run}", "ptr %known", f"i64 {count}")
+            leave(f, "ptr", f.select(f.compare("eq", status, 1), slow, "null", "ptr"))
         failed = f.call("checks", "i64", "ptr %known")
         with f.when(f.compare("ne", failed, 0)):
             f.call("release", "void", f"ptr {run}", "ptr %known", f"i64 {count}")
@@ -464,126 +479,4 @@ def _go(program: Program) -> None:
         leave(
             f, "ptr", f.call("finish", "ptr", f"ptr {run}", "ptr %known", "ptr %ctx", "ptr %args")
         )
-        f.do("unreachable")
-
-
-def _missed(program: Program) -> None:
-    """@missed(short, ctx, args, n, kwnames) -> SLOW, null after an error: Python notes the key, and may file an entry."""
-    with program.function("missed", "ptr %short, ptr %ctx, ptr %args, i64 %n, ptr %kwnames", "ptr") as f:  # fmt: skip
-        hashed = field(f, "i64", "%ctx", KEY_HASH)
-        # The hash goes in front of the words, which the context keeps behind a free place.
-        put(f, "i64", hashed, "%ctx", KEY_AT - 8)
-        length = f.mul(f.add(f.load("i64", "%ctx"), 1), 8)
-        key = f.call("PyBytes_FromStringAndSize", "ptr", f"ptr {f.at('%ctx', KEY_AT - 8)}", f"i64 {length}")  # fmt: skip
-        leave(f, "ptr", "null", same(f, key, "null"))
-        given = f.array(8 * (MAX_ARGS + 1))
-        f.store("ptr", key, given)
-        total = f.variable("i64", "%n")
-        with f.when(differ(f, "%kwnames", "null")):
-            f.store("i64", f.add("%n", field(f, "i64", "%kwnames", 16)), total)
-        with f.loop(0, f.load("i64", total)) as i:
-            f.store("ptr", f.load("ptr", item_at(f, "%args", i)), item_at(f, f.at(given, 8), i))
-        miss = field(f, "ptr", "%short", MISS)
-        found = f.call("PyObject_Vectorcall", "ptr", f"ptr {miss}", f"ptr {given}", f"i64 {f.add('%n', 1)}", "ptr %kwnames")  # fmt: skip
-        drop(f, key)
-        leave(f, "ptr", "null", same(f, found, "null"))
-        drop(f, found)
-        leave(f, "ptr", SLOW)
-        f.do("unreachable")
-
-
-def _run(program: Program) -> None:
-    """@run(short, args, n, kwnames) -> the result, null after an error, SLOW if the usual way must do it."""
-    with program.function("run", "ptr %short, ptr %args, i64 %n, ptr %kwnames", "ptr") as f:
-        slow = SLOW
-        ctx = f.array(CONTEXT)
-        leave(f, "ptr", slow, same(f, field(f, "ptr", "%short", TABLE), "null"))
-        plain = f.call("state", "i64", f"ptr {ctx}")
-        leave(f, "ptr", slow, f.compare("eq", plain, 0))
-        good = f.call("read", "i64", f"ptr {ctx}", "ptr %short", "ptr %args", "i64 %n", "ptr %kwnames")  # fmt: skip
-        leave(f, "ptr", slow, f.compare("eq", good, 0))
-        entry = f.call("find", "ptr", "ptr %short", f"ptr {ctx}")
-        with f.when(same(f, entry, "null")):
-            leave(f, "ptr", f.call("missed", "ptr", "ptr %short", f"ptr {ctx}", "ptr %args", "i64 %n", "ptr %kwnames"))  # fmt: skip
-        put(f, "i64", f.add(field(f, "i64", "%short", HITS), 1), "%short", HITS)
-        leave(f, "ptr", slow, f.compare("eq", word(f, entry, TAKEN), 0))
-        leave(f, "ptr", f.call("go", "ptr", f"ptr {entry}", f"ptr {ctx}", "ptr %args"))
-        f.do("unreachable")
-
-
-def _doors(program: Program) -> None:
-    """What Python calls: @call is a Short, @call_record a record, @call_applied a record with its full tuple."""
-    signature = "ptr %short, ptr %args, i64 %flags, ptr %kwnames"
-    slow = SLOW
-    length = 9223372036854775807  # all bits but PY_VECTORCALL_ARGUMENTS_OFFSET
-
-    def usual(f: Function, args: str, n: str, kwnames: str) -> None:
-        fallback = field(f, "ptr", "%short", FALLBACK)
-        found = f.call("PyObject_Vectorcall", "ptr", f"ptr {fallback}", f"ptr {args}", f"i64 {n}", f"ptr {kwnames}")  # fmt: skip
-        leave(f, "ptr", found)
-        f.do("unreachable")
-
-    def begin(f: Function) -> str:
-        """The record's Short; it gets one at its first call."""
-        short = slot(f, f.load("ptr", "%args"), "short")
-        with f.when(same(f, short, "null")):
-            done = _call_objects(f, setting(f, "o_begin"), f.load("ptr", "%args"))
-            leave(f, "ptr", "null", same(f, done, "null"))
-            drop(f, done)
-        return short
-
-    with program.function("call", signature, "ptr", linkage="") as f:
-        n = f.let(f"and i64 %flags, {length}")
-        found = f.call("run", "ptr", "ptr %short", "ptr %args", f"i64 {n}", "ptr %kwnames")
-        leave(f, "ptr", found, differ(f, found, slow))
-        usual(f, "%args", n, "%kwnames")
-    with program.function("call_record", signature, "ptr", linkage="") as f:
-        n = f.let(f"and i64 %flags, {length}")
-        short = begin(f)
-        with f.when(differ(f, short, "null")):
-            found = f.call("run", "ptr", f"ptr {short}", f"ptr {f.at('%args', 8)}", f"i64 {f.sub(n, 1)}", "ptr %kwnames")  # fmt: skip
-            leave(f, "ptr", found, differ(f, found, slow))
-        usual(f, "%args", n, "%kwnames")
-    with program.function("call_applied", signature, "ptr", linkage="") as f:
-        n = f.let(f"and i64 %flags, {length}")
-        begin(f)
-        short = slot(f, f.load("ptr", "%args"), "applied")
-        items = field(f, "ptr", "%args", 8)
-        fits = f.both(f.compare("eq", n, 2), same(f, field(f, "ptr", items, 8), "@PyTuple_Type"))
-        with f.when(f.both(fits, differ(f, short, "null"))):
-            count = field(f, "i64", items, 16)
-            found = f.call("run", "ptr", f"ptr {short}", f"ptr {f.at(items, 24)}", f"i64 {count}", "ptr null")  # fmt: skip
-            leave(f, "ptr", found, differ(f, found, slow))
-        usual(f, "%args", n, "%kwnames")
-
-
-def _bind(program: Program) -> None:
-    """@bind(short, instance, type): the descriptor; @call serves a.f(b) without it."""
-    with program.function("bind", "ptr %short, ptr %instance, ptr %type", "ptr", linkage="") as f:
-        owner = field(f, "ptr", "%short", OWNER)
-        bare = f.either(same(f, "%instance", "null"), same(f, "%instance", "@_Py_NoneStruct"))
-        with f.when(bare):
-            leave(f, "ptr", own(f, owner))
-        leave(f, "ptr", f.call("PyMethod_New", "ptr", f"ptr {owner}", "ptr %instance"))
-        f.do("unreachable")
-
-
-def _free(program: Program) -> None:
-    """@free(short, [block]): what a block's death means, Block.__del__: it goes back to its free list."""
-    signature = "ptr %short, ptr %args, i64 %flags, ptr %kwnames"
-    with program.function("free", signature, "ptr", linkage="") as f:
-        block = f.load("ptr", "%args")
-        bucket = slot(f, block, "bucket")
-        with f.when(same(f, bucket, "null")):
-            leave(f, "ptr", own(f, "@_Py_NoneStruct"))
-        address = slot(f, block, "store_ptr")
-        usual = same(f, field(f, "ptr", bucket, 8), setting(f, "o_bucket"))
-        plain = f.both(usual, differ(f, address, "null"))
-        with f.unless(plain):
-            fallback = field(f, "ptr", "%short", FALLBACK)
-            leave(f, "ptr", f.call("PyObject_Vectorcall", "ptr", f"ptr {fallback}", "ptr %args", "i64 1", "ptr null"))  # fmt: skip
-        size = f.call("PyLong_AsLongLong", "i64", f"ptr {slot(f, bucket, 'size')}")
-        _count(f, "allocated", f.sub(_counted(f, "allocated"), size))
-        f.call("give_back", "void", f"ptr {bucket}", f"ptr {own(f, address)}")
-        leave(f, "ptr", own(f, "@_Py_NoneStruct"))
         f.do("unreachable")

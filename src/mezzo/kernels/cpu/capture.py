@@ -79,7 +79,7 @@ class _Bucket:
 
 
 class Recording:
-    """Events in order: ("new", block), ("free", block), ("call", address, slots).
+    """Events in order: ("new", block), ("free", block), ("call", address, slots); if strict ("host", function, outs, args).
 
     sizes: bytes of each block. tables: arrays of pointers that kernels read from memory. checks: (cell, refuse)
     to look at after a replay. kept: objects whose memory the launches refer to. strict: whoever calls refuse()
@@ -136,6 +136,10 @@ class Recording:
         """The same for a launch that gives up the interpreter lock."""
         self.unlocked = self.unlocked or threading.get_ident() == self.thread
         return self.launch(*arguments)
+
+    def host(self, *call) -> None:
+        """Write down what Python does with memory: a function, the tensors that it fills, its other arguments."""
+        self.events.append(("host", *call))
 
     @classmethod
     def is_taken(cls) -> bool:
