@@ -58,6 +58,8 @@ class device:
 
     def __exit__(self, *exception):
         _CHOSEN.within.pop()
+        if not _CHOSEN.within:
+            del _CHOSEN.within
 
     def __copy__(self):
         return self
@@ -87,7 +89,16 @@ _CHOSEN = _Chosen()
 
 def set_default_device(wanted: device | str | int | None) -> None:
     """Where new tensors are made if nothing is said; None: on the CPU. Source: torch.set_default_device"""
-    _CHOSEN.default = None if wanted is None else usable(wanted, "set_default_device")
+    found = None if wanted is None else usable(wanted, "set_default_device")
+    if found is not None:
+        _CHOSEN.default = found
+    else:
+        _CHOSEN.__dict__.pop("default", None)
+
+
+def chosen() -> dict:
+    """This thread's choices; empty where there are none. It is the same object at every call."""
+    return _CHOSEN.__dict__
 
 
 def get_default_device() -> device:

@@ -135,6 +135,16 @@ def test_random_numbers_are_drawn_every_time():
     drawn = [F.dropout(x, 0.5, True).tolist() for _ in range(6)]
     assert len({tuple(d) for d in drawn}) == 6
     assert len({tuple(mezzo.rand_like(x).tolist()) for _ in range(6)}) == 6
+    own = mezzo.Generator()
+    for _ in range(4):
+        mezzo.manual_seed(3)
+        own.manual_seed(3)
+        mine = [mezzo.randn(5, generator=own).tolist() for _ in range(3)]
+        assert [mezzo.randn(5).tolist() for _ in range(3)] == mine
+        state = mezzo.get_rng_state()
+        after = mezzo.rand(3).tolist()
+        mezzo.set_rng_state(state)
+        assert mezzo.rand(3).tolist() == after
 
 
 def test_checks_of_kernels_raise_the_usual_error_and_the_next_call_is_clean():
@@ -182,9 +192,32 @@ def test_settings_drop_entries():
     finally:
         mezzo.set_default_dtype(mezzo.float32)
     assert (x / 2).dtype is mezzo.float32
-    with mezzo.device("meta"):
-        assert mezzo.ones(2).device.type == "meta"
-    assert mezzo.ones(2).device.type == "cpu"
+    for _ in range(4):
+        assert mezzo.ones(2).device.type == "cpu" and mezzo.rand(2).dtype is mezzo.float32
+        with mezzo.device("meta"):
+            assert mezzo.ones(2).device.type == "meta"
+            with mezzo.device("cpu"):
+                assert mezzo.ones(2).device.type == "cpu"
+            assert mezzo.rand(2).device.type == "meta"
+        mezzo.set_default_device("meta")
+        try:
+            assert mezzo.ones(2).device.type == "meta"
+            elsewhere: list = []
+            thread = threading.Thread(
+                target=lambda to: to.extend(mezzo.ones(2) for _ in range(4)), args=(elsewhere,)
+            )
+            thread.start()
+            thread.join()
+            assert {t.device.type for t in elsewhere} == {"cpu"}
+        finally:
+            mezzo.set_default_device(None)
+    before = _hits(mezzo.ones)
+    assert mezzo.ones(2).device.type == "cpu" and _hits(mezzo.ones) == before + 1
+    mezzo.set_default_dtype(mezzo.float64)
+    try:
+        assert mezzo.ones(2).dtype is mezzo.float64
+    finally:
+        mezzo.set_default_dtype(mezzo.float32)
 
 
 def test_writes_count_and_saved_values_are_guarded():
@@ -260,7 +293,7 @@ def test_what_an_entry_cannot_hold_is_refused():
     assert plain.words[w.TAKEN] == 1 and plain.words[w.CALLS] == 1
     for call in (
         lambda x: x.item(), lambda x: x.tolist(), lambda x: x.numpy(), lambda x: x.requires_grad, lambda x: 3,
-        lambda x: mezzo.rand(2), lambda x: mezzo.from_numpy(np.ones(2, "f4")) + x, lambda x: x.data_ptr(),
+        lambda x: mezzo.rand(2, generator=mezzo.Generator()), lambda x: mezzo.from_numpy(np.ones(2, "f4")) + x, lambda x: x.data_ptr(),
         lambda x: [x + 1], lambda x: x.storage_offset(), lambda x: x.to("meta"), lambda x: x.resize_(1),
     ):  # fmt: skip
         assert learn.learn(call, key, (mezzo.ones(2),), {}, {}).words[w.TAKEN] == 0

@@ -48,7 +48,11 @@ class Generator:
 
     def take(self, count: int) -> tuple[int, int]:
         """(seed as a signed 64-bit number, first counter) for `count` elements; they are never given again."""
-        capture.refuse()
+        recording = capture.active()
+        if recording is not None and recording.strict:
+            if self is not DEFAULT:
+                raise capture.NotCapturable
+            return recording.draw(functools.partial(self.take, count))
         first = self._offset
         self._offset += count
         return self._seed - (1 << 64) if self._seed >> 63 else self._seed, first

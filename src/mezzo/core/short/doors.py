@@ -78,6 +78,8 @@ def _run(program: Program) -> None:
         leave(f, "ptr", slow, f.compare("eq", plain, 0))
         good = f.call("read", "i64", f"ptr {ctx}", "ptr %short", "ptr %args", "i64 %n", "ptr %kwnames")  # fmt: skip
         leave(f, "ptr", slow, f.compare("eq", good, 0))
+        placed = f.call("placed", "i64", f"ptr {ctx}")
+        leave(f, "ptr", slow, f.compare("eq", placed, 0))
         entry = f.call("find", "ptr", "ptr %short", f"ptr {ctx}")
         with f.when(same(f, entry, "null")):
             leave(f, "ptr", f.call("missed", "ptr", "ptr %short", f"ptr {ctx}", "ptr %args", "i64 %n", "ptr %kwnames"))  # fmt: skip

@@ -18,6 +18,7 @@ from mezzo.core.short.words import (
     MAX_NUMBERS,
     MAX_TENSORS,
     MAX_WORDS,
+    MODES,
     NUMBERS_TAKEN,
     SAME,
     SLICE,
@@ -44,7 +45,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 
 def write_keys(program: Program) -> None:
     """The functions that make a key and look it up: state, read, find."""
-    for write in (_part, _read, _free_number, _state, _find):
+    for write in (_part, _read, _free_number, _state, _placed, _find):
         write(program)
 
 
@@ -266,7 +267,20 @@ def _state(program: Program) -> None:
         for name, mode_at in (("grad", GRAD), ("inference", INFERENCE)):
             truth = f.let(f"zext i1 {same(f, found[name], '@_Py_TrueStruct')} to i64")
             put(f, "i64", truth, "%ctx", mode_at)
+        put(f, "ptr", state, "%ctx", MODES)
         leave(f, "i64", 1)
+        f.do("unreachable")
+
+
+def _placed(program: Program) -> None:
+    """@placed(ctx) -> 1 if it is clear where results go: to the tensors' device, or to the processor's memory."""
+    with program.function("placed", "ptr %ctx", "i64") as f:
+        leave(f, "i64", 1, f.compare("ne", field(f, "i64", "%ctx", TENSORS), 0))
+        modes = field(f, "ptr", "%ctx", MODES)
+        chosen = f.call("PyDict_GetItem", "ptr", f"ptr {modes}", f"ptr {setting(f, 'o_chosen')}")
+        leave(f, "i64", 0, same(f, chosen, "null"))
+        none = f.compare("eq", field(f, "i64", chosen, 16), 0)
+        leave(f, "i64", f.let(f"zext i1 {none} to i64"))
         f.do("unreachable")
 
 

@@ -59,9 +59,6 @@ class _Learned:
             given = [self._free(i, a) for i, a in enumerate(args)]
             named = {name: self.stand(a) for name, a in kwargs.items()}
             self.given = (*given, *named.values())
-            placed = self.tensors or any(isinstance(a, devices.device) for a in self.given)
-            if not placed:  # the default device decides, which no key holds
-                raise Unlike
             if sum(t.layout.nbytes for t in self.tensors) > LIMIT:
                 raise Unlike
             self.result = original(*given, **named)
@@ -126,13 +123,17 @@ class _Learned:
         made.write(self.result, self.blocks)
         self._calls()
         checks, unlocked = self.recording.checks, self.recording.unlocked
+        draws = self.recording.draws
         steps = any(event[0] == "host" for event in self.recording.events)
         # Other threads run meanwhile, and a call that fails starts anew in Python.
-        if (checks and (unlocked or writes or steps)) or (steps and writes):
+        python = steps or draws
+        if (checks and (unlocked or writes or python)) or (steps and (writes or draws)):
+            raise Unlike
+        if draws > w.MAX_DRAWS or (python and unlocked):
             raise Unlike
         entry.kept += checks
         entry.put(w.CHECKS, [(cell.buffer_info()[0],) for cell, _ in checks])
-        entry.words[w.UNLOCKED] = unlocked and not steps
+        entry.words[w.UNLOCKED] = unlocked
         entry.words[w.TAKEN] = 1
 
     def _writes(self) -> list[tuple]:
@@ -175,13 +176,18 @@ class _Learned:
             if event[0] == "host":
                 rows.append(self._step(*event[1:]))
                 continue
+            if event[0] == "draw":
+                place = w.DRAW_BASE + 2 * sum(row[0] == 0 and row[1] > 0 for row in rows)
+                rows.append((0, place, self.entry.hold(event[1]), 0, 0))
+                continue
             if event[0] != "call":
                 raise Unlike
             slots, patches = [], []
             for i, slot in enumerate(event[2]):
                 if isinstance(slot, capture.Late):
-                    raise Unlike
-                if isinstance(slot, capture.Pointer):
+                    patches.append((8 * i, w.DRAW_BASE + 2 * slot.key + slot.at, 0))
+                    slot = 0
+                elif isinstance(slot, capture.Pointer):
                     patches.append((8 * i, *self._base(slot)))
                     slot = 0
                 elif isinstance(slot, float) and slot in self.numbers:

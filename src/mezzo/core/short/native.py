@@ -52,7 +52,7 @@ def offset(cls: type, name: str) -> int:
 
 
 def is_usual() -> bool:
-    """Whether lists, tuples, slices, ints and slots lie in memory as the native code expects."""
+    """Whether lists, tuples, dictionaries, slices, ints and slots lie in memory as the native code expects."""
 
     class Probe:
         __slots__ = ("first", "second")
@@ -64,7 +64,7 @@ def is_usual() -> bool:
     probe.first, probe.second = first, second
     items = [first, second]
     items.append(first)
-    part, pair = slice(first, second, None), (first, second)
+    part, pair, table = slice(first, second, None), (first, second), {first: second}
     try:
         return (
             words(probe, 8)[offset(Probe, "second") // 8] == id(second)
@@ -72,6 +72,7 @@ def is_usual() -> bool:
             and words(items, 5)[2] == 3
             and words(items, 5)[4] >= 3
             and (ctypes.c_ssize_t * 3).from_address(words(items, 5)[3])[1] == id(second)
+            and words(table, 3)[2] == 1
             and tuple(words(pair, 5)[2:]) == (2, id(first), id(second))
             and tuple(words(part, 5)[2:]) == (id(first), id(second), id(None))
         )

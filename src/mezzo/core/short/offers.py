@@ -22,6 +22,7 @@ from mezzo.kernels.cpu import arenas, capture, entry, memory, pool
 ENTRIES = 1024  # kept by one callable; more means ever-changing calls, and all are dropped
 STRIKES = 4  # how often that may happen to one whose entries hardly serve
 _KEY = "mezzo.core.short"
+_CHOSEN = "chosen devices"
 
 
 class Way:
@@ -136,6 +137,7 @@ def forget() -> None:
 
 def _register() -> None:
     """Put the thread's modes where the native code finds them."""
+    STATE.__dict__[_CHOSEN] = devices.chosen()
     _thread_state()[_KEY] = STATE.__dict__
 
 
@@ -148,7 +150,7 @@ def _set_up(made: native.Native) -> None:
     """Tell the native code where everything is."""
     for name, value in {
         "o_key": _KEY, "o_stack": "stack", "o_grad": "grad", "o_inference": "inference", "o_storage": "storage",
-        "o_generation": "generation", "o_register": _register, "o_begin": begin, "o_allocate": memory.allocate,
+        "o_generation": "generation", "o_register": _register, "o_chosen": _CHOSEN, "o_begin": begin, "o_allocate": memory.allocate,
         "o_refresh": tape.refresh, "o_multiple": "multiple", "o_zero": 0, "o_frozen": INFERENCE, "o_empty": (), "o_tensor": Tensor, "o_parameter": _parameters[0], "o_size": Size,
         "o_store": Storage, "o_bucket": arenas.Bucket, "o_view": tape.View, "o_auto": tape.Auto, "o_leaf": tape.leaf_end, "o_order": tape._count,
         "o_usage": arenas.usage,

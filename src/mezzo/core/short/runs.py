@@ -5,6 +5,7 @@ from __future__ import annotations
 from mezzo.core.short.words import (
     ALLOCS,
     ALLOCS_AT,
+    BASES,
     CALLS,
     CALLS_AT,
     CHECKS,
@@ -18,7 +19,6 @@ from mezzo.core.short.words import (
     MANY,
     MAX_ALLOCS,
     MAX_ARGS,
-    MAX_NUMBERS,
     MAX_SLOTS,
     NODES,
     NODES_AT,
@@ -53,9 +53,9 @@ from mezzo.core.short.words import (
 )
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
-# The state of a run: addresses of memory (blocks, then tensors, then numbers), objects of the blocks.
+# The state of a run: addresses of memory (blocks, then tensors, then numbers, then what was drawn), objects of the blocks.
 _BASES = 0
-_OBJECTS = 8 * (NUMBER_BASE + MAX_NUMBERS)
+_OBJECTS = 8 * BASES
 _RUN = _OBJECTS + 8 * MAX_ALLOCS
 _ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 24, 48, 16, 8 * (TIES_AT + 1)
 
@@ -221,10 +221,14 @@ def _patched(f: Function, patch: str) -> str:
 
 
 def _step(program: Program) -> None:
-    """@step(run, row) -> 0 after a hosts.Step; 1 if it says that Python must make the whole call, 2 after an error."""
+    """@step(run, row) -> 0 after a hosts.Step; 1 if it says that Python must make the whole call, 2 after an error.
+
+    row: [0, 0 or where the two numbers go that it draws, what to call, addresses that it gets, which].
+    """
     with program.function("step", "ptr %run, ptr %row", "i64") as f:
         given = f.array(8 * MAX_ARGS)
         step, patches = field(f, "ptr", "%row", 16), field(f, "ptr", "%row", 32)
+        drawn = field(f, "i64", "%row", 8)
         count = field(f, "i64", "%row", 24)
         with f.loop(0, count) as i:
             address = f.call("PyLong_FromLongLong", "ptr", f"i64 {_patched(f, item_at(f, patches, i, _PATCH))}")  # fmt: skip
@@ -233,6 +237,12 @@ def _step(program: Program) -> None:
         with f.loop(0, count) as i:
             drop(f, f.load("ptr", item_at(f, given, i)))
         leave(f, "i64", 2, same(f, found, "null"))
+        with f.unless(f.compare("eq", drawn, 0)):
+            for i in range(2):
+                number = f.call("PyLong_AsLongLong", "i64", f"ptr {field(f, 'ptr', found, 24 + 8 * i)}")  # fmt: skip
+                f.store("i64", number, item_at(f, "%run", f.add(drawn, i)))
+            drop(f, found)
+            leave(f, "i64", 0)
         drop(f, found)
         leave(f, "i64", f.select(same(f, found, "@_Py_TrueStruct"), 0, 1))
         f.do("unreachable")

@@ -50,7 +50,7 @@ SYMBOLS = (
 )
 
 # Set by short.py: objects (o_), offsets of slots (at_), and whether a recording listens (off).
-OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_refresh", "o_multiple", "o_register", "o_begin", "o_allocate",
+OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_refresh", "o_multiple", "o_register", "o_chosen", "o_begin", "o_allocate",
            "o_zero", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
            "o_view", "o_auto", "o_leaf", "o_order", "o_usage", "o_new", "o_new_tuple")  # fmt: skip
 OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
@@ -73,6 +73,7 @@ MAX_ARGS = 24
 MAX_WORDS = 96
 MAX_TENSORS = 24
 MAX_NUMBERS = 8
+MAX_DRAWS = 4
 MAX_ALLOCS = 32
 MAX_MADE = 48
 MAX_NODES = 32
@@ -81,12 +82,14 @@ MAX_SLOTS = 32
 # The objects of a call are counted through: its tensors, the tensors that it makes, the nodes that it writes.
 FIRST_MADE, FIRST_NODE = MAX_TENSORS, MAX_TENSORS + MAX_MADE
 TENSOR_BASE, NUMBER_BASE = MAX_ALLOCS, MAX_ALLOCS + FIRST_NODE
+DRAW_BASE = NUMBER_BASE + MAX_NUMBERS
+BASES = DRAW_BASE + 2 * MAX_DRAWS
 # How a word of a key says what follows; addresses of objects are larger than any of them.
 INT, FLOAT, SAME, SLICE, ANY = range(16, 21)
 
 # The context of a call: counts, then words, objects and numbers.
-COUNT, TENSORS, GRAD, FLAGGED, NUMBERS_TAKEN, KEY_HASH, INFERENCE = range(0, 56, 8)
-KEY_AT = 64
+COUNT, TENSORS, GRAD, FLAGGED, NUMBERS_TAKEN, KEY_HASH, INFERENCE, MODES = range(0, 64, 8)
+KEY_AT = 72
 TENSORS_AT = KEY_AT + 8 * MAX_WORDS
 TAKEN_AT = TENSORS_AT + 8 * (FIRST_NODE + MAX_NODES)
 CONTEXT = TAKEN_AT + 8 * MAX_NUMBERS

@@ -79,7 +79,7 @@ class _Bucket:
 
 
 class Recording:
-    """Events in order: ("new", block), ("free", block), ("call", address, slots); if strict ("host", function, outs, args).
+    """Events in order: ("new", block), ("free", block), ("call", address, slots); if strict ("host", function, outs, args) and ("draw", take).
 
     sizes: bytes of each block. tables: arrays of pointers that kernels read from memory. checks: (cell, refuse)
     to look at after a replay. kept: objects whose memory the launches refer to. strict: whoever calls refuse()
@@ -98,7 +98,7 @@ class Recording:
         self.tables: list[array.array] = []
         self.checks: list[tuple[array.array, Callable]] = []
         self.kept: list = []
-        self.is_open = False
+        self.is_open, self.draws = False, 0
 
     def __enter__(self):
         Recording._lock.acquire()
@@ -140,6 +140,12 @@ class Recording:
     def host(self, *call) -> None:
         """Write down what Python does with memory: a function, the tensors that it fills, its other arguments."""
         self.events.append(("host", *call))
+
+    def draw(self, take: Callable) -> tuple[Late, Late]:
+        """Write down that take() gives two numbers here, and give what stands for them."""
+        self.events.append(("draw", take))
+        self.draws += 1
+        return Late(self.draws - 1, 0), Late(self.draws - 1, 1)
 
     @classmethod
     def is_taken(cls) -> bool:
