@@ -17,7 +17,7 @@ import torch.nn.functional as TF
 import mezzo
 from mezzo.core.families import convolution as family
 from mezzo.kernels.cpu import pool, target
-from mezzo.kernels.cpu.conv import direct, weights
+from mezzo.kernels.cpu.conv import direct, pointwise, weights
 
 F = mezzo.nn.functional
 EPS = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-12}
@@ -57,6 +57,19 @@ CASES = [
         2,
     ),  # 32 columns of all phases of the image's gradient
     (1, 2, 16, 30, 33, (6, 3), (5, 1), 0, 1, 1),
+    (
+        3,
+        64,
+        40,
+        9,
+        11,
+        (1, 1),
+        1,
+        0,
+        1,
+        1,
+    ),  # windows of one pixel: the last tile overlaps the one before
+    (2, 32, 96, 8, 8, (1, 1), 1, 0, 1, 1),
 ]
 
 
@@ -111,6 +124,7 @@ def same_threads(monkeypatch):
     monkeypatch.setattr(direct, "STREAM", 1)
     monkeypatch.setattr(weights, "PLACES", 100)  # several parts of an image
     monkeypatch.setattr(weights, "LYING_PLACES", (1, 1))
+    monkeypatch.setattr(pointwise, "LEAST_PLACES", 16)
     before = pool.get_num_threads()
     yield
     pool.set_num_threads(before)
@@ -200,6 +214,26 @@ def test_phases_of_images_of_few_channels_are_joint(last):
         geometry = family.Geometry(*layouts, family.Window(*pair, groups))
         found.append(family.joint_phases(geometry, mezzo.float32) is not None)
     assert sum(found) == (0 if not target.host().has_amx_bf16 else JOINT[last])
+
+
+def test_windows_of_one_pixel_read_the_image_once():
+    # of both gradients by the image one has too few columns for steps of 32 channels
+    for last, dtype, taken in (
+        (1, torch.bfloat16, 3),
+        (1, torch.float32, 0),
+        (0, torch.bfloat16, 0),
+    ):
+        found = []
+        for case in CASES[-2:]:
+            x, w, _, (stride, *_) = made(case, dtype, False)
+            y = F.conv2d(ours(x, last), ours(w), None, stride)
+            window = family.Window((1, 1), (0, 0), (1, 1))
+            geometry = family.Geometry(ours(x, last).layout, ours(w).layout, y.layout, window)
+            compute = getattr(mezzo, str(dtype).removeprefix("torch."))
+            for back in (False, True):
+                plan = family.plan_pointwise(geometry, None, compute, back)
+                found.append(plan is not None)
+        assert sum(found) == taken * target.host().has_amx_bf16
 
 
 def one_by_one(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, bfloat16, dtype
 from mezzo.errors import DTypeError, Fact
 from mezzo.kernels.cpu import conv, depthwise, depthwise_grad, entry, pool
-from mezzo.kernels.cpu.conv import direct, joint, weights
+from mezzo.kernels.cpu.conv import direct, joint, pointwise, weights
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
 from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.memory import allocate
@@ -338,6 +338,7 @@ def forward(g: Geometry, bias: Layout | None, compute: dtype, keeps: bool = Fals
     if is_depthwise(g, g.x, g.y):
         return [] if keeps else depthwise_plan(g, bias, compute, False)
     made = _direct(g, _sliding(g), compute, bias, keeps=keeps)
+    made = made or plan_pointwise(g, bias, compute, False)
     if made is not None:
         return [(made, False)]
     w = _operand(g.w, g.line(g.w, 0, g.outs), g.taps(g.w, 1, g.channels, False, g.last))
@@ -350,6 +351,26 @@ def forward(g: Geometry, bias: Layout | None, compute: dtype, keeps: bool = Fals
         g.bias_steps(bias, g.outs),
     ]
     return [_planned(w, x, out, compute, groups, g.last, bias, keeps=keeps)]
+
+
+def plan_pointwise(
+    g: Geometry, bias: Layout | None, compute: dtype, back: bool
+) -> direct.Plan | None:
+    """A plan of kernels/cpu/conv/pointwise.py, or None; back: from y to x."""
+    window, flat = g.window, len(g.image) <= 2 and g.window.groups == 1
+    if (
+        not flat
+        or set(g.kernel + window.stride) != {1}
+        or any(window.before)
+        or g.image != g.result
+    ):
+        return None
+    sides = [(_picture(g.x, g.channels), g.channels), (_picture(g.y, g.outs), g.outs)]
+    (source, channels), (target, outs) = sides[::-1] if back else sides
+    return pointwise.plan(source, target, _taps(g, _sliding(g), back), channels, outs, compute.ir,
+                          bias=None if bias is None else bias.dtype.ir,
+                          bias_step=0 if bias is None else bias.byte_strides()[0],
+                          threads=pool.get_num_threads())  # fmt: skip
 
 
 def weight_grad(g: Geometry, compute: dtype) -> list:
@@ -386,7 +407,9 @@ def input_grad(g: Geometry, bias: Layout | None, compute: dtype) -> list:
         return depthwise_plan(g, bias, compute, True)
     if bias is None and _tiles(g):
         return [_tiled(g, compute)]
-    made = joint_phases(g, compute) if bias is None else None
+    made = plan_pointwise(g, bias, compute, True) or (
+        joint_phases(g, compute) if bias is None else None
+    )
     if made is not None:
         return [(made, False)]
     phases = itertools.product(*[range(min(s, n)) for s, n in zip(g.window.stride, g.image)])

@@ -202,9 +202,9 @@ def plan(
     chosen = _on_tiles(chosen, image, rows, columns, channels)
     if chosen.acc != "f32" or not serves(chosen, image, rows, columns, channels, outs):
         return None
-    reading = _reading(weight, channels, outs)
+    how = reading(weight, channels, outs)
     places = out.sizes[0] * rows.count * columns.count
-    if not _pays(chosen, image.turned, reading[1], places, columns.count):
+    if not _pays(chosen, image.turned, how[1], places, columns.count):
         return None
     cut = form(chosen, channels, columns.shifts)
     pixel = cut.length * (2 if chosen.panel_a.group == 2 else 4)
@@ -222,7 +222,7 @@ def plan(
     )
     step = 0 if chosen.method == "amx" else pixel * columns.stride
     few = (channels, cut.length) if together else None
-    code = module(chosen, reading, exact, few, step,
+    code = module(chosen, how, exact, few, step,
                   (image.turned, out.turned))  # fmt: skip
     made, loaded = Plan(), jit.load(code)
     made.workspace_bytes = lay_out(words, chosen, kept)
@@ -256,7 +256,7 @@ def _on_tiles(
     return chosen if few or cut.merged * cut.length < TERMS_RUN else terms
 
 
-def _reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:
+def reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:
     """The axis along which vectors of the weight are read, the closer one, and whether its neighbours touch."""
     size = SIZE[weight.storage]
     sides = {"k": (channels < 2, weight.channel), "columns": (outs < 2, weight.column)}

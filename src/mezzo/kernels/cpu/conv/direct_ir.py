@@ -52,7 +52,7 @@ def module(
         joint_ir.pack_weight(program, scheme, phases)
     else:
         pack_weight(program, scheme, *weight)
-    _pack_body(program, scheme)
+    pack_body(program, scheme)
     copier = direct_terms.TermCopier if in_terms else Copier
     copy(program, scheme, exact, few, turned[0], copier)
     _places(program)
@@ -70,14 +70,14 @@ def module(
             for vectors in scheme.vector_steps:
                 _vectors(program, scheme, rows, vectors, step, 2 if exact else 1)
     _task_body(program, scheme, phases is not None)
-    _entry(program, scheme)
+    receive_and_share(program, scheme)
     return program.text()
 
 
 # ---- entry
 
 
-def _entry(program: Program, scheme: Scheme) -> None:
+def receive_and_share(program: Program, scheme: Scheme) -> None:
     with program.function("direct", "ptr %given", linkage="") as f:
         _receive(f, ("block", "image", "weight", "out", "bias", "workspace"))
         space = argument(f, "workspace")
@@ -136,7 +136,7 @@ def _biases(f: Function, scheme: Scheme, to: str) -> None:
         f.store("float", f.load("float", slot), f.at(to, at), 4)
 
 
-def _pack_body(program: Program, scheme: Scheme) -> None:
+def pack_body(program: Program, scheme: Scheme) -> None:
     """Panels of the weight, one a task."""
     with program.function("pack_body", BODY) as f:
         with f.loop("%begin", "%end") as unit:
