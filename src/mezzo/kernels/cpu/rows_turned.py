@@ -62,6 +62,7 @@ class TurnedWriter(OuterWriter):
         base = {n: f"%tile_{n}" if n in self.turned else p for n, p in there.items()}
         for name in self.turned:
             if name in self.ins:
+                self.clear(name)
                 self.turn(name, there[name], is_input=True)
         self.program("t", base, VECTORS, masks)
         for name in self.turned:
@@ -69,6 +70,18 @@ class TurnedWriter(OuterWriter):
                 self.turn(name, there[name], is_input=False)
 
     # ---- into tiles and back
+
+    def clear(self, name: str) -> None:
+        """Zeros where no rows will be: what lies on the stack may be subnormal, and slow to compute with."""
+        c, before, e = f"z_{name}_", self.label, self.emitter(LANES)
+        self.do(f"%{c}few = icmp slt i64 %rows, {ROWS}", f"br i1 %{c}few, label %{c}g, label %{c}done", f"{c}g:",
+                f"%{c}col = phi i64 [0, %{before}], [%{c}col2, %{c}go]",
+                f"%{c}more = icmp slt i64 %{c}col, %rn", f"br i1 %{c}more, label %{c}go, label %{c}done", f"{c}go:",
+                f"%{c}o = mul i64 %{c}col, {STEP}", f"%{c}at = getelementptr i8, ptr %tile_{name}, i64 %{c}o")  # fmt: skip
+        for u in range(VECTORS):
+            e.store("zeroinitializer", e.put(f"getelementptr i8, ptr %{c}at, i64 {4 * u * LANES}"), "f32")  # fmt: skip
+        self.do(f"%{c}col2 = add i64 %{c}col, 1", f"br label %{c}g", f"{c}done:")
+        self.label = f"{c}done"
 
     def turn(self, name: str, there: str, is_input: bool) -> None:
         """Exchange an operand's rows with its tile, LANES rows at a time."""
