@@ -40,9 +40,12 @@ def run(
     def arrive(node, slot: int, grad: Tensor) -> None:
         slots = pending.get(node)
         if slots is None:
-            slots = pending[node] = [None] * (len(node.layouts) if isinstance(node, Node) else 1)
+            slots = pending[node] = [None] * (
+                1 if node.__class__ is Accumulate else len(node.layouts)
+            )
             heapq.heappush(heap, (-node.order, id(node), node))
-        slots[slot] = grad if slots[slot] is None else slots[slot] + grad
+        have = slots[slot]
+        slots[slot] = grad if have is None else have + grad
 
     previous, STATE.grad = STATE.grad, create
     try:
@@ -56,20 +59,20 @@ def run(
                     if (node, slot) in wanted and grad is not None:
                         found[wanted[node, slot]] = _hooked(node, slot, grad)
                         slots[slot] = found[wanted[node, slot]]
-            if isinstance(node, Accumulate):
+            if node.__class__ is Accumulate:
                 if wanted is None:
                     accumulate(node.variable, slots[0], create)
                 continue
             if useful is not None and node not in useful:
                 continue
-            if node.metadata is not None:
+            if node.__dict__ and node.metadata is not None:
                 slots = [
                     g
                     if g is None or (wanted is not None and (node, i) in wanted)
                     else _hooked(node, i, g)
                     for i, g in enumerate(slots)
                 ]
-            for (to, slot), grad in derivative(node, slots, keep):
+            for to, slot, grad in derivative(node, slots, keep):
                 if grad is not None and (useful is None or to in useful or (to, slot) in wanted):
                     arrive(to, slot, grad)
     finally:
@@ -173,33 +176,72 @@ def fitted(grad: Tensor, want: Layout) -> Tensor:
 
 
 def derivative(node: Node, grads: list, keep: bool) -> list:
-    """[((node, slot), gradient)] for each edge of a node."""
-    if node.pre_hooks:
+    """[(node, slot, gradient)] for each edge of a node."""
+    special = node.__dict__  # hooks, several results, a rule of its own: most nodes have none of it
+    if special and node.pre_hooks:
         lend(*grads)
         for hook in list(node.pre_hooks.values()):
             replaced = hook(tuple(grads))
             if replaced is not None:
                 grads = list(replaced if isinstance(replaced, tuple) else (replaced,))
                 lend(*grads)
-    record = node.record
-    args, outs = unpack(node)
-    g, y = (tuple(grads), outs) if node.multiple else (grads[0], outs[0])
-    results: dict = {}
-    if node.rule is not None:
-        results = node.rule(node, g)
-    elif record.joint is not None:
-        made = record.quick_joint(g, y, *args)
-        results = dict(zip(record.operands, made if isinstance(made, (tuple, list)) else (made,)))
+    outs = unpack(node)
+    g, y = (tuple(grads), outs) if special and node.multiple else (grads[0], outs[0])
+    if special and node.rule is not None:
+        found = _for_edges(node, node.rule(node, g))
     else:
-        for position, _, _ in node.edges:
-            at = position if isinstance(position, int) else position[0]
-            if at not in results and at in record.vjps:
-                results[at] = record.quick_vjps[at](g, y, *args)
-            elif at not in record.vjps:
-                raise GradientError(
-                    f"{record.name}: no derivative for argument '{record.names[at]}'. detach() it."
-                )
-    found = []
+        found = _by_record(node, g, y)
+    if STATE.anomaly:
+        _refuse_nan(node, found)
+    if special and node.hooks:
+        for hook in list(node.hooks.values()):
+            lend(*grads, *[grad for _, _, grad in found])
+            replaced = hook(tuple(grad for _, _, grad in found), tuple(grads))
+            if replaced is not None:
+                new = replaced if isinstance(replaced, tuple) else (replaced,)
+                lend(*new)
+                found = [(to, slot, n) for (to, slot, _), n in zip(found, new)]
+    if not keep and not (special and node.lasting):
+        node.args, node.outs, node.versions = (), node.layouts, None
+        if special:
+            node.rule = None  # and what it holds
+    return found
+
+
+def _by_record(node: Node, g, y) -> list:
+    """What the rules of a node's record send along its edges."""
+    record, args = node.record, node.args
+    joint = record.quick_joint
+    if joint is not None:
+        made = joint(g, y, *args)
+        made = made if isinstance(made, (tuple, list)) else (made,)
+        return _for_edges(node, dict(zip(record.operands, made)))
+    rules, results, found = record.quick_vjps, None, []
+    for position, to, slot in node.edges:
+        if position.__class__ is int:
+            rule, operand = rules.get(position), args[position]
+            if rule is None:
+                _refuse_argument(record, position)
+            grad = rule(g, y, *args)
+        else:
+            at, i = position
+            if results is None:
+                results = {}
+            if at not in results:
+                if at not in rules:
+                    _refuse_argument(record, at)
+                results[at] = rules[at](g, y, *args)
+            grad, operand = results[at][i], args[at][i]
+        if grad is not None:
+            want = operand if operand.__class__ is Layout else operand.layout
+            if grad.layout is not want:
+                grad = fitted(grad, want)
+        found.append((to, slot, grad))
+    return found
+
+
+def _for_edges(node: Node, results: dict) -> list:
+    args, found = node.args, []
     for position, to, slot in node.edges:
         if position.__class__ is int:
             grad, operand = results.get(position), args[position]
@@ -210,25 +252,19 @@ def derivative(node: Node, grads: list, keep: bool) -> list:
             want = operand if operand.__class__ is Layout else operand.layout
             if grad.layout is not want:
                 grad = fitted(grad, want)
-        found.append(((to, slot), grad))
-    if STATE.anomaly:
-        _refuse_nan(node, found)
-    for hook in list(node.hooks.values()) if node.hooks else ():
-        lend(*grads, *[grad for _, grad in found])
-        replaced = hook(tuple(grad for _, grad in found), tuple(grads))
-        if replaced is not None:
-            new = replaced if isinstance(replaced, tuple) else (replaced,)
-            lend(*new)
-            found = [(where, n) for (where, _), n in zip(found, new)]
-    if not keep and not node.lasting:
-        node.freed, node.args, node.outs, node.versions = True, (), node.layouts, ()
-        node.rule = None  # and what it holds
+        found.append((to, slot, grad))
     return found
+
+
+def _refuse_argument(record, at: int) -> None:
+    raise GradientError(
+        f"{record.name}: no derivative for argument '{record.names[at]}'. detach() it."
+    )
 
 
 def _refuse_nan(node: Node, found: list) -> None:
     """Anomaly detection: stop where a derivative gives NaN."""
-    for i, (_, grad) in enumerate(found):
+    for i, (_, _, grad) in enumerate(found):
         if (
             STATE.check_nan
             and grad is not None
@@ -241,14 +277,15 @@ def _refuse_nan(node: Node, found: list) -> None:
             )
 
 
-def unpack(node: Node) -> tuple[tuple, tuple]:
-    """The saved arguments and outputs; raises if they were freed or overwritten."""
-    if node.freed:
+def unpack(node: Node) -> tuple:
+    """The outputs as the derivative reads them; raises if what the node saved was freed or overwritten."""
+    versions = node.versions
+    if versions is None:
         raise GradientError(
             f"{node.record.name}: trying to backward through the graph a second time, after its saved values were "
             "freed. Pass retain_graph=True to the first backward() if you need two, or compute the loss anew."
         )
-    for tensor, version in node.versions:
+    for tensor, version in versions:
         if tensor.storage.version != version:
             writer = getattr(tensor.storage, "writer", None)
             by = f" by {writer[0]} at {writer[1]}" if writer else ""
@@ -257,19 +294,17 @@ def unpack(node: Node) -> tuple[tuple, tuple]:
                 f"{node.record.name} saved a {tensor.dtype.name}{list(tensor.shape)} at version {version}, and it is at "
                 f"version {tensor.storage.version}, changed{by}. Make that write out of place, or clone() before it."
             )
-    outs = node.outs
-    if node.needs_out:
-        rebuilt = []
-        for slot, out in enumerate(outs):
-            if not isinstance(out, Tensor):
-                rebuilt.append(out)
-                continue
+    if not node.needs_out:
+        return node.outs
+    rebuilt = []
+    for slot, out in enumerate(node.outs):
+        if isinstance(out, Tensor):
             again = alias(out)
             if slot not in node.record.no_gradient_outputs and out.dtype.category >= 2:
                 again.auto = Auto(node=node, slot=slot)
-            rebuilt.append(again)
-        outs = tuple(rebuilt)
-    return node.args, outs
+            out = again
+        rebuilt.append(out)
+    return tuple(rebuilt)
 
 
 def edge_of(tensor: Tensor, operation: str):

@@ -315,7 +315,7 @@ _RECORD = _Compiled(_compiled, name="compiled", where="", vjp=none("compiled wit
 
 
 _SPENT = tape.Node(_RECORD, (), ())
-_SPENT.freed, _SPENT.versions, _SPENT.needs_out, _SPENT.layouts = True, (), False, (None,)
+_SPENT.versions, _SPENT.needs_out, _SPENT.layouts = None, False, (None,)
 
 
 class Backward:

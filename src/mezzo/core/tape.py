@@ -47,7 +47,7 @@ class Node:
     )
 
     # Rarely set, so they cost nothing when a node is made.
-    freed = multiple = lasting = False  # lasting: never freed, as forward mode goes back to it
+    multiple = lasting = False  # lasting: never freed, as forward mode goes back to it
     hooks = pre_hooks = rule = metadata = None
 
     def __init__(self, record, args: tuple, edges: tuple):
@@ -57,6 +57,11 @@ class Node:
     def name(self) -> str:
         """The name PyTorch would give: AddBackward0 for add. It is the name of the node's class too."""
         return type(self).__name__
+
+    @property
+    def freed(self) -> bool:
+        """Whether a backward pass has let go of what was saved: there are no versions to look at any more."""
+        return self.versions is None
 
     @property
     def next_functions(self):
