@@ -17,6 +17,7 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.kernels import ir as k
 from mezzo.kernels.cpu.rows import Rows
+from mezzo.ops import norm_divided
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T
 
@@ -130,7 +131,7 @@ def _reshaped(grads, weight, bias):
     return [None if w is None else d.reshape(tuple(w.shape)) for d, w in zip(grads, (weight, bias))]
 
 
-@rows(grad_name="NativeLayerNormBackward0", kernel=_norm, numbers=("eps",), where="", vjp=_norm_vjp, batch=_batch_norm_rows,
+@rows(grad_name="NativeLayerNormBackward0", kernel=_norm, divided=norm_divided.forward, numbers=("eps",), where="", vjp=_norm_vjp, batch=_batch_norm_rows,
       no_gradient_outputs=(1, 2), saved_outputs=(1, 2),
       samples=[])  # fmt: skip
 def norm_rows(
@@ -213,7 +214,7 @@ def _second(u, grad_output, input, weight, mean, variance, to, rows, affine, eps
     )
 
 
-@rows(kernel=_norm_backward, numbers=("eps",), where="", vjp=_norm_backward_vjp, batch=_batch_norm_backward,
+@rows(kernel=_norm_backward, divided=norm_divided.backward, numbers=("eps",), where="", vjp=_norm_backward_vjp, batch=_batch_norm_backward,
       samples=[])  # fmt: skip
 def norm_backward(grad_output: Tensor, input: Tensor, weight: Tensor | None, mean: Tensor, variance: Tensor,
                   to, rows, affine, eps, centered, params) -> Tensor:  # fmt: skip

@@ -28,6 +28,7 @@ from mezzo.dtypes import dtype as DType
 from mezzo.errors import Fact, OutOfRangeError
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import capture, entry
+from mezzo.kernels.cpu.fold import AHEAD, FAR
 from mezzo.kernels.cpu.maps import STREAM, MapKernel
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.kernels.cpu.reduce import ReduceKernel
@@ -332,8 +333,15 @@ class _Walk:
         plan.block = array.array("q", words)
         pattern = "".join(o.letter for o in [*outs, *ins])
         streams = self.mode != "turned" and kernel.may_stream and self._streams(plan, outs)
-        plan.address = kernel.address(self.mode, pattern, streams, rn * ro > KEPT)
+        is_far = self.mode == "outer" and self._is_far(total)
+        plan.address = kernel.address(self.mode, pattern, streams, rn * ro > KEPT, is_far)
         plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
+
+    def _is_far(self, total: int) -> bool:
+        """True if operands are too large for the caches, and neighbouring elements of rows lie close."""
+        read = [o for o in self.operands if o.kind == "each" and o not in self.outs]
+        near = all(abs(self.rtable[id(o)][0]) <= AHEAD for o in read)
+        return near and total * max([o.item for o in read], default=0) >= FAR
 
     def _streams(self, plan: RowPlan, outs: list[_Operand]) -> bool:
         """True if the results of elements are too large for the caches and lie along their lines."""
@@ -384,16 +392,24 @@ class RowOperation(Primitive):
     """A record whose results at a row depend on that row of the operands.
 
     numbers: parameters that reach the kernel at run time. raw: operands that keep their own type
-    (class indices); the others are computed in the type of the first.
+    (class indices); the others are computed in the type of the first. divided: gives another plan, of several
+    steps, where rows are few and long (rows_divided.py), or None.
     """
 
     family = "rows"
 
     def __init__(
-        self, fn, *, kernel, numbers: Sequence[str] = (), raw: Sequence[str] = (), **options
+        self,
+        fn,
+        *,
+        kernel,
+        numbers: Sequence[str] = (),
+        raw: Sequence[str] = (),
+        divided=None,
+        **options,
     ):
         super().__init__(fn, **options)
-        self.kernel = kernel
+        self.kernel, self.divided = kernel, divided
         self.scalars = tuple(self.names.index(n) for n in numbers)
         self.raw = frozenset(self.names.index(n) for n in raw)
 
@@ -427,7 +443,9 @@ class RowOperation(Primitive):
             plan.layouts = tuple(o.layout if o.then is None else o.then[0] for o in frame.outs)
             plan.runs, plan.flagged, plan.copies, plan.sums = False, False, [], []
         else:
-            plan = row_plan(self._build(args, tensors, layouts, frame), frame, layouts)
+            results = [o.layout if o.then is None else o.then[0] for o in frame.outs]
+            plan = self.divided and self.divided(self, args, layouts, results)
+            plan = plan or row_plan(self._build(args, tensors, layouts, frame), frame, layouts)
         plan.tensors, plan.scalars = tuple(tensors), self.scalars
         return plan
 

@@ -151,13 +151,20 @@ class RowKernel:
         narrow = any(SIZE[s] < 4 for s in self.outs[: len(self.rows.each)])
         return not narrow or len(read) < 2 or any(n.op in MATH for n in final)
 
-    def address(self, mode: str, pattern: str, streams: bool = False, is_long: bool = False) -> int:
+    def address(
+        self,
+        mode: str,
+        pattern: str,
+        streams: bool = False,
+        is_long: bool = False,
+        is_far: bool = False,
+    ) -> int:
         """The entry for a mode and one access letter for each output and input.
 
         streams: elements are stored past the caches, which wants rows that begin at cache lines. is_long:
-        rows may have more elements than a thread keeps aside.
+        rows may have more elements than a thread keeps aside. is_far: operands come from memory, from end to end.
         """
-        key = mode, pattern, streams, is_long and self.keeps_wider
+        key = mode, pattern, streams, is_long and self.keeps_wider, is_far
         found = self._addresses.get(key)
         if found is None:
             text = _WRITERS[mode](self, *key[1:]).text()

@@ -53,9 +53,17 @@ def combine(e: Emitter, node: Expr, a: str, b: str) -> str:
 class Writer:
     """What both ways of walking share. kernel: a RowKernel. U vectors stand side by side."""
 
-    def __init__(self, kernel: Any, pattern: str, streams: bool = False, is_long: bool = False):
+    def __init__(
+        self,
+        kernel: Any,
+        pattern: str,
+        streams: bool = False,
+        is_long: bool = False,
+        is_far: bool = False,
+    ):
         self.kernel, self.plan, self.pattern = kernel, kernel.schedule, pattern
         self.streams = streams  # whole vectors of elements go past the caches
+        self.is_far = is_far
         self.halves: dict[int, tuple[str, str]] = {}  # of a line: an output's vector, and where
         self.lines: list[str] = []
         self.declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mezzo.kernels.cpu.emit import LANES, LLVM
-from mezzo.kernels.cpu.rows_text import CHUNK, UNROLL, Writer, combine
+from mezzo.kernels.cpu.fold import AHEAD
+from mezzo.kernels.cpu.rows_text import CHUNK, LINE, UNROLL, Writer, combine
 from mezzo.kernels.ir import SIZE, Expr
 
-FETCH = 1 << 17  # bytes of a row beyond which the next one would be gone again before its turn
+FETCH = 1 << 19  # bytes of rows beyond which the next would push this one out of the second cache
 SCRATCH = 1 << 15  # bytes of a row that are kept aside rather than in the output
 KEPT = SCRATCH // 4  # elements of a row of 16-bit numbers that fit there, in f32
 
@@ -50,10 +51,11 @@ class InnerWriter(Writer):
         if self.streams and not self.final:
             return
         self.ahead, self.waited = self.waited, []
+        item = sum(SIZE[self.storage(name)] for name in self.ahead)
         for name in self.ahead:
             far = f"%far_{name}"
             self.do(f"{far}step = load i64, ptr %{name}_kept",
-                    f"{far}bytes = mul i64 %row_size, {SIZE[self.storage(name)]}",
+                    f"{far}bytes = mul i64 %row_size, {item}",
                     f"{far}fits = icmp sle i64 {far}bytes, {FETCH}", f"{far}any = icmp sgt i64 %dk, 0",
                     f"{far}use = and i1 {far}fits, {far}any",
                     f"{far} = select i1 {far}use, i64 {far}step, i64 0")  # fmt: skip
@@ -236,6 +238,7 @@ class OuterWriter(Writer):
         if "stash" in start:
             pointers["stash"] = pointers["out0"]
         for u in range(self.vectors):
+            self.fetch(t, u, pointers)
             made = self.body(
                 u, known[u], pointers, f"%{t}x", self.row_masks[u], reductions, stash, accs[u]
             )
@@ -244,6 +247,20 @@ class OuterWriter(Writer):
         self.do(f"br label %{t}ml", f"{t}ml:", f"%{t}j2 = add i64 %{t}j, 1", f"%{t}jc = icmp slt i64 %{t}j2, %{t}hi",
                 f"br i1 %{t}jc, label %{t}m, label %{t}bx", f"{t}bx:")  # fmt: skip
         return [v for group in new for v in group]
+
+    def fetch(self, t: str, u: int, pointers: dict[str, str]) -> None:
+        """Where elements follow each other from memory, ask for what comes: in the first pass, or the only one.
+
+        Beside results that are written only one operand can be read faster so.
+        """
+        read = [n for n in pointers if n in self.ins and self.letter(n) == "c"]
+        is_only = self.final and not self.plan.passes and len(read) == 1
+        if not self.is_far or not (is_only or t.endswith("p0")):
+            return
+        for name in read:
+            nbytes = LANES * SIZE[self.storage(name)]
+            if u * nbytes % LINE == 0:
+                self.emitter(1).ask(pointers[name], AHEAD + u * nbytes, nbytes)
 
     def finish(self, t: str, reductions: list[Expr], total: list[str]) -> None:
         n = len(reductions)
