@@ -7,7 +7,8 @@ import functools
 from mezzo import dtypes
 from mezzo.core.families import convolution as family
 from mezzo.core.families.contraction import absorbing
-from mezzo.core.families.convolution import Geometry, Window, convolution
+from mezzo.core.families.convolution import convolution
+from mezzo.core.families.geometry import Geometry, Window, is_channels_last
 from mezzo.core.layout import Layout
 from mezzo.core.record import composite
 from mezzo.core.tensor import Tensor
@@ -19,7 +20,7 @@ from mezzo.rules.samples import S, T
 
 def _forward(compute, input, weight, bias, size, stride, before, dilation, groups, _compute):
     x, w = input.layout, weight.layout
-    last = family.is_channels_last(x) or (family.is_channels_last(w) and x.ndim == 4)
+    last = is_channels_last(x) or (is_channels_last(w) and x.ndim == 4)
     y = family.image_layout((x.shape[0], w.shape[0], *size), compute, x.device, last)
     geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
     of_bias = None if bias is None else bias.layout
@@ -31,7 +32,7 @@ def _input_grad(
 ):
     y, w = grad.layout, weight.layout
     shape = (y.shape[0], w.shape[1] * groups, *size)
-    x = family.image_layout(shape, dtype or compute, y.device, family.is_channels_last(y))
+    x = family.image_layout(shape, dtype or compute, y.device, is_channels_last(y))
     geometry = Geometry(x, w, y, Window(tuple(stride), tuple(before), tuple(dilation), groups))
     return x, lambda: family.input_grad(geometry, None if bias is None else bias.layout, compute)
 

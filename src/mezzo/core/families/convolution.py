@@ -9,7 +9,6 @@ Each is linear in both operands, so the derivatives of each are the other two.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Callable
@@ -18,6 +17,8 @@ import numpy as np
 
 from mezzo import devices
 from mezzo.core import kept, tape
+from mezzo.core.families.depthwise import depthwise_plan, depthwise_weight_plan, is_depthwise
+from mezzo.core.families.geometry import Geometry, Ints, flat, is_channels_last
 from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import Primitive, registered
 from mezzo.core.state import STATE
@@ -25,26 +26,13 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, common_device, empty
 from mezzo.dtypes import FLOAT, bfloat16, dtype
 from mezzo.errors import DTypeError, Fact
-from mezzo.kernels.cpu import conv, depthwise, depthwise_grad, entry, pool
+from mezzo.kernels.cpu import conv, entry, pool
 from mezzo.kernels.cpu.conv import direct, joint, pointwise, weights
 from mezzo.kernels.cpu.conv.axes import Axis, Operand, beside, grid
-from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
-Ints = tuple[int, ...]
-MOST_TAPS = 7  # of a row of a window of one channel, for code that knows how many there are
 FEW = 8  # channels that would leave most columns of a tile empty
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """How windows slide: one number per spatial axis; `before` is the padding in front."""
-
-    stride: Ints
-    before: Ints
-    dilation: Ints
-    groups: int = 1
 
 
 class ConvPlan:
@@ -77,177 +65,6 @@ class ConvPlan:
                     plan.plan.address, *plan.slots(args[0].ptr, weight, out.ptr, bias, scratch.ptr)
                 )
         return out
-
-
-class Geometry:
-    """Sizes and byte strides of image x, weight w and result y of one convolution."""
-
-    def __init__(self, x: Layout, w: Layout, y: Layout, window: Window):
-        self.x, self.w, self.y, self.window = x, w, y, window
-        self.image, self.kernel, self.result = (
-            tuple(x.shape[2:]),
-            tuple(w.shape[2:]),
-            tuple(y.shape[2:]),
-        )
-        self.channels, self.outs = w.shape[1], w.shape[0] // window.groups
-        self.last = all(is_channels_last(t) for t in (x, y))
-        self.dense = all(is_channels_last(t) or t.strides[-1] == 1 for t in (x, y))
-
-    def taps(self, of: Layout, axis: int, count: int, places: bool, last: bool) -> Axis:
-        """Channels (or outputs) of a tensor beside the window's taps in it."""
-        strides = of.byte_strides()
-        channel = Axis(np.arange(count) * strides[axis])
-        if places:
-            steps = [np.arange(k) * d for k, d in zip(self.kernel, self.window.dilation)]
-        else:
-            steps = [np.arange(k) for k in self.kernel]
-        offsets, at = grid(strides[2:], steps)
-        spots = Axis(offsets, at if places else ())
-        return beside(spots, channel) if last else beside(channel, spots)
-
-    def pixels(self, of: Layout) -> Axis:
-        """The pixels of all images of a tensor."""
-        strides = of.byte_strides()
-        offsets, _ = grid(strides[2:], [np.arange(n) for n in of.shape[2:]])
-        return Axis(offsets, (), of.shape[0], strides[0])
-
-    def patches(self) -> Axis:
-        """The windows of all images of x."""
-        strides = self.x.byte_strides()
-        starts = [
-            np.arange(n) * s - p
-            for n, s, p in zip(self.result, self.window.stride, self.window.before)
-        ]
-        offsets, places = grid(strides[2:], starts)
-        return Axis(offsets, places, self.x.shape[0], strides[0])
-
-    def line(self, of: Layout, axis: int, count: int) -> Axis:
-        """Neighbours along one axis of a tensor."""
-        return Axis(np.arange(count) * of.byte_strides()[axis])
-
-    def bias_steps(self, bias: Layout | None, count: int) -> list[int]:
-        """Byte offsets of the groups in a bias with `count` elements for each."""
-        size = 0 if bias is None else bias.strides[0] * bias.dtype.itemsize
-        return [g * count * size for g in range(self.window.groups)]
-
-    def step(self, of: Layout, axis: int, count: int) -> list[int]:
-        """Byte offsets of the groups in a tensor."""
-        return [g * count * of.byte_strides()[axis] for g in range(self.window.groups)]
-
-
-def _pairs_forward(
-    places: int, source: int, kernel: int, stride: int, before: int, dilation: int
-) -> list:
-    """For each place of y: (tap, place of x) of the taps inside x."""
-    found = [
-        [(k, t * stride + k * dilation - before) for k in range(kernel)] for t in range(places)
-    ]
-    return [[(k, at) for k, at in row if 0 <= at < source] for row in found]
-
-
-def _pairs_back(
-    places: int, source: int, kernel: int, stride: int, before: int, dilation: int
-) -> list:
-    """For each place of x: (tap, place of y) of the windows that hold it."""
-    found = [[(k, i + before - k * dilation) for k in range(kernel)] for i in range(places)]
-    return [
-        [(k, at // stride) for k, at in row if at % stride == 0 and 0 <= at // stride < source]
-        for row in found
-    ]
-
-
-def is_depthwise(g: Geometry, source: Layout, target: Layout) -> bool:
-    """True if every channel has a window of its own, in one or two dimensions, in memory that suits vectors."""
-    if g.channels != 1 or g.outs != 1 or g.window.groups < 2 or len(g.image) > 2:
-        return False
-    both = is_channels_last(source) and is_channels_last(target)
-    return both or (source.strides[-1] == 1 and target.strides[-1] == 1)
-
-
-def _flat(x: Layout) -> tuple[list[int], list[int]]:
-    """Sizes and byte strides as (n, c, h, w)."""
-    sizes, strides = list(x.shape), list(x.byte_strides())
-    if len(sizes) == 3:
-        sizes.insert(2, 1)
-        strides.insert(2, 0)
-    return sizes, strides
-
-
-def _up(a: int, b: int) -> int:
-    return -(-a // b) * b
-
-
-class _Depthwise:
-    """Words and tables of a depthwise launch: from `source` to places of `target`."""
-
-    def __init__(self, g: Geometry, source: Layout, target: Layout, back: bool):
-        self.source, self.target = source, target
-        self.last = is_channels_last(source) and is_channels_last(target)
-        window = zip(g.kernel, g.window.stride, g.window.before, g.window.dilation)
-        sizes = zip(target.shape[2:], source.shape[2:])
-        pairs = _pairs_back if back else _pairs_forward
-        every = [pairs(n, m, *given) for (n, m), given in zip(sizes, window)]
-        every = [[[(0, 0)]], *every] if len(every) == 1 else every
-        axes = [depthwise.Taps(every[0], False), depthwise.Taps(every[1], not self.last)]
-        self.tables = [t for a in axes for t in (a.begin, a.tap, a.place)] + [axes[1].mask]
-        self.windows, joint = None, np.zeros(1, np.int64)
-        if self.last and g.window.dilation[-1] == 1:
-            found = depthwise.Windows(
-                g.kernel[-1], 1 if back else g.window.stride[-1], -1 if back else 1
-            )
-            joint = found.joint(every[1])
-            self.windows = found if joint.any() and found.taps <= MOST_TAPS else None
-        self.tables.append(joint)
-        self.across, self.taps = g.kernel[-1], int(np.prod(g.kernel))
-        (self.sizes, self.steps), (_, self.source_steps), (_, self.w) = (
-            _flat(target),
-            _flat(source),
-            _flat(g.w),
-        )
-        self.threads = pool.get_num_threads()
-
-    def words(self, units: int, room: int, bias_step: int) -> tuple[list[int], int]:
-        """The block's words, and how many lanes of workspace there are."""
-        serial = self.threads <= 1 or self.target.numel * self.taps < 1 << 15
-        found = [units, int(serial), self.sizes[1], *self.sizes[2:], self.taps, self.across, room]
-        found += [self.w[0], *self.w[2:], bias_step, *[t.ctypes.data for t in self.tables]]
-        return found, 1 if serial else self.threads
-
-
-def depthwise_plan(g: Geometry, bias: Layout | None, compute: dtype, back: bool) -> list:
-    """One launch of kernels/cpu/depthwise.py; back: from y to x."""
-    d = _Depthwise(g, g.y if back else g.x, g.x if back else g.y, back)
-    room = _up(d.sizes[1] * d.taps * 8, 4096) + 64
-    step = 0 if bias is None else bias.strides[0] * bias.dtype.itemsize
-    words, lanes = d.words(d.sizes[0] * d.sizes[2] * (1 if d.last else d.sizes[1]), room, step)
-    stored = (
-        d.source.dtype.ir,
-        g.w.dtype.ir,
-        d.target.dtype.ir,
-        None if bias is None else bias.dtype.ir,
-    )
-    address = depthwise.address(*stored, compute.ir, d.last, d.windows)
-    return [
-        (
-            depthwise.Plan(address, [*words, *d.source_steps, *d.steps], d.tables, room * lanes),
-            False,
-        )
-    ]
-
-
-def depthwise_weight_plan(g: Geometry, compute: dtype) -> list:
-    """One launch of kernels/cpu/depthwise_grad.py."""
-    d = _Depthwise(g, g.x, g.y, False)
-    room = _up(d.taps * LANES * 8, 4096) + 64
-    words, lanes = d.words(-(-d.sizes[1] // LANES) if d.last else d.sizes[1], room, 0)
-    address = depthwise_grad.address(g.y.dtype.ir, g.x.dtype.ir, g.w.dtype.ir, compute.ir, d.last)
-    words += [*d.steps, *d.source_steps, d.sizes[0]]
-    return [(depthwise.GradPlan(address, words, d.tables, room * lanes), False)]
-
-
-def is_channels_last(x: Layout) -> bool:
-    """True if the channel is innermost in memory."""
-    return x.ndim >= 3 and x.shape[1] > 1 and x.strides[1] == 1 and any(n > 1 for n in x.shape[2:])
 
 
 def is_stored_last(x: Layout | Tensor) -> bool:
@@ -292,7 +109,7 @@ def _planned(
 
 def _picture(of: Layout, channels: int, places: list = ()) -> direct.Image:
     """A tensor as conv/direct.py wants it; places: for every axis the first one, and the steps from one to the next."""
-    sizes, strides = _flat(of)
+    sizes, strides = flat(of)
     places = [(0, 1)] * (2 - len(places)) + [*places]
     first = sum(at * step for (at, _), step in zip(places, strides[2:]))
     steps = (strides[0], *(step * every for (_, every), step in zip(places, strides[2:])))
@@ -303,7 +120,7 @@ def _picture(of: Layout, channels: int, places: list = ()) -> direct.Image:
 
 def _taps(g: Geometry, axes: list, back: bool) -> direct.Weight:
     """The weight with its taps along two axes; back: its columns are the channels of x."""
-    _, ws = _flat(g.w)
+    _, ws = flat(g.w)
     offsets = [tuple(i * step for i in which) for (which, _), step in zip(axes, ws[2:])]
     column, channel = (ws[1], ws[0]) if back else (ws[0], ws[1])
     return direct.Weight(g.w.dtype.ir, column, channel, *offsets, g.outs * ws[0])
