@@ -217,7 +217,10 @@ class Contraction:
         serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
         direct = self.readers[0] is None and reads_in_place(self.scheme, of.m, of.k, of.a)
         direct = direct and kept != KEPT_A
-        cut = blocks(self.scheme, of.m, of.n, of.k, 1 if serial else of.threads, direct, kept)
+        along_k = tuple(of_k == SIZE[kind] for of_k, kind in (
+            (of.a[1], self.scheme.a), (of.b[0], self.scheme.b)))  # fmt: skip
+        chunks = 1 if serial else of.threads
+        cut = blocks(self.scheme, of.m, of.n, of.k, chunks, direct, kept, along_k)
         if kept and path:
             lanes, cut = 1, replace(cut, lane_bytes=0)
         elif path:

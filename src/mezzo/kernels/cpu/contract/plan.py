@@ -13,6 +13,9 @@ BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 2048
 BLOCK_BYTES = 32 << 20  # of one packed operand
 GROUP_BYTES = {False: 1 << 20, True: 3 << 19}  # whether in terms
+# Panels of the narrower operand, at most, beside which a task takes NARROW_GROUP panels of terms of the wider one: what
+# is packed is used by so few tiles that it should be so little.
+NARROW, NARROW_GROUP = 4, 2
 KEPT_SHARE = 0.8  # of a group's bytes, at most, for all panels of the narrower operand
 NEAR_BYTES = {
     False: 1 << 19,
@@ -74,11 +77,13 @@ def parts(size: int, limit: int) -> int:
 
 
 def blocks(
-    scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = False, kept: int = 0
-) -> Blocks:
+    scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = False, kept: int = 0,
+    along_k: tuple[bool, bool] = (False, False),
+) -> Blocks:  # fmt: skip
     """How a product of these sizes is cut. Of all this only slice_k matters to the result.
 
     direct: panels of a are read where they lie, but for one that lacks rows. kept: the operand that comes packed.
+    along_k: whether what lies together of a, of b, is along k.
     """
     slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
@@ -86,6 +91,10 @@ def blocks(
     block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
     group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks, k)
+    if scheme.terms > 1 and group_n == columns <= NARROW and along_k[0]:
+        group_m = min(group_m, NARROW_GROUP)
+    elif scheme.terms > 1 and group_m == rows <= NARROW and along_k[1]:
+        group_n = min(group_n, NARROW_GROUP)
     private = 0
     if direct:
         private, widest = PRIVATE_A, columns * bytes_b

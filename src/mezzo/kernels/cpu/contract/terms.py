@@ -15,55 +15,74 @@ same sum after it. Subnormal operands and results are zeros on tile registers.
 
 from __future__ import annotations
 
+from mezzo.kernels.cpu.contract import lanes
 from mezzo.kernels.cpu.contract.lanes import constant, wide
 from mezzo.kernels.cpu.contract.writer import Function
 
+LANES = 16  # of a vector of floats
 COUNT = {"f16": 2, "f32": 3}  # terms of the compute types
 # Products of (term of a, term of b), the small ones first; each but the first loads the tiles of one operand.
 PRODUCTS = {
     2: ((1, 1), (1, 0), (0, 1), (0, 0)),
     3: ((2, 0), (1, 0), (1, 1), (0, 1), (0, 2), (0, 0)),
 }
-_HIGH, _QUIET, _EXPONENT, _SIGN, _LEAST = 0xFFFF0000, 0x400000, 0x7F800000, 0x80000000, 0x00800000
+_HIGH, _EXPONENT, _SIGN, _LEAST = 0xFFFF0000, 0x7F800000, 0x80000000, 0x00800000
+_NANS = 0x33  # of VFIXUPIMMPS: both kinds of NaN become one, all else stays
 
 
 def cut(f: Function, value: str, count: int, width: int, exact: bool = True) -> list[str]:
-    """The bfloat16 terms of f32 values, the largest first, each as the upper half of an i32 whose lower half is zero.
+    """The bfloat16 terms of f32 values, the largest first, each in the upper half of an i32; the lower half is anything.
 
-    exact: they hold the value; else the last is rounded to nearest.
+    width: a multiple of 16. exact: they hold the value; else the last is rounded to nearest.
     """
+    if width > LANES:
+        half = width // 2
+        low, high = (
+            cut(
+                f,
+                lanes.shuffle(f, "float", width, value, value, [*range(at, at + half)]),
+                count,
+                half,
+                exact,
+            )
+            for at in (0, half)
+        )
+        return [lanes.shuffle(f, "i32", half, *both, [*range(width)]) for both in zip(low, high)]
     floats, words, flags = wide("float", width), wide("i32", width), wide("i1", width)
 
     def number(bits: int) -> str:
         return constant("i32", bits - (bits >> 31 << 32), width)
 
-    bits = f.let(f"bitcast {floats} {value} to {words}")
-    exponent = f.let(f"and {words} {bits}, {number(_EXPONENT)}")
-    special = f.let(f"icmp eq {words} {exponent}, {number(_EXPONENT)}")
-    nan = f.let(f"fcmp uno {floats} {value}, {value}")
+    def bits_of(number: str) -> str:
+        return f.let(f"bitcast {floats} {number} to {words}")
+
+    value = _with_one_nan(f, value)
+    exponent = f.let(f"and {words} {bits_of(value)}, {number(_EXPONENT)}")
+    finite = f.let(f"icmp ne {words} {exponent}, {number(_EXPONENT)}")
     some = f.let(f"fcmp une {floats} {value}, zeroinitializer")
-    sign = f.let(f"and {words} {bits}, {number(_SIGN)}")
-    least = f.let(f"or {words} {sign}, {number(_LEAST)}")
+    # (value & sign) | least
+    signed = ((words, bits_of(value)), (words, number(_SIGN)), (words, number(_LEAST)))
+    least = f.intrinsic("llvm.x86.avx512.pternlog.d.512", words, *signed, ("i32", 0xEA))
     least = f.let(f"select {flags} {some}, {words} {least}, {words} zeroinitializer")
-    found, rest = [], value
-    for which in range(count):
-        word = f.let(f"bitcast {floats} {rest} to {words}")
-        if not exact and which == count - 1:
-            word = _rounded(f, word, words, number)
-        high = f.let(f"and {words} {word}, {number(_HIGH)}")
-        head = f.let(f"bitcast {words} {high} to {floats}")
-        if (
-            which
-        ):  # what is left has the value's sign or is zero: as bits, the larger is what is wanted
-            larger = f"llvm.umax.v{width}i32" if width > 1 else "llvm.umax.i32"
-            high = f.intrinsic(larger, words, (words, high), (words, least))
-        else:
-            quiet = f.let(f"or {words} {high}, {number(_QUIET)}")
-            high = f.let(f"select {flags} {nan}, {words} {quiet}, {words} {high}")
-        less = f.let(f"fsub {floats} {rest}, {head}")
-        rest = f.let(f"select {flags} {special}, {floats} {value}, {floats} {less}")
-        found.append(high)
+    found, rest = [bits_of(value)], value
+    for _ in range(count - 1):
+        high = f.let(f"and {words} {bits_of(rest)}, {number(_HIGH)}")
+        less = f.let(f"fsub {floats} {rest}, {f.let(f'bitcast {words} {high} to {floats}')}")
+        rest = f.let(f"select {flags} {finite}, {floats} {less}, {floats} {rest}")
+        # what is left has the value's sign or is zero: as bits, the larger is what is wanted
+        larger = ((words, bits_of(rest)), (words, least))
+        found.append(f.intrinsic("llvm.umax.v16i32", words, *larger))
+    if not exact:
+        found[-1] = _rounded(f, found[-1], words, number)
     return found
+
+
+def _with_one_nan(f: Function, value: str) -> str:
+    """The values, with one NaN whose lower half is zero for all of them."""
+    floats, words = wide("float", 16), wide("i32", 16)
+    operands = ((floats, value), (floats, value), (words, constant("i32", _NANS, 16)))
+    rest = (("i32", 0), ("i16", -1), ("i32", 4))
+    return f.intrinsic("llvm.x86.avx512.mask.fixupimm.ps.512", floats, *operands, *rest)
 
 
 def _rounded(f: Function, word: str, words: str, number) -> str:
@@ -85,4 +104,6 @@ def paired(f: Function, low: str, high: str, width: int) -> str:
     """Two cut terms as a vector of pairs (i32), lane by lane."""
     words = wide("i32", width)
     lower = f.let(f"lshr {words} {low}, {constant('i32', 16, width)}")
-    return f.let(f"or {words} {lower}, {high}")
+    # lower | (high & mask)
+    parts = ((words, lower), (words, high), (words, constant("i32", _HIGH - (1 << 32), width)))
+    return f.intrinsic("llvm.x86.avx512.pternlog.d.512", words, *parts, ("i32", 0xF8))
