@@ -45,6 +45,15 @@ def test_every_storage_has_one_holder():
     del view
 
 
+def test_a_result_whose_history_was_freed_holds_nothing_of_it():
+    before = held()
+    w = mezzo.rand(512, 512, requires_grad=True)
+    loss = w.exp().sum()
+    loss.backward()  # loss keeps its node, and the node nothing
+    assert grown(before) == {"leaves that require grad": MIB, "gradients": MIB}
+    assert "gradients" in mezzo.cpu.memory_summary()
+
+
 def test_the_summary_names_operations_and_adds_up():
     gc.collect()
     mezzo.cpu.empty_cache()  # a larger block that other tests left would serve as well

@@ -51,7 +51,8 @@ def holdings() -> list[Holding]:
         if auto.grad is not None:
             claim("gradients", auto.grad)
     for node in nodes:
-        saved = [t for t, _ in getattr(node, "versions", ())]
+        versions = getattr(node, "versions", None) or ()  # None: freed by a backward pass
+        saved = [t for t, _ in versions]
         for tensor in (*saved, *(getattr(node, "outs", None) or ())):
             claim(f"saved for {node.name()}", tensor)
     for tensor, auto in histories:
