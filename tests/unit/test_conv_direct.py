@@ -16,9 +16,10 @@ import torch.nn.functional as TF
 
 import mezzo
 from mezzo.core.families import convolution as family
+from mezzo.core.families import folded
 from mezzo.core.families.geometry import Geometry, Window
 from mezzo.kernels.cpu import pool, target
-from mezzo.kernels.cpu.conv import direct, pointwise, weights
+from mezzo.kernels.cpu.conv import collect, direct, pointwise, weights
 
 F = mezzo.nn.functional
 EPS = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-12}
@@ -76,6 +77,12 @@ CASES = [
 ]
 
 
+FEW_PLACES = [
+    (3, 40, 24, 9, 11, (3, 3), 2, 1, 1, 1),
+    (2, 20, 24, 9, 7, (5, 3), (3, 1), 2, (1, 2), 1),
+    (5, 33, 70, 2, 2, (3, 3), 1, 1, 1, 1),
+    (1, 3, 10, 5, 6, (2, 2), 2, 0, 1, 1),
+]
 JOINT = {True: 3, False: 4}  # of the cases, by whether channels are innermost
 
 
@@ -128,6 +135,7 @@ def same_threads(monkeypatch):
     monkeypatch.setattr(weights, "PLACES", 100)  # several parts of an image
     monkeypatch.setattr(weights, "LYING_PLACES", (1, 1))
     monkeypatch.setattr(pointwise, "LEAST_PLACES", 16)
+    monkeypatch.setattr(folded, "MOST_ELEMENTS", 0)
     before = pool.get_num_threads()
     yield
     pool.set_num_threads(before)
@@ -135,10 +143,34 @@ def same_threads(monkeypatch):
 
 @pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
 @pytest.mark.parametrize("dtype", list(EPS), ids=str)
+@pytest.mark.parametrize("case", FEW_PLACES, ids=str)
+def test_gradients_of_few_places(case, dtype, last, monkeypatch):
+    """As products with patches; bfloat16 takes this way only by the image."""
+    monkeypatch.setattr(folded, "MOST_ELEMENTS", 1 << 20)
+    monkeypatch.setattr(folded, "MOST_PLACES", dict.fromkeys(folded.MOST_PLACES, (512, 512)))
+    monkeypatch.setattr(folded, "LARGE_WEIGHT", 1)
+    monkeypatch.setattr(collect, "SERIAL_WORK", 1)
+    x, w, _, (stride, padding, dilation, groups) = made(case, dtype, False)
+    y = F.conv2d(ours(x, last), ours(w), None, stride, padding, dilation, groups)
+    pair = [v if isinstance(v, tuple) else (v, v) for v in (stride, padding, dilation)]
+    layouts = ours(x, last).layout, ours(w).layout, y.layout
+    geometry = Geometry(*layouts, Window(*pair, groups))
+    compute = getattr(mezzo, str(dtype).removeprefix("torch."))
+    assert folded.input_grad(geometry, compute)
+    assert bool(folded.weight_grad(geometry, compute)) == (dtype is not torch.bfloat16)
+    check_case(case, dtype, last, case[0] % 2 == 0)
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["last", "first"])
+@pytest.mark.parametrize("dtype", list(EPS), ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_values_and_gradients(case, dtype, last):
     """last: channels innermost in images; of weights it is so in every other case."""
-    bias = (CASES.index(case) + list(EPS).index(dtype)) % 2 == 0
+    check_case(case, dtype, last, (CASES.index(case) + list(EPS).index(dtype)) % 2 == 0)
+
+
+def check_case(case, dtype, last, bias: bool):
+    """bias: whether there is one; then channels of the weight are innermost."""
     x, w, b, options = made(case, dtype, bias)
     shape = TF.conv2d(x.double(), w.double(), None, *options).shape
     g = torch.randn(shape).to(dtype)

@@ -17,6 +17,7 @@ import numpy as np
 
 from mezzo import devices
 from mezzo.core import kept, tape
+from mezzo.core.families import folded
 from mezzo.core.families.depthwise import depthwise_plan, depthwise_weight_plan, is_depthwise
 from mezzo.core.families.geometry import Geometry, Ints, flat, is_channels_last
 from mezzo.core.layout import Layout, dense, layout
@@ -194,6 +195,8 @@ def weight_grad(g: Geometry, compute: dtype) -> list:
     """w: outputs by taps, summed over pixels."""
     if is_depthwise(g, g.x, g.y):
         return depthwise_weight_plan(g, compute)
+    if steps := folded.weight_grad(g, compute):
+        return [(step, False) for step in steps]
     axes = _sliding(g) if g.dense and len(g.image) <= 2 else []
     made = axes and weights.plan(_picture(g.x, g.channels), _picture(g.y, g.outs), axes[0][1], axes[1][1],
                                  _taps(g, axes, False), g.channels, g.outs, g.window.groups, compute.ir,
@@ -229,6 +232,8 @@ def input_grad(g: Geometry, bias: Layout | None, compute: dtype) -> list:
     )
     if made is not None:
         return [(made, False)]
+    if steps := None if bias is not None else folded.input_grad(g, compute):
+        return [(step, False) for step in steps]
     phases = itertools.product(*[range(min(s, n)) for s, n in zip(g.window.stride, g.image)])
     return [_phase(g, phase, bias, compute) for phase in phases]
 

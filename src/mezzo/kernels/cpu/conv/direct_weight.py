@@ -70,11 +70,16 @@ def _square(
 
 def apart(f: Function, pointer: str, step: Value, storage: str, width: int, count: Value) -> str:
     """Elements `step` bytes apart, of which the first `count` exist and the others are 0."""
-    size = SIZE[storage]
-    bits, offsets = wide(f"i{8 * size}", width), wide("i64", width)
+    offsets = wide("i64", width)
     order = ", ".join(f"i64 {lane}" for lane in range(width))
     steps = f.let(f"mul {offsets} {lanes.splat(f, 'i64', step, width)}, <{order}>")
-    there = lanes.mask(f, count, width)
+    return elements_at(f, pointer, steps, storage, width, lanes.mask(f, count, width))
+
+
+def elements_at(f: Function, pointer: str, steps: str, storage: str, width: int, there: str) -> str:
+    """Elements at a vector of distances in bytes, those of the mask; zeros elsewhere."""
+    size = SIZE[storage]
+    bits, offsets = wide(f"i{8 * size}", width), wide("i64", width)
     if size != 2:
         raw = _gathered(f, f.let(f"getelementptr i8, ptr {pointer}, {offsets} {steps}"), size, width, there)  # fmt: skip
         return f.let(f"bitcast {bits} {raw} to {wide(MEMORY[storage], width)}")
