@@ -154,7 +154,7 @@ def test_sums_by_index_are_those_of_numpy_and_the_same_on_any_number_of_threads(
     found = []
     before = mezzo.get_num_threads()
     try:
-        for threads in (1, 2):
+        for threads in (1, 2, 3):
             mezzo.set_num_threads(threads)
             found.append(
                 mezzo.zeros(*shape).index_add(0, mezzo.tensor(index), mezzo.tensor(source)).numpy()
@@ -163,6 +163,27 @@ def test_sums_by_index_are_those_of_numpy_and_the_same_on_any_number_of_threads(
         mezzo.set_num_threads(before)
     np.testing.assert_allclose(found[0], expected, 1e-3, 1e-3)
     np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_a_bad_place_among_rows_that_threads_share():
+    index = np.arange(3000) % 500
+    index[[7, 2001]] = 612, -601
+    before = mezzo.get_num_threads()
+    try:
+        for threads in (1, 2):
+            mezzo.set_num_threads(threads)
+            with pytest.raises(IndexError, match="index -601 is out of bounds"):
+                mezzo.zeros(500, 64).index_add(0, mezzo.tensor(index), mezzo.ones(3000, 64))
+    finally:
+        mezzo.set_num_threads(before)
+
+
+@pytest.mark.parametrize("width", [64, 80])
+def test_rows_gathered_past_the_caches(width):
+    x = RNG.standard_normal((1000, width)).astype("float32")
+    index = RNG.integers(-1000, 1000, 1 << 16)
+    np.testing.assert_array_equal(mezzo.tensor(x)[mezzo.tensor(index)].numpy(), x[index])
 
 
 def test_half_precision_sums_round_once():

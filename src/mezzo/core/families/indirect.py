@@ -23,9 +23,10 @@ from mezzo.core.record import COPY_INTO, Primitive, registered
 from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.errors import DTypeError, Fact, OutOfRangeError, ShapeError, message
 from mezzo.kernels import ir
-from mezzo.kernels.cpu import capture, entry
+from mezzo.kernels.cpu import capture, entry, pool
+from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.indirect import IndirectKernel
-from mezzo.kernels.cpu.maps import CONTIGUOUS, SCALAR, STRIDED
+from mezzo.kernels.cpu.maps import CONTIGUOUS, LINE, SCALAR, STREAM, STRIDED
 from mezzo.kernels.ir import SIZE
 from mezzo.rules import shapes
 from mezzo.rules.access import Access
@@ -34,6 +35,7 @@ from mezzo.rules.iteration import coalesce
 SERIAL = 16384  # points below which the pool is not worth waking
 BLOCK = 8192  # points of one unit of a gather
 STRIPE = 256  # elements of a row that one thread sums for all steps
+WIDE = 256  # bytes of a row from which writing takes longer than finding out whose it is
 SCATTERED = (
     128  # the same where every element has its own place: fewer lines are in flight at a time
 )
@@ -134,12 +136,25 @@ class Space:
         plain = all(SIZE[kernel.map.storages[i]] in (4, 8) for i in kernel.moved)
         return letters if plain and letters[0] == CONTIGUOUS else ""
 
+    def may_stream(self, item: int) -> bool:
+        """True if what is gathered is too large for the caches, and rows are whole lines. item: bytes of an element."""
+        length, near = self.inner
+        steps = [near[0] * length, *self.outer[1][0], *self.steps[1][0]]
+        count = shapes.numel([*self.outer[0], *self.steps[0], length])
+        whole = length % (4 * LANES) == 0 and near[0] == item
+        return whole and count * item >= STREAM and all(s % LINE == 0 for s in steps)
+
     def block(self, points: int, indices: Sequence[tuple[int, int, int]]) -> array.array:
         """The words the kernel reads; indices: (size, gain, step in bytes) each."""
         length, near = self.inner
         outer, steps = self.outer, self.steps
         count = shapes.numel(steps[0])
         per_row, columns = -(-length // self.chunk), -(-count // self.per_unit)
+        if self.writes and self.rows:
+            # Every place has its sum in the order of the source, however many share the places.
+            threads, rows = pool.get_num_threads(), shapes.numel(outer[0]) * per_row
+            wide = points > SERIAL and rows < threads and length * abs(near[0]) >= WIDE
+            columns = max(1, min(threads, indices[0][0])) if wide else 1
         units = shapes.numel(outer[0]) * columns * per_row
         words = [units, int(points <= SERIAL or units == 1), per_row, length, self.chunk, count, self.per_unit, columns,
                  len(outer[0]), len(steps[0]), *outer[0], *steps[0]]  # fmt: skip
@@ -195,7 +210,8 @@ def _plan(
         points, [(i.size, i.size if found.wrap else 0, i.step * item) for i in found.indices]
     )
     if space.rows:
-        plan.address = kernel.address("rows", space.pattern(widths))
+        streams = not writes and item <= 8 and space.may_stream(item)
+        plan.address = kernel.address("rows", space.pattern(widths), streams)
     else:
         plan.address = kernel.address("each", space.lanes(widths, wide, kernel))
     plan.dims, plan.sizes = [i.dim for i in found.indices], [i.size for i in found.indices]
@@ -309,10 +325,9 @@ class Put(_Indirect):
         self.alpha_at = self.names.index("alpha") if "alpha" in self.names else None
 
     def key(self, args: tuple):
-        number = args[self.source_at]
-        if isinstance(number, Tensor):
-            return super().key(args)
-        return super().key((*args[: self.source_at], None, *args[self.source_at + 1 :]))
+        if not isinstance(args[self.source_at], Tensor):
+            args = (*args[: self.source_at], None, *args[self.source_at + 1 :])
+        return (pool.get_num_threads(), *super().key(args))
 
     def make(self, *args) -> IndirectPlan:
         """The plan for writing into memory of args[0]'s layout."""

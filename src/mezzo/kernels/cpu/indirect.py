@@ -13,7 +13,8 @@ element and leaves (1, value, j) in an error cell; nothing outside the buffers i
                  step strides[dc]; then for each index: size, what a negative one gains, step]  (bytes)
 
 A unit is (outer row, range of steps, block of the row). Steps run in order within a unit: a scatter puts the axes on
-which two points may meet there, so its sums have one order whatever the number of threads.
+which two points may meet there, so its sums have one order whatever the number of threads. Rows are scattered by units
+that each go through all steps, and write the places of their own range of the first index.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from collections.abc import Callable, Sequence
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.emit import LANES, LLVM, STORED, Emitter
-from mezzo.kernels.cpu.maps import SCALAR, STRIDED, MapKernel, MapLoop, inner_loops
+from mezzo.kernels.cpu.maps import CONTIGUOUS, SCALAR, STRIDED, MapKernel, MapLoop, inner_loops
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
 from mezzo.kernels.ir import COMPUTE, SIZE, Expr
 
+STEPS = 2  # how many steps before its use a row is asked for
+ROW = 1024  # bytes of it: the processor goes on by itself
 WORDS = (
     "units",
     "serial",
@@ -54,27 +57,28 @@ class IndirectKernel:
     ):
         self.map = MapKernel(ins, (out,), (expr,), scalars)
         self.moved, self.indices = frozenset(moved), tuple(indices)
-        self._addresses: dict[tuple[str, str], int] = {}
+        self._addresses: dict[tuple[str, str, bool], int] = {}
 
-    def address(self, mode: str, pattern: str) -> int:
+    def address(self, mode: str, pattern: str, streams: bool = False) -> int:
         """The entry for mode "rows" (with an access letter for each operand, as in maps) or "each" (letters for
-        operands and indices where reads can go by vectors, else none)."""
-        found = self._addresses.get((mode, pattern))
+        operands and indices where reads can go by vectors, else none). streams: rows go past the caches."""
+        key = mode, pattern, streams
+        found = self._addresses.get(key)
         if found is None:
-            text = _Writer(self, mode, pattern).text()
-            found = self._addresses[mode, pattern] = jit.load(text).address("kernel")
+            found = self._addresses[key] = jit.load(_Writer(self, *key).text()).address("kernel")
         return found
 
 
 class _Writer:
     """Writes one kernel."""
 
-    def __init__(self, kernel: IndirectKernel, mode: str, pattern: str):
-        self.kernel, self.mode, self.pattern = kernel, mode, pattern
+    def __init__(self, kernel: IndirectKernel, mode: str, pattern: str, streams: bool = False):
+        self.kernel, self.mode, self.pattern, self.streams = kernel, mode, pattern, streams
         self.lines: list[str] = []
         self.declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
         self.operands = [f"base{i}" for i in range(len(kernel.map.storages))]
         self.indices = [f"index{j}" for j in range(len(kernel.indices))]
+        self.by_range = mode == "rows" and 0 in kernel.moved
 
     def text(self) -> str:
         """The module."""
@@ -86,10 +90,15 @@ class _Writer:
         self._unit(names)
         self._step(names)
         (self._rows if self.mode == "rows" else self._each)()
-        L += ["stepend:", "  %c2 = add i64 %c, 1", "  %cmore = icmp slt i64 %c2, %cto",
+        last = "%steps" if self.by_range else "%cto"
+        L += ["stepend:", "  %c2 = add i64 %c, 1", f"  %cmore = icmp slt i64 %c2, {last}",
               "  br i1 %cmore, label %step, label %unitend",
               "unitend:", "  %u2 = add i64 %u, 1", "  %umore = icmp slt i64 %u2, %end",
-              "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry()]  # fmt: skip
+              "  br i1 %umore, label %unit, label %done", "done:"]  # fmt: skip
+        if self.streams:
+            L.append("  fence seq_cst")  # such stores are not ordered with those that follow
+            self.declares.add("!0 = !{i32 1}")
+        L += ["  ret void", "}", *entry()]
         return "\n".join([*L, *sorted(self.declares), ""])
 
     def _tables(self, names: list[str]) -> None:
@@ -125,11 +134,19 @@ class _Writer:
               "  %hi = select i1 %cut, i64 %far, i64 %across",
               "  %cfrom = mul i64 %column, %per_unit", "  %cfar = add i64 %cfrom, %per_unit",
               "  %ccut = icmp slt i64 %cfar, %steps", "  %cto = select i1 %ccut, i64 %cfar, i64 %steps"]  # fmt: skip
+        if self.by_range:
+            # Bounds of the range in each unit: the sizes of ranges differ by one at most, and none is missed.
+            L += ["  %rgain = mul i64 %column, %index0_size", "  %rfirst = sdiv i64 %rgain, %columns",
+                  "  %rmore = add i64 %rgain, %index0_size", "  %rlast = sdiv i64 %rmore, %columns",
+                  "  %rlength = sub i64 %rlast, %rfirst"]  # fmt: skip
         lines, moved, label = offsets(
             "k", "unit", "%row", "%ds", "%osizes", {n: f"%{n}_outer" for n in names}
         )
         L += lines
         L += [f"  %o_{n} = getelementptr i8, ptr %{n}, i64 {moved[n]}" for n in names]
+        if self.by_range:
+            L += ["  br label %step", "step:", f"  %c = phi i64 [0, %{label}], [%c2, %stepend]"]
+            return
         L += ["  br label %step", "step:", f"  %c = phi i64 [%cfrom, %{label}], [%c2, %stepend]"]
 
     def _step(self, names: list[str]) -> None:
@@ -159,6 +176,8 @@ class _Writer:
             negative = emitter.put(f"icmp slt i64 {value}, 0")
             gain = emitter.put(f"select i1 {negative}, i64 %{n}_gain, i64 0")
             place = emitter.put(f"add i64 {value}, {gain}")
+            if n == "index0" and self.by_range:
+                L.append(f"  %rplace = add i64 {place}, 0")
             fine.append(emitter.put(f"icmp ult i64 {place}, %{n}_size"))
             values.append(value)
             moved = emitter.put(f"mul i64 {place}, %{n}_by")
@@ -180,18 +199,57 @@ class _Writer:
         L = self.lines
         total = self._wrapped("r", [f"%q_{n}" for n in self.indices], "good", "bad")
         L += ["  br label %stepend", "rgood:"]
+        if self.by_range:
+            L += ["  %rinside = sub i64 %rplace, %rfirst", "  %rmine = icmp ult i64 %rinside, %rlength",
+                  "  br i1 %rmine, label %rown, label %stepend", "rown:"]  # fmt: skip
         for i, n in enumerate(self.operands):
             by = total if i in self.kernel.moved else "0"
             L += [
                 f"  %p{i} = getelementptr i8, ptr %q_{n}, i64 {by}",
                 f"  %inner{i} = add i64 %{n}_inner, 0",
             ]
+        if 0 not in self.kernel.moved:
+            self._ask_rows()
         L += ["  br label %pre", "pre:"]
         inner_loops(
-            MapLoop(self.kernel.map, self.pattern, L, self.declares),
+            MapLoop(self.kernel.map, self.pattern, L, self.declares, self.streams),
             vectorise=STRIDED not in self.pattern,
         )
         L += ["  br label %stepend"]
+
+    def _ask_rows(self) -> None:
+        """Ask for the start of the row that comes STEPS steps later: rows in no order hide from the processor."""
+        i = min(self.kernel.moved)
+        if self.pattern[i] != CONTIGUOUS:
+            return
+        e, n = Emitter(self.lines, self.declares, 1, "f", lambda x: ""), f"base{i}"
+        later = e.put(f"add i64 %c, {STEPS}")
+        fits = e.put(f"icmp slt i64 {later}, %cto")
+        fits = e.put(f"and i1 {fits}, %simple")  # over several axes it would take divisions
+
+        def there(name: str) -> str:
+            moved = e.put(f"mul i64 {later}, %{name}_near")
+            moved = e.put(f"select i1 {fits}, i64 {moved}, i64 %m_{name}")
+            return e.put(f"getelementptr i8, ptr %o_{name}, i64 {moved}")
+
+        at = there(n)
+        for index, storage in zip(self.indices, self.kernel.indices):
+            value = e.load(there(index), storage)
+            if storage != "i64":
+                value = e.put(f"sext {LLVM[storage]} {value} to i64")
+            negative = e.put(f"icmp slt i64 {value}, 0")
+            gain = e.put(f"select i1 {negative}, i64 %{index}_gain, i64 0")
+            place = e.put(f"mul i64 {e.put(f'add i64 {value}, {gain}')}, %{index}_by")
+            at = e.put(f"getelementptr i8, ptr {at}, i64 {place}")
+        size = SIZE[self.kernel.map.storages[i]]
+        at = e.put(f"getelementptr i8, ptr {at}, i64 {e.put(f'mul i64 %lo, {size}')}")
+        length = e.put(f"mul i64 {e.put('sub i64 %hi, %lo')}, {size}")
+        self.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
+        length = e.put(f"call i64 @llvm.smin.i64(i64 {length}, i64 {ROW})")
+        self.lines += ["  br label %ask", "ask:", "  %asked = phi i64 [0, %rgood], [%asked2, %ask]"]
+        e.ask(e.put(f"getelementptr i8, ptr {at}, i64 %asked"), 0, 64, level=2)
+        self.lines += ["  %asked2 = add i64 %asked, 64", f"  %askmore = icmp slt i64 %asked2, {length}",
+                       "  br i1 %askmore, label %ask, label %asked_all", "asked_all:"]  # fmt: skip
 
     def _each(self) -> None:
         L, kernel = self.lines, self.kernel
