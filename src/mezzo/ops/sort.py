@@ -10,11 +10,14 @@ from numbers import Number
 import numpy as np
 
 from mezzo import dtypes
+from mezzo.core.families.elementwise import map_plan
 from mezzo.core.families.host import host
+from mezzo.core.families.joins import kernel_between
+from mezzo.core.layout import Layout, dense
 from mezzo.core.record import Cast, composite, none
-from mezzo.core.tensor import Tensor
+from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import DimensionError, DTypeError, Fact, ShapeError
-from mezzo.kernels.cpu import pool
+from mezzo.kernels.cpu import entry, pool, rank
 from mezzo.ops.copy import clone
 from mezzo.ops.extremes import ValuesIndices
 from mezzo.ops.indirect import gather
@@ -189,6 +192,39 @@ def ordered(array: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     return np.flip(last - np.argsort(np.flip(array, axis), axis=axis, kind="stable"), axis)
 
 
+# ---- short lines, which a kernel of ours ranks
+
+_SHORT = 64  # elements of a line up to which it is always faster
+_WORK = 1 << 19  # comparisons up to which it is, where lines are longer
+_SERIAL = 1 << 16  # comparisons up to which one thread makes them
+
+
+def _by_rank(x: Layout, dim: int, first: int, count: int, descending=False, mode=rank.PLAIN):
+    """launch(outs, args): the places of the elements of the ranks first, ..., first + count - 1."""
+    if x.dtype.is_complex:
+        return None
+    axis = shapes.axis(dim, x.ndim)
+    n, work = (x.shape[axis], x.numel * x.shape[axis]) if x.ndim else (1, 1)
+    if not count or n > rank.LONGEST or (n > _SHORT and work > _WORK):
+        return None
+    inner = math.prod(x.shape[axis + 1 :]) if x.ndim else 1
+    words = (x.numel // n, int(work <= _SERIAL), n, inner, first, count, -int(descending), mode)
+    run, kernel = entry.launch if work <= _SERIAL else entry.launch_unlocked, rank.address(x.dtype.ir)  # fmt: skip
+    copy, to = None, dense(x.shape, x.dtype, x.device)
+    if not x.is_contiguous:
+        copy = map_plan(kernel_between(x.dtype, x.dtype), (to,), [x])
+
+    def launch(outs, args) -> None:
+        source = args[0]
+        if copy is not None:
+            made = empty(to)
+            copy.launch(copy.address, copy.head, made.ptr, source.ptr)
+            source = made
+        run(kernel, source.ptr, outs[0].ptr, *words)
+
+    return launch
+
+
 def _order(outs, x, dim, descending):
     outs[0][...] = ordered(x, dim, descending) if x.ndim else 0
 
@@ -200,7 +236,7 @@ def _line(x, dim):
 
 
 @host(where="", results=lambda x, dim, descending: (tuple(x.shape), dtypes.int64) if _line(x, dim) >= 0 else None,
-      fill=_order, vjp=_NO, batch=batching.line, samples=[])  # fmt: skip
+      fill=_order, native=lambda x, dim, descending: _by_rank(x, dim, 0, x.shape[dim] if x.ndim else 1, descending), vjp=_NO, batch=batching.line, samples=[])  # fmt: skip
 def order_of(input: Tensor, dim, descending) -> Tensor:
     """The indices that sort along an axis, equal elements in their order."""
 
@@ -279,7 +315,15 @@ def _best_results(x, k, dim, largest, in_order):
     return (tuple(k if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
 
 
-@host(where="", results=_best_results, fill=_best, vjp=_NO, batch=batching.line, samples=[])
+@host(
+    where="",
+    results=_best_results,
+    fill=_best,
+    native=lambda x, k, dim, largest, in_order: _by_rank(x, dim, 0, k, largest),
+    vjp=_NO,
+    batch=batching.line,
+    samples=[],
+)
 def best_of(input: Tensor, k, dim, largest, in_order) -> Tensor:
     """The indices of the k first in order along an axis."""
 
@@ -356,7 +400,21 @@ def _middle_results(x, dim, ignore_nan):
     return (tuple(1 if i == axis else n for i, n in enumerate(x.shape)), dtypes.int64)
 
 
-@host(where="", results=_middle_results, fill=_middle, vjp=_NO, batch=batching.line, samples=[])
+def _middle_by_rank(x: Layout, dim, ignore_nan):
+    if x.dtype.category == dtypes.FLOAT:
+        return _by_rank(x, dim, 0, 1, mode=rank.NANMEDIAN if ignore_nan else rank.MEDIAN)
+    return _by_rank(x, dim, ((x.shape[dim] if x.ndim else 1) - 1) // 2, 1)
+
+
+@host(
+    where="",
+    results=_middle_results,
+    fill=_middle,
+    native=_middle_by_rank,
+    vjp=_NO,
+    batch=batching.line,
+    samples=[],
+)
 def middle_of(input: Tensor, dim, ignore_nan) -> Tensor:
     """The index of the lower median along an axis, which keeps size one."""
 

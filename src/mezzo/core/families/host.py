@@ -21,15 +21,18 @@ from mezzo.kernels.cpu import capture
 class HostPlan:
     """Output layouts and the function that fills them."""
 
-    __slots__ = ("fill", "layouts", "runs", "single")
+    __slots__ = ("fill", "launch", "layouts", "runs", "single")
 
     def __init__(self, layouts, fill: Callable, runs: bool, single: bool):
         self.layouts, self.fill, self.runs, self.single = layouts, fill, runs, single
+        self.launch: Callable | None = None
 
     def execute(self, args: tuple):
         """Run on new memory."""
         outs = tuple(empty(x) for x in self.layouts)
-        if self.runs:
+        if self.launch is not None:
+            self.launch(outs, args)
+        elif self.runs:
             fill(self.fill, outs, args)
         return outs[0] if self.single else outs
 
@@ -52,22 +55,30 @@ def _view(value):
 
 
 class Host(Primitive):
-    """A record whose outputs NumPy computes. results(*args) -> one (shape, dtype) or a tuple of them."""
+    """A record whose outputs NumPy computes. results(*args) -> one (shape, dtype) or a tuple of them.
+
+    native(*args) -> launch(outs, args) where a kernel of ours does it better, else None; layouts stand for tensors.
+    """
 
     family = "host"
 
-    def __init__(self, fn, *, results: Callable, fill: Callable, **options):
+    def __init__(self, fn, *, results: Callable, fill: Callable, native: Callable | None = None,
+                 **options):  # fmt: skip
         super().__init__(fn, **options)
-        self.results, self.fill = results, fill
+        self.results, self.fill, self.native = results, fill, native
 
     def make(self, *args) -> HostPlan:
-        found = self.results(*[a.layout if isinstance(a, Tensor) else a for a in args])
+        known = [a.layout if isinstance(a, Tensor) else a for a in args]
+        found = self.results(*known)
         single = len(found) == 2 and isinstance(found[1], dtypes.dtype)
         device = common_device(
             self.name, [args[i] for i in self.operands if isinstance(args[i], Tensor)]
         )
         layouts = [dense(shape, dtype, device) for shape, dtype in ([found] if single else found)]
-        return HostPlan(layouts, self.fill, device is not devices.meta, single)
+        plan = HostPlan(layouts, self.fill, device is not devices.meta, single)
+        if plan.runs and self.native is not None and all(x.numel for x in layouts):
+            plan.launch = self.native(*known)
+        return plan
 
     def run(self, args: tuple):
         outs = self.plan(args).execute(args)
