@@ -265,16 +265,16 @@ def reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:
 
 
 def kernel_words(
-    chosen, image: Image, out: Image, rows, columns, cut: Form, pixel: int, outs, groups, threads
-):
-    """What the kernel must know, and the tables that it points to."""
+    chosen, image: Image, out: Image, rows, columns, cut: Form, pixel: int, outs, groups, threads, room: int = COPY_BYTES,
+):  # fmt: skip
+    """What the kernel must know, and the tables that it points to. room: bytes of a copy, at most."""
     tiles = segments(chosen, columns.count)
     tall = max(n for _, n in tiles)
     widest = max(at + _height(chosen, n, tall) for at, n in tiles)
     line = up(columns.reach(widest) * pixel, LINE)
     panels = -(-outs // chosen.tile_columns)
     n, _, _ = out.sizes
-    block = _blocks(rows, line * cut.blocks * chosen.terms, n)
+    block = _blocks(rows, line * cut.blocks * chosen.terms, n, room)
     units = groups * -(-n // block[0]) * -(-rows.count // block[1])
     work = n * rows.count * columns.count * outs * groups * len(rows.shifts) * len(columns.shifts)
     serial = threads <= 1 or work * cut.blocks * cut.length < SERIAL_WORK
@@ -312,12 +312,12 @@ def _height(chosen: Scheme, rows: int, tall: int) -> int:
     return tall if chosen.method == "amx" else min(s for s in chosen.row_steps if s >= rows)
 
 
-def _blocks(rows: Sliding, line: int, images: int) -> tuple[int, int]:
+def _blocks(rows: Sliding, line: int, images: int, room: int) -> tuple[int, int]:
     """Images and rows of results of a task: as many as their copy leaves room for."""
     whole = rows.reach(rows.count) * line
-    if whole <= COPY_BYTES:
-        return parts(images, COPY_BYTES // whole), rows.count
-    fits = max(1, (COPY_BYTES // line - rows.span) // rows.stride + 1)
+    if whole <= room:
+        return parts(images, room // whole), rows.count
+    fits = max(1, (room // line - rows.span) // rows.stride + 1)
     return 1, parts(rows.count, fits)
 
 

@@ -25,6 +25,7 @@ from mezzo.kernels.cpu.conv.direct_words import WORDS
 from mezzo.kernels.cpu.conv.in_terms import STRETCH
 from mezzo.kernels.cpu.conv.joint_ir import Joint
 
+COPY_BYTES = 768 << 10  # of the result's gradient: the weight beside it is small
 MOST_COLUMNS = 32  # channels of all phases: one panel
 LEAST_RUN = (
     16  # channels of the result's gradient, at least: a step of tile registers has room for 32
@@ -78,9 +79,8 @@ def plan(
         return None
     rows, across = (direct.Sliding(s.places, 1, s.shifts) for s in sides)
     pixel = cut.length * 2
-    words, tables = direct.kernel_words(
-        chosen, image, out, rows, across, cut, pixel, len(columns), groups, threads
-    )
+    words, tables = direct.kernel_words(chosen, image, out, rows, across, cut, pixel, len(columns), groups, threads,
+                                        COPY_BYTES)  # fmt: skip
     tables += _runs(words, chosen, taps, cut, sides, columns, weight[1], channels)
     words |= {"channels": channels, "w_channel": weight[1][0], "w_group": weight[2], "bias_step": 0, "kept": 0, "streams": 0,
               "w_column": 0, "taps": 0, "tap_at": 0}  # fmt: skip

@@ -223,10 +223,11 @@ def _for_few(chosen, image, gradient, rows, columns, out, channels, outs, groups
     wide = columns.count + max(wider)
     line = up(wide * 2, LINE)
     line += LINE * (line // LINE % 2 == 0)  # an odd count of lines: rows share no sets of a cache
-    high = parts(rows.count, max(1, PLACES // columns.count))
+    many = 2 * PLACES  # the copy is small
+    high = parts(rows.count, max(1, many // columns.count))
     group = rows.reach(high) * channels * line
     places = high * columns.count
-    images = parts(image.sizes[0], max(1, PLACES // places)) if high == rows.count else 1
+    images = parts(image.sizes[0], max(1, many // places)) if high == rows.count else 1
     term = images * groups * group
     tiles, each = _Tiles(out), 2 * TILE_ROWS
     for j, shift in enumerate(columns.shifts):
