@@ -85,3 +85,38 @@ def test_threads_do_not_change_results():
         assert (F.avg_pool2d(x, 3, 2, 1).numpy() == one).all()
     finally:
         pool.set_num_threads(count)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.int32, torch.uint8], ids=str)
+@pytest.mark.parametrize("args", [(3, 2, 1), (2, 2, 0), (3, 1, 1, 2), ((2, 5), (1, 3), 0)], ids=str)
+def test_rows_of_many_places(args, dtype):
+    """Many windows of a row at a time: ties, what is not a number, and gradients, on one thread and two."""
+    torch.manual_seed(1)
+    x = torch.randint(0, 9, (2, 3, 67, 75)).to(dtype)  # equal numbers in most windows
+    floats = dtype.is_floating_point
+    if floats:
+        x[0, 1, 5:9, 20:30] = float("nan")
+        x[1, 2, :8] = float("-inf")
+    count, bits = pool.get_num_threads(), set()
+    a = x.clone().requires_grad_(floats)
+    want, where = torch.nn.functional.max_pool2d(a, *args, return_indices=True)
+    g = torch.randn(want.shape).to(dtype)
+    try:
+        for threads in (1, 2):
+            pool.set_num_threads(threads)
+            b = ours(x).requires_grad_(floats)
+            got, at = F.max_pool2d(b, *args, return_indices=True)
+            torch.testing.assert_close(theirs(got), want.detach().double(), equal_nan=True)
+            assert (theirs(at).long() == where).all()
+            if floats:
+                got.backward(ours(g))
+                bits.add(b.grad.to(mezzo.float64).numpy().tobytes())
+    finally:
+        pool.set_num_threads(count)
+    if floats:
+        want.backward(g)
+        assert len(bits) == 1
+        tolerance = 8 * torch.finfo(dtype).eps
+        torch.testing.assert_close(
+            theirs(b.grad), a.grad.double(), rtol=tolerance, atol=64 * tolerance
+        )

@@ -14,10 +14,12 @@ from mezzo import devices, dtypes
 from mezzo.core import tape
 from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import Primitive, registered
+from mezzo.core.storage import Storage
 from mezzo.core.tensor import common_device, empty, require_no_complex
 from mezzo.dtypes import BOOL
 from mezzo.errors import DTypeError, Fact
-from mezzo.kernels.cpu import entry, pool2d
+from mezzo.kernels.cpu import entry, pool, pool2d
+from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
 SERIAL = 16384  # places below which the pool is not worth waking
@@ -26,13 +28,16 @@ SERIAL = 16384  # places below which the pool is not worth waking
 class PoolPlan:
     """Layouts, tables and launch of one pooling."""
 
-    __slots__ = ("address", "alive", "head", "launch", "layouts", "runs", "tensors")
+    __slots__ = ("address", "alive", "head", "launch", "layouts", "runs", "scratch", "tensors")
 
     def execute(self, args: tuple):
         """Run on new memory."""
         outs = tuple([empty(x) for x in self.layouts])
         if self.runs:
             pointers = [o.ptr for o in outs] + [args[i].ptr for i in self.tensors]
+            if self.scratch:
+                space = allocate(self.scratch, Storage)
+                pointers.append(space.ptr)
             self.launch(self.address, self.head, *pointers)
         return outs if len(outs) > 1 else outs[0]
 
@@ -45,6 +50,9 @@ class Pooling(Primitive):
     def __init__(self, fn, *, kind: str, **options):
         super().__init__(fn, **options)
         self.kind, self.backwards = kind, kind.endswith("_back")
+
+    def key(self, args: tuple):
+        return (pool.get_num_threads(), *super().key(args))
 
     def make(self, *args) -> PoolPlan:
         named = dict(zip(self.names, args))
@@ -64,6 +72,7 @@ class Pooling(Primitive):
         if self.kind == "max":
             outs.append(_image(shape, dtypes.int32, device, last))
         plan.layouts, plan.tensors = tuple(outs), tuple(tensors)
+        plan.scratch = 0
         plan.runs = device is not devices.meta and outs[0].numel > 0
         if plan.runs:
             self._fill(plan, outs + layouts, axes, image, named, last)
@@ -80,7 +89,8 @@ class Pooling(Primitive):
         tables += [axis.weights(n, include) for axis, n in zip(axes, image)]
         plan.alive = [np.ascontiguousarray(t, np.int64) for t in tables]
         steps = (1, 1) if self.backwards else tuple(a.dilation for a in axes)
-        units = out.shape[0] * out.shape[2] * (1 if last else out.shape[1])
+        planes = pool2d.by_planes(self.kind, last)
+        units = out.shape[0] * (1 if planes else out.shape[2]) * (1 if last else out.shape[1])
         words = [
             units,
             int(out.numel <= SERIAL),
@@ -91,12 +101,17 @@ class Pooling(Primitive):
             divisor,
         ]
         words += [t.ctypes.data for t in plan.alive]
+        most = (plan.alive[3] - plan.alive[2] + steps[1] - 1) // steps[1]
+        storages = tuple(x.dtype.ir for x in layouts)
+        room = pool2d.room(self.kind, storages, out.shape[2] * out.shape[3]) if planes else 0
+        words += [int(most.max(initial=0)), *layouts[1].shape[2:], room]
+        plan.scratch = room * (pool.get_num_threads() if out.numel > SERIAL else 1)
         for have in layouts:
             words += have.byte_strides()
         block = np.array(words, np.int64)
         plan.alive.append(block)
         plan.head = block.ctypes.data
-        plan.address = pool2d.address(self.kind, tuple(x.dtype.ir for x in layouts), last)
+        plan.address = pool2d.address(self.kind, storages, last)
         plan.launch = entry.launch_unlocked if out.numel > SERIAL else entry.launch
 
     def run(self, args: tuple):

@@ -8,7 +8,8 @@
 
 All but take walk the places of the *target* and, for each, a range of rows and columns of the
 *source*: no two threads write one place, and sums have one order. Lanes run along channels where those
-are innermost; else a unit is one row of one plane.
+are innermost; else a unit is one row of one plane, of which max folds LANES places at a time. max_back there has planes as units: the
+gradients of a plane's windows are added to the pixels that they chose, in memory of the thread.
 
     args  = [block, tensors...]
     block = WORDS, then byte strides (n, c, h, w) of each tensor
@@ -19,12 +20,15 @@ from __future__ import annotations
 import functools
 
 from mezzo.kernels.cpu import jit
+from mezzo.kernels.cpu.contract.lanes import load_some, splat, store_some
 from mezzo.kernels.cpu.contract.writer import Function, Program
+from mezzo.kernels.cpu.conv.direct_weight import elements_at
 from mezzo.kernels.cpu.emit import LANES, LLVM, Emitter, literal
 from mezzo.kernels.ir import COMPUTE, FLOATS, SIZE
 
 WORDS = ("units", "serial", "channels", "rows", "columns", "width", "step_h", "step_w", "divisor",
-         "first_h", "after_h", "first_w", "after_w", "weight_h", "weight_w")  # fmt: skip
+         "first_h", "after_h", "first_w", "after_w", "weight_h", "weight_w", "most_w", "source_rows", "source_columns",
+         "lane_bytes")  # fmt: skip
 # Tensors of each kind in the order of the arguments; the first is what is written.
 TENSORS = {"max": 3, "max_back": 3, "take": 3, "avg": 2, "avg_back": 2}
 _LOWEST = {
@@ -75,22 +79,30 @@ class _Writer:
             at = 8 * (len(WORDS) + 4 * t)
             strides.append([f.load("i64", f.at(block, at + 8 * i), 8) for i in range(4)])
         self.strides = strides
+        if by_planes(self.kind, self.last):
+            space = f.load("ptr", f.at("%args", 8 * (len(self.storages) + 1)), 8)
+            space = f.at(space, f.mul("%worker", self.word["lane_bytes"]))
+            with f.loop("%begin", "%end") as plane:
+                self._plane_back(f, self._planes(f, plane, bases), space)
+            return
         with f.loop("%begin", "%end") as unit:
             row = f.rem(unit, self.word["rows"])
             plane = f.div(unit, self.word["rows"])
             if self.last:
                 here = [f.at(b, f.mul(plane, s[0])) for b, s in zip(bases, strides)]
             else:
-                image, channel = (
-                    f.div(plane, self.word["channels"]),
-                    f.rem(plane, self.word["channels"]),
-                )
-                here = [
-                    f.at(b, f.add(f.mul(image, s[0]), f.mul(channel, s[1])))
-                    for b, s in zip(bases, strides)
-                ]
-            with f.loop(0, self.word["columns"]) as column:
-                self._place(f, here, row, column)
+                here = self._planes(f, plane, bases)
+            by_rows = self.kind == "max" and not self.last
+            with f.loop(0, self.word["columns"], LANES if by_rows else 1) as column:
+                (self._max_row if by_rows else self._place)(f, here, row, column)
+
+    def _planes(self, f: Function, plane: str, bases: list[str]) -> list[str]:
+        """Where a plane begins in each tensor."""
+        image, channel = (how(plane, self.word["channels"]) for how in (f.div, f.rem))
+        return [
+            f.at(b, f.add(f.mul(image, s[0]), f.mul(channel, s[1])))
+            for b, s in zip(bases, self.strides)
+        ]
 
     def _place(self, f: Function, bases: list[str], row: str, column: str) -> None:
         """One place of the target, for one channel or for all."""
@@ -130,7 +142,88 @@ class _Writer:
     def _offset(self, f: Function, tensor: int, row: str, column: str) -> str:
         return f.add(f.mul(row, self.strides[tensor][2]), f.mul(column, self.strides[tensor][3]))
 
+    # ---- rows and planes whose pixels are neighbours
+
+    def _max_row(self, f: Function, bases: list[str], row: str, column: str) -> None:
+        """LANES places of a row: the largest of each window, the first of equals, or the last that is not a number."""
+        e = self._emitter(f, LANES)
+        kind, places, longs = e.wide(LLVM[self.type]), e.wide("i32"), e.wide("i64")
+        count = f.sub(self.word["columns"], column)
+        first, after = (
+            load_some(f, f.at(self.table[name], f.mul(column, 8)), "i64", LANES, count)
+            for name in ("first_w", "after_w")
+        )
+        begin, end = self._entry(f, "first_h", row), self._entry(f, "after_h", row)
+        best = f.variable(kind)
+        f.store(kind, e.const(_LOWEST[self.type], self.type), best)
+        chosen = f.variable(places)
+        f.store(places, self._numbers(f, begin, first), chosen)
+        step = splat(f, "i64", self.strides[2][3], LANES)
+        with f.loop(begin, end, self.word["step_h"]) as r, f.loop(0, self.word["most_w"]) as tap:
+            e = self._emitter(f, LANES)
+            moved = splat(f, "i64", f.mul(tap, self.word["step_w"]), LANES)
+            c = f.let(f"add {longs} {first}, {moved}")
+            inside = f.let(f"icmp slt {longs} {c}, {after}")
+            line = f.at(bases[2], f.mul(r, self.strides[2][2]))
+            raw = elements_at(f, line, f.let(f"mul {longs} {c}, {step}"), self.storages[2], LANES, inside)  # fmt: skip
+            value, before = e.decode(raw, self.storages[2]), f.load(kind, best)
+            takes = f.let(f"and {e.wide('i1')} {self._takes(f, e, value, before)}, {inside}")
+            value = f.let(f"select {e.wide('i1')} {takes}, {kind} {value}, {kind} {before}")
+            f.store(kind, value, best)
+            here, place = self._numbers(f, r, c), f.load(places, chosen)
+            place = f.let(f"select {e.wide('i1')} {takes}, {places} {here}, {places} {place}")
+            f.store(places, place, chosen)
+        e = self._emitter(f, LANES)
+        value = e.encode(f.load(kind, best), self.storages[0])
+        store_some(f, value, f.at(bases[0], self._offset(f, 0, row, column)), self.storages[0], LANES, count)  # fmt: skip
+        store_some(f, f.load(places, chosen), f.at(bases[1], self._offset(f, 1, row, column)), "i32", LANES, count)  # fmt: skip
+
+    def _numbers(self, f: Function, row: str, columns: str) -> str:
+        """Places of a plane as i32, row-major."""
+        line = splat(f, "i64", f.mul(row, self.word["width"]), LANES)
+        number = f.let(f"add <{LANES} x i64> {line}, {columns}")
+        return f.let(f"trunc <{LANES} x i64> {number} to <{LANES} x i32>")
+
+    def _plane_back(self, f: Function, bases: list[str], space: str) -> None:
+        """Gradients of a plane's windows, added in their order; then rounded once."""
+        kind, size = LLVM[self.type], SIZE[self.type]
+        rows, columns = self.word["rows"], self.word["columns"]
+        zero = "zeroinitializer"
+        with f.loop(0, f.mul(rows, columns), LANES) as at:
+            f.store(f"<{LANES} x {kind}>", zero, f.at(space, f.mul(at, size)), size)
+        limit = f.mul(rows, columns)
+        with (
+            f.loop(0, self.word["source_rows"]) as r,
+            f.loop(0, self.word["source_columns"]) as c,
+        ):
+            e = self._emitter(f, 1)
+            chosen = f.let(f"sext i32 {e.load(f.at(bases[2], self._offset(f, 2, r, c)), 'i32')} to i64")  # fmt: skip
+            value = e.load(f.at(bases[1], self._offset(f, 1, r, c)), self.storages[1])
+            with f.when(f.compare("ult", chosen, limit)):
+                here = f.at(space, f.mul(chosen, size))
+                how = "fadd" if self.is_float else "add"
+                f.store(kind, f.let(f"{how} {kind} {f.load(kind, here, size)}, {value}"), here, size)  # fmt: skip
+        with f.loop(0, rows) as r:
+            line = f.at(bases[0], f.mul(r, self.strides[0][2]))
+            near = f.at(space, f.mul(f.mul(r, columns), size))
+            with f.loop(0, columns, LANES) as c:
+                e = self._emitter(f, LANES)
+                value = f.load(f"<{LANES} x {kind}>", f.at(near, f.mul(c, size)), size)
+                to = f.at(line, f.mul(c, SIZE[self.storages[0]]))
+                raw = e.encode(value, self.storages[0])
+                store_some(f, raw, to, self.storages[0], LANES, f.sub(columns, c))
+
     # ---- kinds
+
+    def _takes(self, f: Function, e: Emitter, value: str, before: str) -> str:
+        """Whether a value takes the place of the largest before."""
+        kind = e.wide(LLVM[self.type])
+        if not self.is_float:
+            how = "ugt" if self.type == "u8" else "sgt"
+            return f.let(f"icmp {how} {kind} {value}, {before}")
+        larger = f.let(f"fcmp ogt {kind} {value}, {before}")
+        nan = f.let(f"fcmp uno {kind} {value}, {value}")
+        return f.let(f"or {e.wide('i1')} {larger}, {nan}")
 
     def _max(self, f, lanes, bases, target, row, column, reach) -> None:
         e = self._emitter(f, lanes)
@@ -146,14 +239,7 @@ class _Writer:
                 f.let(f"trunc i64 {f.add(f.mul(r, self.word['width']), c)} to i32"), "i32"
             )
             before, place = f.load(kind, best), f.load(places, chosen)
-            if self.is_float:
-                larger = f.let(f"fcmp ogt {kind} {value}, {before}")
-                nan = f.let(f"fcmp uno {kind} {value}, {value}")
-                takes = f.let(f"or {e.wide('i1')} {larger}, {nan}")
-            else:
-                takes = f.let(
-                    f"icmp {'ugt' if self.type == 'u8' else 'sgt'} {kind} {value}, {before}"
-                )
+            takes = self._takes(f, e, value, before)
             f.store(
                 kind, f.let(f"select {e.wide('i1')} {takes}, {kind} {value}, {kind} {before}"), best
             )
@@ -239,6 +325,16 @@ class _Writer:
                 total,
             )
         self._emitter(f, lanes).store(f.load(kind, total), f.at(bases[0], target), self.storages[0])
+
+
+def by_planes(kind: str, last: bool) -> bool:
+    """Whether units are planes, which take memory for each thread."""
+    return kind == "max_back" and not last
+
+
+def room(kind: str, storages: tuple[str, ...], places: int) -> int:
+    """Bytes of that memory for planes of so many places."""
+    return (places + LANES) * SIZE[COMPUTE[storages[0]]] + 63 & -64
 
 
 @functools.cache
