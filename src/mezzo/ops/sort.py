@@ -86,16 +86,20 @@ class _Room:
         """
         rows, n = lines.shape
         where = self.where[:rows]
-        if lines.dtype.kind == "f" and np.isnan(lines, out=where).any():
-            return None
         across = max(2 * count, n // 8)
-        groups = lines[:, : n // across * across].reshape(rows, -1, across)
+        inside = n // across * across
+        groups = lines[:, :inside].reshape(rows, -1, across)
+        firsts = groups.max(axis=1) if descending else groups.min(axis=1)
+        # The extreme of a group that holds a NaN is NaN.
+        if lines.dtype.kind == "f" and (
+            np.isnan(firsts).any() or np.isnan(lines[:, inside:]).any()
+        ):
+            return None
+        firsts.sort(axis=-1)
         if descending:
-            bound = np.partition(groups.max(axis=1), across - count, axis=-1)[:, [across - count]]
-            np.greater_equal(lines, bound, out=where)
+            np.greater_equal(lines, firsts[:, [across - count]], out=where)
         else:
-            bound = np.partition(groups.min(axis=1), count - 1, axis=-1)[:, [count - 1]]
-            np.less_equal(lines, bound, out=where)
+            np.less_equal(lines, firsts[:, [count - 1]], out=where)
         at = np.flatnonzero(where)
         row, place = np.divmod(at, n)
         have = np.bincount(row, minlength=rows)
