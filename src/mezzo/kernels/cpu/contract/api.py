@@ -235,7 +235,10 @@ class Contraction:
             "batch": of.batch if of.m and of.n else 0,
             "strip_a": self._strip(0, of.a[0], self.scheme.a),
             "strip_b": self._strip(1, of.b[1], self.scheme.b),
-            "streams": int(of.m * of.n * of.batch * SIZE[self.scheme.out] >= STREAM),
+            "streams": int(
+                of.m * of.n * of.batch * SIZE[self.scheme.out]
+                >= STREAM[self.scheme.method == "amx"]
+            ),
             "path": path if kept else max(path - 1, 0),
             "swap": swap,
             "serial": int(serial),
