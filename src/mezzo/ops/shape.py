@@ -279,6 +279,11 @@ def zeros_of(like: Tensor, shape) -> Tensor:
     return like.new_zeros(tuple(shape))
 
 
+def one_zero_as(like: Tensor, shape) -> Tensor:
+    """zeros_of for operations that copy them before they write: one zero, seen everywhere."""
+    return expand(like.new_zeros(()), tuple(shape))
+
+
 @composite(where="", samples=[])
 def strided_backward(input: Tensor, source: Layout, size, stride, offset) -> Tensor:
     """The gradient of strided_view on a contiguous source: what was read twice adds up."""
