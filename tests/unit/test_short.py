@@ -447,3 +447,37 @@ def test_views_follow_their_roots_and_guard_leaves():
         assert doubled.requires_grad
         (slope,) = mezzo.autograd.grad(doubled.sum(), scale)
         assert slope.tolist() == [2.0 * (turn + 1)] * 3
+
+
+def test_running_statistics_are_written_beside_a_history():
+    ours, theirs = mezzo.nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3)
+    start = ours.running_mean._version
+    for turn in range(5):
+        x, tx = _pair(6, 3, seed=turn, grad=True)
+        y, ty = ours(x), theirs(tx)
+        assert [ours.running_mean._version, ours.running_var._version] == [start + turn + 1] * 2
+        np.testing.assert_allclose(y.detach().numpy(), ty.detach().numpy(), rtol=2e-4, atol=2e-5)
+        (y * y * y).sum().backward()
+        (ty * ty * ty).sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), tx.grad.numpy(), rtol=2e-3, atol=2e-3)
+        for name in ("running_mean", "running_var"):
+            np.testing.assert_allclose(getattr(ours, name).numpy(), getattr(theirs, name).numpy(), rtol=2e-5, atol=1e-6)  # fmt: skip
+    shared = mezzo.zeros(3)
+    for _ in range(4):  # what is written is an operand too: read before, as the usual way does
+        shared.zero_()
+        F.batch_norm(mezzo.ones(4, 3), shared, mezzo.ones(3), None, shared, True, 0.5)
+        assert shared.tolist() == [0.5] * 3
+
+
+def test_constants_of_a_call_are_its_entrys():
+    x = mezzo.tensor([[1.0, 2.0, 3.0]])
+    key = np.array([1, 2], np.int64).tobytes()
+    call = lambda x: x * mezzo.tensor([1.0, 0.5, 2.0])
+    assert learn.learn(call, key, (x,), {}, {}).words[w.TAKEN] == 1
+    mezzo.cross(x, x, 1)
+    before = _hits(mezzo.cross)
+    for turn in range(6):
+        y = mezzo.tensor([[0.0, 1.0, float(turn)]])
+        found = mezzo.cross(x, y, 1)
+        assert found.tolist() == [[2.0 * turn - 3.0, -float(turn), 1.0]]
+    assert _hits(mezzo.cross) >= before + 4

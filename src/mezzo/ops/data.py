@@ -7,6 +7,8 @@ import functools
 import numpy as np
 
 from mezzo import devices, dtypes
+from mezzo.core.families.elementwise import map_plan
+from mezzo.core.families.joins import kernel_between
 from mezzo.core.layout import layout
 from mezzo.core.record import composite
 from mezzo.core.storage import ExternalStorage
@@ -19,6 +21,7 @@ from mezzo.errors import (
     Fact,
     ImpossibleValueError,
 )
+from mezzo.kernels.cpu import capture
 from mezzo.ops.create import shape_of
 from mezzo.rules import shapes
 from mezzo.rules.samples import S
@@ -181,6 +184,18 @@ def _refuse_overflow(data, array: np.ndarray, dtype: dtypes.dtype) -> None:
         )
 
 
+def _put(made: Tensor, values: np.ndarray) -> None:
+    recording = capture.active()
+    if recording is None or not recording.strict or made.dtype.is_complex:
+        np.copyto(made._array(), values, casting="unsafe")
+        return
+    # Constants of a call that is learned: a kernel copies them from memory that the entry keeps.
+    kept = np.array(values, order="C")
+    plan = map_plan(kernel_between(made.dtype, made.dtype), (made.layout,), [made.layout])
+    recording.kept += [kept, plan]
+    plan.launch(plan.address, plan.head, made.ptr, kept.ctypes.data)
+
+
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
     """A new tensor with the values of numbers, nested sequences, an array or a tensor (copied).
 
@@ -198,7 +213,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         _refuse_overflow(data, array, dtype)
         made = raw_empty(layout(array.shape, shapes.contiguous_strides(array.shape), dtype, where))
         if where is devices.cpu and array.size:
-            np.copyto(made._array(), array.astype(dtype.numpy, copy=False), casting="unsafe")
+            _put(made, array.astype(dtype.numpy, copy=False))
     if requires_grad:
         made.requires_grad_()
     return made

@@ -13,7 +13,7 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import DTypeError, Fact, ImpossibleValueError, ShapeError
 from mezzo.ops.complexes import view_as_real
 from mezzo.ops.create import ones, zeros
-from mezzo.ops.data import from_array
+from mezzo.ops.data import tensor
 from mezzo.ops.fourier import fft, ifft, irfft, rfft
 from mezzo.ops.pad import pad
 from mezzo.ops.scatter import index_add
@@ -32,7 +32,7 @@ def _window(name: str, length, periodic, cosines, dtype, device, requires_grad) 
         raise Fact(DTypeError, f"expects floating point dtypes, got {dtype.name}")
     whole = length + 1 if periodic and length > 1 else length
     values = np.ones(length) if whole < 2 else np.asarray(cosines(whole), np.float64)[:length]
-    made = from_array(np.ascontiguousarray(values)).to(devices.usable(device, name), dtype)
+    made = tensor(values, device=devices.usable(device, name)).to(dtype)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -185,7 +185,7 @@ def _overlapped(frames: Tensor, hop: int) -> Tensor:
     """(batch, count, width) added up where they overlap."""
     batch, count, width = frames.shape
     places = np.arange(count)[:, None] * hop + np.arange(width)
-    index = from_array(places.reshape(-1)).to(frames.device)
+    index = tensor(places.reshape(-1), device=frames.device)
     line = zeros((batch, (count - 1) * hop + width), dtype=frames.dtype, device=frames.device)
     return index_add(line, 1, index, reshape(frames, (batch, count * width)))
 

@@ -114,8 +114,6 @@ class _Learned:
         if any(capture.is_pointer(v) for t in self.recording.tables for v in t):
             raise Unlike
         writes = self._writes()
-        if writes and (self.flagged or len(writes) > 1):
-            raise Unlike
         entry.put(w.WRITES, writes)
         made = Made(entry, self.stands, self.mapped)
         made.gather(self.result)
