@@ -12,7 +12,7 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentTypeError, DTypeError, Fact, OutOfRangeError, ShapeError
 from mezzo.ops.create import arange
 from mezzo.ops.indirect import gather, pick_at, put_at
-from mezzo.ops.shape import expand, one_zero_as, reshape, unsqueeze
+from mezzo.ops.shape import expand, reshape, unsqueeze, zeros_of
 from mezzo.rules import access, batching, shapes
 from mezzo.rules.samples import S, T, index
 
@@ -79,7 +79,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 def _row_gradient(g, _y, _w, input, padding_idx, by_frequency):
-    rows = one_zero_as(g, _w.shape)
+    rows = zeros_of(g, _w.shape)
     if by_frequency:
         count = put_at(
             g.new_zeros((_w.shape[0],)),

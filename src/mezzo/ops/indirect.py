@@ -11,7 +11,7 @@ from mezzo.core.tensor import Tensor
 from mezzo.errors import OutOfRangeError, ShapeError
 from mezzo.ops.copy import cast
 from mezzo.ops.create import arange
-from mezzo.ops.shape import one_zero_as, reshape, scatter_view, slice_dim, unsqueeze, zeros_of
+from mezzo.ops.shape import reshape, scatter_view, slice_dim, unsqueeze, zeros_of
 from mezzo.rules import access, batching, shapes
 from mezzo.rules.samples import S, T, index
 
@@ -29,7 +29,7 @@ def along_batched(record, size, args, batched):
 
 
 @pick(access=lambda input, dim, index, sparse_grad: access.along(input, dim, index), batch=along_batched,
-      vjp={"input": lambda g, _y, _x, dim, index, sparse_grad: scatter_add(one_zero_as(g, _x.shape), dim, index, g)},
+      vjp={"input": lambda g, _y, _x, dim, index, sparse_grad: scatter_add(zeros_of(g, _x.shape), dim, index, g)},
       samples=[S(T(3, 4), 0, index(2, 4, below=3)), S(T(3, 4), 1, index(3, 6, below=4)), S(T(3, 4), -1, index(2, 2, below=4)),
                S(T(5), 0, index(7, below=5)), S(T(), 0, index(below=1)), S(T(3, 4), 0, index(0, 4, below=3)),
                S(T(2, 3, 4), 1, index(2, 5, 4, below=3))],
@@ -158,7 +158,7 @@ def _spread_batch(i: Tensor, rank: int) -> Tensor:
 
 
 def _axes_vjp(g, _y, _x, axes, indices, at, wrap):
-    return put_at(one_zero_as(g, _x.shape), axes, indices, g, at, wrap, "add")
+    return put_at(zeros_of(g, _x.shape), axes, indices, g, at, wrap, "add")
 
 
 @pick(grad_name="IndexBackward0", where="", called="index", access=lambda input, axes, indices, at, wrap: access.at_axes(input, axes, indices, at, wrap),

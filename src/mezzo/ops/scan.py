@@ -11,7 +11,7 @@ from mezzo.ops.extremes import ValuesIndices
 from mezzo.ops.indirect import scatter_add
 from mezzo.ops.join import cat
 from mezzo.ops.reduce import sum_dtype
-from mezzo.ops.shape import one_zero_as, reshape, slice_dim
+from mezzo.ops.shape import reshape, slice_dim, zeros_of
 from mezzo.rules import batching, folds, shapes
 from mezzo.rules.samples import S, T
 
@@ -126,7 +126,7 @@ def cumprod(input: Tensor, dim, *, dtype=None) -> Tensor:
 def _picked_vjp(g, y, _x, dim):
     if not _x.ndim:
         return reshape(g[0], ())
-    return scatter_add(one_zero_as(g[0], _x.shape), dim, y[1], g[0])
+    return scatter_add(zeros_of(g[0], _x.shape), dim, y[1], g[0])
 
 
 @scan(grad_name="CummaxBackward0", where="", fold=folds.running_largest, dtype=_found, batch=batching.line, no_gradient_outputs=(1,), saved_outputs=(1,), samples=[],

@@ -275,12 +275,10 @@ tape.VIEW_SCATTER.append(scatter_view)
 
 
 def zeros_of(like: Tensor, shape) -> Tensor:
-    """Zeros of another shape with the dtype and device of a tensor."""
-    return like.new_zeros(tuple(shape))
+    """Zeros of another shape with the dtype and device of a tensor, to be copied before they are written.
 
-
-def one_zero_as(like: Tensor, shape) -> Tensor:
-    """zeros_of for operations that copy them before they write: one zero, seen everywhere."""
+    It is one zero that is seen everywhere: a tensor of them would be filled only to be read once.
+    """
     return expand(like.new_zeros(()), tuple(shape))
 
 
