@@ -14,5 +14,5 @@
 Any callable of tensors and parameters may be offered: a record, an operator, an in-place form, indexing. Its
 second call of a kind is run under a capture.Recording, as the compiler runs every node; the launches, the
 memory and the results that came of it are what later calls of that kind do. A call whose Python reads values
-or draws random numbers keeps its usual way, and so does every call while an interpreter is on the stack.
+keeps its usual way, and so does every call while an interpreter is on the stack.
 """

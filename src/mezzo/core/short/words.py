@@ -74,9 +74,9 @@ MAX_WORDS = 96
 MAX_TENSORS = 24
 MAX_NUMBERS = 8
 MAX_DRAWS = 4
-MAX_ALLOCS = 32
-MAX_MADE = 48
-MAX_NODES = 32
+MAX_ALLOCS = 64
+MAX_MADE = 96
+MAX_NODES = 64
 MAX_OUTS = 8
 MAX_SLOTS = 32
 # The objects of a call are counted through: its tensors, the tensors that it makes, the nodes that it writes.
