@@ -43,6 +43,7 @@ TERMS_RUN = (
 # Of an image whose pixels are neighbours: with fewer channels squares to turn are mostly empty, which pays on vectors from so
 # many columns and elements of a window on.
 FEW_CHANNELS, MANY_OUTS, MANY_ELEMENTS = 8, 32, 25
+WOVEN_CHANNELS = 4  # at most, whose pixels are put together without turning squares
 STREAM = 16 << 20  # bytes of a result that goes past the caches
 TILE_ROWS = 16  # of tile registers
 LINE = 64
@@ -172,7 +173,12 @@ def serves(
         return False
     taps = len(rows.shifts) * len(columns.shifts)
     many = outs >= MANY_OUTS and channels * taps >= MANY_ELEMENTS and chosen.method != "amx"
-    if image.turned and channels < FEW_CHANNELS and not many:
+    if (
+        image.turned
+        and channels < FEW_CHANNELS
+        and not many
+        and not _woven(chosen, image, channels, columns)
+    ):
         return False
     if image.turned and image.steps[2] != SIZE[image.storage]:
         return False
@@ -221,7 +227,8 @@ def plan(
         groups == 1 and image.steps[2] == channels * SIZE[image.storage] and 2 * cut.length <= most
     )
     step = 0 if chosen.method == "amx" else pixel * columns.stride
-    few = (channels, cut.length) if together else None
+    woven = _woven(chosen, image, channels, columns)
+    few = (channels, cut.length) if together or woven else None
     code = module(chosen, how, exact, few, step,
                   (image.turned, out.turned))  # fmt: skip
     made, loaded = Plan(), jit.load(code)
@@ -252,8 +259,16 @@ def _on_tiles(
     if terms is None or columns.count < TERMS_COLUMNS or places < TERMS_PLACES or not channels:
         return chosen
     cut = form(terms, channels, columns.shifts)
-    few = image.turned and channels < FEW_CHANNELS
+    few = image.turned and channels < FEW_CHANNELS and not _woven(terms, image, channels, columns)
     return chosen if few or cut.merged * cut.length < TERMS_RUN else terms
+
+
+def _woven(chosen: Scheme, image: Image, channels: int, columns: Sliding) -> bool:
+    """Whether the few channels of an image whose pixels are neighbours are interleaved for tile registers."""
+    if chosen.method != "amx" or not image.turned or channels > WOVEN_CHANNELS:
+        return False
+    cut = form(chosen, channels, columns.shifts)
+    return cut.merged * cut.length >= TERMS_RUN
 
 
 def reading(weight: Weight, channels: int, outs: int) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 from mezzo.kernels.cpu.conv.direct_words import argument, word
 from mezzo.kernels.cpu.conv.turn import turned
 
+WOVEN = 16  # pixels at a time, where channels are interleaved
 AHEAD_BYTES = 1024  # of the image, while it is copied
 
 
@@ -49,7 +50,9 @@ def copy(
             )
             source = f.at(f.at(base, down), f.mul(word(f, "first_w"), word(f, "image_w")))
             copier.zeros(here, 0, begin)
-            if turn:
+            if turn and few:
+                copier.woven(here, source, begin, stop, few)
+            elif turn:
                 copier.turned(here, source, begin, stop)
             else:
                 begin_one = copier.several(here, source, begin, stop, few) if few else begin
@@ -103,6 +106,42 @@ class Copier:
                 storage = "f32" if self.kind == "float" else "i16"
                 lanes.store_some(f, value, to, storage, most, many * length)
         return left
+
+    def woven(self, row: str, source: str, begin: str, end: str, few: tuple[int, int]) -> None:
+        """Copy pixels begin to end of a row whose pixels are neighbours, for tile registers: channels interleaved."""
+        f, (channels, length), width = self.f, few, WOVEN
+        apart, size = word(f, "image_c"), SIZE[self.packer.storage]
+        with f.loop(begin, end, width) as x:
+            left = f.sub(end, x)
+            here = f.at(source, f.mul(x, size))
+            raw = [self.packer.some(f, f.at(here, f.mul(apart, c)), width, left) for c in range(channels)]  # fmt: skip
+            to = f.at(row, f.mul(x, self.pixel))
+            for which, lanes_of in enumerate(zip(*self._lanes(raw, length))):
+                onto, words = f.at(to, f.mul(self.plane, which)), wide("i32", width)
+                count = len(lanes_of)  # of a pixel: one or two
+                if count == 2:
+                    both = range(width), range(width, 2 * width)
+                    lanes_of = [
+                        lanes.shuffle(
+                            f, "i32", width, *lanes_of, [i // 2 + i % 2 * width for i in half]
+                        )
+                        for half in both
+                    ]
+                for i, value in enumerate(lanes_of):
+                    value = f.let(f"bitcast {words} {value} to {wide('float', width)}")
+                    there = f.sub(f.mul(left, count), i * width)
+                    lanes.store_some(f, value, f.at(onto, i * width * 4), "f32", width, there)
+
+    def _lanes(self, raw: list[str], length: int) -> list[list[str]]:
+        """For each pair of a pixel's elements vectors of pairs, one for each term."""
+        f, width = self.f, WOVEN
+        values = [self.packer.convert(f, r, width) for r in raw]
+        values += ["zeroinitializer"] * (length - len(raw))
+        order = [lane + half * width for lane in range(width) for half in (0, 1)]
+        pairs = [
+            lanes.shuffle(f, "i16", width, *values[i : i + 2], order) for i in range(0, length, 2)
+        ]
+        return [[self.packer.paired(f, pair)] for pair in pairs]
 
     def pixels(self, row: str, source: str, begin: str, end: str) -> None:
         """Copy pixels begin to end, converted."""

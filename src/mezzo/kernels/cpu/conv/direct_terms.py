@@ -61,6 +61,12 @@ class TermCopier(Copier):
             self._put(f.at(row, f.mul(x, self.pixel)), *halves, many * half)
         return left
 
+    def _lanes(self, raw: list[str], length: int) -> list[list[str]]:
+        """For each pair of a pixel's elements vectors of pairs, one for each term."""
+        values = [self._floats(r) for r in raw] + ["zeroinitializer"] * (length - len(raw))
+        half = length // 2
+        return [pairs(self.f, values[i], values[i + half], self.terms, WIDTH) for i in range(half)]
+
     def pixels(self, row: str, source: str, begin: str, end: str) -> None:
         """Copy pixels begin to end."""
         f, packer, size = self.f, self.packer, SIZE[self.packer.storage]
