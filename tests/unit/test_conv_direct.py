@@ -74,6 +74,7 @@ CASES = [
     (2, 32, 96, 8, 8, (1, 1), 1, 0, 1, 1),
     (1, 4, 4, 90, 100, (5, 3), 1, (2, 1), 1, 4),  # planes of a channel each, in strips
     (2, 3, 3, 9, 20, (3, 7), 1, (4, 2), 1, 3),
+    (1, 2, 20, 11, 33, (3, 8), 1, (1, 3), 1, 1),  # two channels make one pair
 ]
 
 
@@ -83,7 +84,7 @@ FEW_PLACES = [
     (5, 33, 70, 2, 2, (3, 3), 1, 1, 1, 1),
     (1, 3, 10, 5, 6, (2, 2), 2, 0, 1, 1),
 ]
-JOINT = {True: 3, False: 4}  # of the cases, by whether channels are innermost
+JOINT = {True: 4, False: 5}  # of the cases, by whether channels are innermost
 
 
 def ours(tensor: torch.Tensor, last: bool = False):
@@ -193,6 +194,7 @@ def test_infinities_stay_where_they_are():
     for dtype in EPS:
         for channels, size, stride, last in (
             (3, 7, 2, True),
+            (3, 7, 2, False),
             (3, 3, 1, True),
             (40, 3, 1, True),
             (64, 3, 2, True),

@@ -320,8 +320,17 @@ def _finish(program: Program, scheme: Scheme, turned: bool) -> None:
             _finish_rows(f, scheme, biases)
             return
         even = f.compare("eq", word(f, "out_w"), SIZE[scheme.out])
-        with f.when(even):
-            turn_out(f, scheme, "%tile", "%out", "%rows", "%columns", word(f, "out_c"), biases)
+        given = (f, scheme, "%tile", "%out", "%rows", "%columns", word(f, "out_c"), biases)
+        past = "false"
+        if scheme.width * SIZE[scheme.out] == LINE and scheme.method == "amx":
+            places = f.let(f"or i64 {f.let('ptrtoint ptr %out to i64')}, {word(f, 'out_c')}")
+            begins = f.compare("eq", f.let(f"and i64 {places}, {LINE - 1}"), 0)  # a line
+            whole = f.both(begins, f.compare("eq", "%rows", scheme.width))
+            past = f.both(f.both(even, whole), f.compare("ne", word(f, "streams"), 0))
+            with f.when(past):
+                turn_out(*given, past_caches=True)
+        with f.when(f.both(even, f.let(f"xor i1 {past}, true"))):
+            turn_out(*given)
         with f.unless(even), f.loop(0, "%columns") as j:
             at, to = f.mul(j, 4), f.at("%out", f.mul(j, word(f, "out_c")))
             bias = f.load("float", f.at("%bias", at), 4)

@@ -34,8 +34,12 @@ def turned(f: Function, packer: Packer, read: Callable) -> list[str]:
 
 def turn_out(
     f: Function, scheme: Scheme, tile: str, out: str, rows: str, columns: str, step: Value, biases: list[str] | None = None,
+    past_caches: bool = False,
 ) -> None:  # fmt: skip
-    """Store a tile whose rows are neighbours in the result, and whose columns lie `step` bytes apart, rounded once."""
+    """Store a tile whose rows are neighbours in the result, and whose columns lie `step` bytes apart, rounded once.
+
+    past_caches: rows are whole lines of 16, and begin on one.
+    """
     width, line = scheme.width, scheme.tile_columns * 4
     packer = Packer(f.program, scheme.panel_b, scheme.b, scheme.compute, scheme.acc)
     kind, floats = wide(packer.lane, width), wide("float", width)
@@ -59,4 +63,8 @@ def turn_out(
                         value = f.let(f"bitcast {kind} {vector} to {floats}")
                         value = lanes.narrow(f, value, "f32", scheme.out, width)
                         to = f.at(f.at(out, f.mul(step, at)), row * SIZE[scheme.out])
-                        lanes.store_some(f, value, to, scheme.out, width, f.sub(rows, row))
+                        if past_caches:
+                            kind_out = wide(lanes.MEMORY[scheme.out], width)
+                            f.store(kind_out, value, to, width * SIZE[scheme.out], past_caches=True)
+                        else:
+                            lanes.store_some(f, value, to, scheme.out, width, f.sub(rows, row))
