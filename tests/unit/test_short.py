@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -481,3 +482,35 @@ def test_constants_of_a_call_are_its_entrys():
         found = mezzo.cross(x, y, 1)
         assert found.tolist() == [[2.0 * turn - 3.0, -float(turn), 1.0]]
     assert _hits(mezzo.cross) >= before + 4
+
+
+def test_entries_may_be_dropped_while_calls_run():
+    interval, wrong, over = sys.getswitchinterval(), [], []
+    sys.setswitchinterval(1e-6)
+    square, target = mezzo.eye(3) * 2.0, mezzo.tensor([0, 1, 2, 3])
+    expected = mezzo.fft.fft(square).imag.sum().item()
+
+    def work():
+        logits = mezzo.zeros(4, 8, requires_grad=True)
+        for _ in range(100):
+            halved = mezzo.linalg.inv(square)[
+                0, 0
+            ].item()  # a step of NumPy's: others run meanwhile
+            found = mezzo.fft.fft(square).imag.sum().item()
+            (slope,) = mezzo.autograd.grad(F.cross_entropy(logits, target), logits)
+            if (halved, found, slope[0, 0].item()) != (0.5, expected, -0.21875):
+                wrong.append((halved, found, slope[0, 0].item()))
+        over.append(True)
+
+    try:
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        while len(over) < 3 and any(thread.is_alive() for thread in threads):
+            offers.forget()
+            time.sleep(1e-4)
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong and len(over) == 3

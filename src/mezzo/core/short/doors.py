@@ -11,6 +11,7 @@ from mezzo.core.short.words import (
     FALLBACK,
     GLOBALS,
     HITS,
+    HOLDER,
     KEY_AT,
     KEY_HASH,
     MAX_ARGS,
@@ -29,6 +30,7 @@ from mezzo.core.short.words import (
     same,
     setting,
     slot,
+    table,
     word,
 )
 from mezzo.kernels.cpu.contract.writer import Function, Program
@@ -85,7 +87,11 @@ def _run(program: Program) -> None:
             leave(f, "ptr", f.call("missed", "ptr", "ptr %short", f"ptr {ctx}", "ptr %args", "i64 %n", "ptr %kwnames"))  # fmt: skip
         put(f, "i64", f.add(field(f, "i64", "%short", HITS), 1), "%short", HITS)
         leave(f, "ptr", slow, f.compare("eq", word(f, entry, TAKEN), 0))
-        leave(f, "ptr", f.call("go", "ptr", f"ptr {entry}", f"ptr {ctx}", "ptr %args"))
+        # While a step or a launch lets other threads run, they may drop the entries.
+        holder = own(f, table(f, entry, HOLDER))
+        found = f.call("go", "ptr", f"ptr {entry}", f"ptr {ctx}", "ptr %args")
+        drop(f, holder)
+        leave(f, "ptr", found)
         f.do("unreachable")
 
 

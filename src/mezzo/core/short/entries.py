@@ -16,6 +16,7 @@ class Entry:
 
     def __init__(self, key: bytes):
         self.words = array.array("q", bytes(8 * (w.TAKEN + 1)))
+        self.words[w.HOLDER] = id(self)  # so that a call in progress keeps it alive
         self.kept: list = []
         self.key = array.array("q", key)
         self.words[w.HASH], self.words[w.WORDS] = self.key[0], len(self.key) - 1
