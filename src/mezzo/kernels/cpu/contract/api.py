@@ -21,6 +21,7 @@ from mezzo.kernels.cpu.contract.plan import (
     KEPT_ROWS,
     SERIAL_WORK,
     STREAM,
+    STREAM_TILES,
     STRIP,
     TERMS_KEPT,
     blocks,
@@ -227,6 +228,7 @@ class Contraction:
             cut = replace(cut, lane_bytes=skinny_bytes(self.scheme, of.m, of.k))
         elif self.scheme.method == "integer":
             cut = replace(cut, lane_bytes=0)
+        far = STREAM_TILES if self.scheme.method == "amx" and of.batch == 1 else STREAM
         given = {
             **{name: getattr(of, name) for name in ("m", "n", "k")},
             **dict(zip(("a_m", "a_k", "b_k", "b_n"), of.a + of.b)),
@@ -235,10 +237,7 @@ class Contraction:
             "batch": of.batch if of.m and of.n else 0,
             "strip_a": self._strip(0, of.a[0], self.scheme.a),
             "strip_b": self._strip(1, of.b[1], self.scheme.b),
-            "streams": int(
-                of.m * of.n * of.batch * SIZE[self.scheme.out]
-                >= STREAM[self.scheme.method == "amx"]
-            ),
+            "streams": int(of.m * of.n * of.batch * SIZE[self.scheme.out] >= far),
             "path": path if kept else max(path - 1, 0),
             "swap": swap,
             "serial": int(serial),

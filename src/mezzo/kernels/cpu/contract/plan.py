@@ -36,9 +36,9 @@ CROWDED = 4096
 KEPT_ROWS = (8, 0)
 STRIP = 32  # elements of k packed of every panel before the next strip; a multiple of every panel's step
 ALL = 1 << 40  # more than any k
-# Bytes of the outputs of a batch that go past the caches, outside and on tile registers: those are done so soon that fetching
-# lines only to write them, of a page each, takes as long as they do.
-STREAM = (4 << 20, 3 << 19)
+# Bytes of the outputs of a batch that go past the caches, and of one product on tile registers: it is done so soon that fetching
+# lines only to write them, of a page each, takes as long as it does.
+STREAM, STREAM_TILES = 4 << 20, 3 << 19
 SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
