@@ -60,6 +60,7 @@ def operations() -> dict[str, Callable]:
             f"few rows {name}": lambda x=x: x[:2] @ x.t(),
             f"transpose {name}": lambda x=x: x.t().contiguous(),
             f"cumsum {name}": lambda x=x: x.cumsum(0),
+            f"cumsum along {name}": lambda x=x: x.cumsum(1),
             f"conv2d {name}": lambda i=image, k=kernel: F.conv2d(i, k, padding=1),
             f"depthwise {name}": lambda i=image, k=one: F.conv2d(i, k, padding=1, groups=8),
             f"argsort {name}": lambda x=x: x[:, :40].argsort(-1),

@@ -20,16 +20,49 @@ from mezzo.core.tensor import Tensor, common_device, empty, require_no_complex
 from mezzo.kernels import ir
 from mezzo.kernels.cpu import entry
 from mezzo.kernels.cpu.emit import LANES
+from mezzo.kernels.cpu.fold import LINE
+from mezzo.kernels.cpu.maps import STREAM
 from mezzo.kernels.cpu.scan import ScanKernel
+from mezzo.kernels.cpu.scan_many import WIDEST
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
 SERIAL = 32768
+WIDE = 4 * LANES  # lines side by side from which accumulators are better kept in memory
+UNITS = 8  # that lines are divided into, so that threads have shares
 
 
 @functools.lru_cache(maxsize=512)
 def _kernel(build: Callable, ins: tuple, compute: str, outs: tuple) -> ScanKernel:
     return ScanKernel(build(compute), ins, outs)
+
+
+def _way(every, lanes, steps, lines: int, length: int, back: bool) -> tuple[str, str]:
+    """(How a scan walks, the access letter of operands) by how lines lie: side by side, or one behind another."""
+    items = [x.dtype.itemsize for x in every]
+    if lines >= LANES and lanes == items:
+        return ("wide" if lines >= WIDE else "outer"), "c"
+    turns = min(lines, length) >= LANES and steps == items
+    if turns and not any(x.dtype.ir == "b8" for x in every):
+        return ("back" if back else "turned"), "c"
+    return "outer", "g"
+
+
+def _chunk(lines: int, cells: int) -> int:
+    """Lines of a unit: many, but some units for every thread."""
+    chunk = WIDEST
+    while chunk > WIDE and cells * -(-lines // chunk) < UNITS:
+        chunk //= 2
+    return chunk
+
+
+def _is_far(outs, table, steps, mode: str) -> bool:
+    """True for what no cache keeps, where stores past the caches find whole lines."""
+    if max(x.nbytes for x in outs) < STREAM:
+        return False
+    leaps = [s for t in table[: len(outs)] for s in t[1:]]
+    leaps += steps[: len(outs)] if mode == "wide" else [t[0] for t in table[: len(outs)]]
+    return all(s % LINE == 0 for s in leaps)
 
 
 class ScanPlan:
@@ -81,18 +114,20 @@ class Scan(Primitive):
         length, steps = (shape[axis], [t[axis] for t in tables]) if shape else (1, [0] * len(every))
         back = bool(named.get("reverse"))
         plan.shifts = [(length - 1) * s if back else 0 for s in steps]
-        side = [t[0] == x.dtype.itemsize for t, x in zip(table, every)]
-        vector = sizes[0] >= LANES and all(side)
         kernel = _kernel(self.fold, tuple(x.dtype.ir for x in layouts), ir.COMPUTE[compute.ir],
                          tuple(x.dtype.ir for x in plan.layouts))  # fmt: skip
-        plan.address = kernel.address("outer", ("c" if vector else "g") * len(layouts))
-        units = shapes.numel(sizes[1:]) * -(-sizes[0] // LANES)
-        total = shapes.numel(shape)
+        total, cells = shapes.numel(shape), shapes.numel(sizes[1:])
+        mode, pattern = _way(every, [t[0] for t in table], steps, sizes[0], length, back)
+        chunk = _chunk(sizes[0], cells) if mode == "wide" else LANES
+        is_far = mode != "outer" and _is_far(plan.layouts, table, steps, mode)
+        plan.address = kernel.address(mode, pattern * len(layouts), is_far)
+        units = cells * -(-sizes[0] // chunk)
         words = [
             units,
             int(total <= SERIAL or units == 1),
             length,
             sizes[0],
+            chunk,
             len(sizes) - 1,
             *sizes[1:],
         ]

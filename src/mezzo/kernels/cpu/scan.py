@@ -1,10 +1,9 @@
 """Scans: a fold along one axis whose result is written at every step (cumsum, cumprod, linear recurrences).
 
-The scanned axis is walked in order; lanes run across LANES neighbours of another axis where those lie side by
-side. Walking backwards is a negative stride.
+Walking backwards is a negative stride.
 
-    args  = [block, outs..., ins..., scalars...]
-    block = i64 [units, serial, length, lanes, dk, kept sizes[dk], for each out and in: lane stride, step, kept strides[dk]]
+   args  = [block, outs..., ins..., scalars...]
+   block = i64 [units, serial, length, lanes, dk, kept sizes[dk], for each out and in: lane stride, step, kept strides[dk]]
 """
 
 from __future__ import annotations
@@ -12,20 +11,23 @@ from __future__ import annotations
 from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.fold import FoldKernel, FoldWriter
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
-
-WORDS = ("units", "serial", "n", "lanes", "dk")
+from mezzo.kernels.cpu.scan_many import WORDS, TurnedWriter, WideWriter
 
 
 class ScanKernel(FoldKernel):
     """A fold over operands of given storage types whose finish runs at every element."""
 
     def write(self, mode: str, pattern: str, is_far: bool) -> str:
-        """The module's text."""
+        """The module's text. mode: "outer", "wide", "turned" or "back" (turned, from the end on)."""
+        if mode == "wide":
+            return WideWriter(self, pattern, is_far).text()
+        if mode in ("turned", "back"):
+            return TurnedWriter(self, pattern, is_far, mode == "back").text()
         return _ScanWriter(self, pattern, is_far).text()
 
 
 class _ScanWriter(FoldWriter):
-    """Writes one scan kernel: lanes run across lines."""
+    """Writes one scan kernel: lanes run across a few lines."""
 
     def text(self) -> str:
         L, k = self.lines, self.kernel
