@@ -128,16 +128,15 @@ def forward_tile_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]
     chunked = _chunks(scheme, s, threads)
     rows = up(min(BLOCK_ROWS, chunked["chunk"]), scheme.tile_rows)
     panels = rows // scheme.tile_rows
-    # Of one term, keys and values stream from the second cache; of more, a few keys stay in the first for all panels.
+    # Keys and values stream from the second cache, beside which the weights of the next ones are made.
     block = KEYS[scheme.terms]
-    if scheme.terms == 1:
-        block = max(block, CACHE // (2 * (s.features + s.outputs)) // block * block)
+    block = max(block, CACHE // (2 * scheme.terms * (s.features + s.outputs)) // block * block)
     words = {
         "at_k": room.take(_panels(scheme, s.keys, s.features, False)),
         "at_v": room.take(_panels(scheme, s.outputs, s.keys, False)),
         "at_q": room.take(panels * scheme.panel_a.nbytes(s.features)),
-        "at_p": room.take(scheme.panel_a.nbytes(KEYS[scheme.terms])),
-        "at_tiles": room.take(UNIT // scheme.tile_columns * scheme.tile_bytes),
+        "at_p": room.take(2 * scheme.panel_a.nbytes(KEYS[scheme.terms])),
+        "at_tiles": room.take(2 * UNIT // scheme.tile_columns * scheme.tile_bytes),
         "at_out": room.take(panels * tiles * scheme.tile_bytes),
         "at_rows": room.take(3 * 4 * rows), "at_totals": room.take(64 * rows), "at_tops": room.take(8 * 32),
         "at_keep": room.take(2 * 2 * UNIT),

@@ -8,14 +8,17 @@ keys that fit into a cache, a panel of 32 queries at a time, UNIT keys at a time
     weights    2**(score - base), on vector units
     sums       products of weights and values, on tile registers, once there are weights of some hundred keys
 
-Scores of a unit stay in the first cache, and sums are loaded and stored once for many keys. Tile registers and vector
-units do not work at the same time on the processors at hand (docs/performance.md), so nothing is interleaved.
+Scores of a unit stay in the first cache. Tile products run in a unit of their own, so the weights of a unit are made
+row by row between the tile products of what does not depend on them: the scores of the next unit, and the sums of weights
+made before (docs/performance.md says what that brings for how many vector instructions).
 
 A base is not always the maximum: it follows it only when that is more than 2**SLACK above, because weights may as well
 be larger than one, and what was summed before then need not shrink.
 """
 
 from __future__ import annotations
+
+import functools
 
 from mezzo.kernels.cpu.attention import dropout, forward, panels, parts, products, weights
 from mezzo.kernels.cpu.attention.block import BLOCK_ROWS, FORWARD, KEYS, UNIT
@@ -30,6 +33,9 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 SLACK = 8.0
 _KIND = wide("float", WIDTH)
 _ROW_BYTES = WIDTH * 4  # of a row's partial sums
+_UNIT_BYTES = UNIT // COLUMNS * TILE_BYTES  # of the scores of a unit
+BESIDE = 4  # rows of weights beside a step of a product
+_WEIGHTS = "ptr %scores, ptr %weights, ptr %added, ptr %totals, float %factor, ptr %keep"
 
 
 def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
@@ -41,6 +47,7 @@ def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool
     _follow(program)
     _rise(program, scheme)
     _weights(program, scheme.terms, drop)
+    _beside(program, scheme.terms, drop)
     _total(program)
     forward.store(program, scheme)
     _panel(program, scheme, mask, drop)
@@ -151,19 +158,43 @@ def _rise(program: Program, scheme: Scheme) -> None:
 
 def _weights(program: Program, count: int, drop: bool) -> None:
     """Scores of a unit become weights, terms of left panels, and are summed per row and lane."""
-    parameters = (
-        "ptr %scores, ptr %weights, ptr %added, ptr %totals, i64 %rows, float %factor, ptr %keep"
-    )
-    coefficients = weights.SHORT if count == 1 else weights.FULL
+    parameters = f"i64 %first, i64 %rows, {_WEIGHTS}"
     with program.function("weights", parameters, attributes="noinline") as f:
         factor = splat(f, "float", "%factor", WIDTH)
-        with f.loop(0, "%rows") as r:
-            _row(f, r, factor, coefficients, count, drop)
+        with f.loop("%first", "%rows") as r:
+            _row(f, r, factor, count, drop)
 
 
-def _row(
-    f: Function, r: str, factor: str, coefficients: tuple[float, ...], count: int, drop: bool
-) -> None:
+def _beside(program: Program, count: int, drop: bool) -> None:
+    """Write @tiles_beside: a whole product with rows of weights between its tile products, as long as there are any.
+
+    The weights are of rows %first and on; the result is the first row that is left.
+    """
+    parameters = f"{products.SIGNATURE}, i64 %first, {_WEIGHTS}"
+    with program.function("tiles_beside", parameters, "i64", attributes="noinline") as f:
+        factor, next_row = splat(f, "float", "%factor", WIDTH), f.variable("i64", "%first")
+
+        def step(number: str) -> None:
+            row = f.load("i64", next_row)
+            some = f.compare("slt", row, ROWS)
+
+            def weigh(r: int) -> None:
+                _row(f, f.add(row, r), factor, count, drop)
+
+            with f.when(some):
+                rows = [functools.partial(weigh, r) for r in range(BESIDE)]
+                products.run(products.tile_steps(f, count, ROWS, 2, number), rows)
+                f.store("i64", f.add(row, BESIDE), next_row)
+            with f.unless(some):
+                products.run(products.tile_steps(f, count, ROWS, 2, number))
+
+        products.accumulate(f, count, ROWS, 2, step)
+        f.do(f"ret i64 {f.load('i64', next_row)}")
+
+
+def _row(f: Function, r: str, factor: str, count: int, drop: bool) -> None:
+    """A row of scores of a unit becomes weights."""
+    coefficients = weights.SHORT if count == 1 else weights.FULL
     added = splat(f, "float", f.load("float", f.at("%added", f.mul(r, 4)), 4), WIDTH)
     found = []
     for at in _four(f, "%scores", r):
@@ -245,50 +276,124 @@ _PANEL = (
 
 
 def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
-    """A panel of queries, from %row on, against keys %first to %last; it is number %panel of its stretch."""
+    """A panel of queries, from %row on, against keys %first to %last; it is number %panel of its stretch.
+
+    While the weights of a unit are made, the scores of the next one are, and the weights before are multiplied by values.
+    """
     with program.function("panel", _PANEL, attributes="noinline") as f:
         tensors, places = Tensors(f, FORWARD, "%head"), Places(f, scheme, "%space")
         bases, totals, sums = (get("%panel") for get in (places.bases, places.totals, places.sums))
-        scores, queries = places.at["tiles"], places.queries("%panel")
-        start = f.variable(
-            "i64", "%first"
-        )  # the first key whose weights were not multiplied by values
+        waiting = _Waiting(f, places, sums)
+        room = places.at["tiles"]  # of two units
+        _scores(f, places, room, "%first", None)
+        _mask(f, tensors, mask, room, "%first", f.min(f.sub("%last", "%first"), UNIT))
         with f.loop("%first", "%last", UNIT) as key:
-            count = f.min(f.sub("%last", key), UNIT)
-            with f.loop(0, count, COLUMNS) as j:
-                panel = f.at(
-                    places.at["k"], f.mul(f.div(f.add(key, j), COLUMNS), word(f, "key_panel"))
-                )
-                tile = f.at(scores, f.mul(j, TILE_BYTES // COLUMNS))
-                products.multiply(f, queries, panel, word(f, "features"), "null", tile, "%rows", f.sub(count, j))  # fmt: skip
-            _mask(f, tensors, mask, scores, key, count)
+            after = f.add(key, UNIT)
+            scores, others = (
+                f.at(room, f.mul(f.rem(f.div(f.sub(k, "%first"), UNIT), 2), _UNIT_BYTES))
+                for k in (key, after)
+            )
             risen = f.call("follow", "i64", f"ptr {scores}", f"ptr {bases}", "float %factor")
             with f.when(f.both(f.compare("ne", risen, 0), f.compare("ne", key, 0))):
-                _sum(f, places, sums, start, key)
+                waiting.sum(key, None)
                 f.call("rise", "void", "ptr %args", f"i64 {risen}", f"ptr {f.at(bases, 2 * ROWS * 4)}",
                        f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
             if drop:
                 dropout.make(f, tensors, ("%row", ROWS, key, UNIT), places.at["keep"], 2 * UNIT)
-            room = places.keys(f.sub(key, f.load("i64", start)))
-            f.call("weights", "void", f"ptr {scores}", f"ptr {f.at(places.at['p'], room)}",
-                   f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}", "i64 %rows", "float %factor", f"ptr {places.at['keep']}")  # fmt: skip
-            after = f.add(key, count)
-            full = f.compare("sge", f.sub(after, f.load("i64", start)), KEYS[places.terms])
-            with f.when(f.either(full, f.compare("eq", after, "%last"))):
-                _sum(f, places, sums, start, after)
+            made = _Made(
+                f,
+                (f"ptr {scores}", f"ptr {waiting.place(key)}", f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}",
+                 "float %factor", f"ptr {places.at['keep']}"),
+            )  # fmt: skip
+            more = f.compare("slt", after, "%last")
+            with f.when(more):
+                _scores(f, places, others, after, made)
+            with f.when(waiting.is_full(key)):
+                waiting.sum(key, made)
+            made.finish()
+            with f.when(more):
+                _mask(f, tensors, mask, others, after, f.min(f.sub("%last", after), UNIT))
+        waiting.sum("%last", None)
 
 
-def _sum(f: Function, places: Places, sums: str, start: str, end: str) -> None:
-    """Add the values of keys from `start` (a variable, which follows) to `end`, weighted."""
-    first = f.load("i64", start)
-    count, skip = f.sub(end, first), places.keys(first)
-    with f.when(f.compare("sgt", count, 0)), f.loop(0, places.groups) as g:
-        panel = f.at(f.at(places.at["v"], f.mul(g, word(f, "value_panel"))), skip)
-        tile = f.at(sums, f.mul(g, TILE_BYTES))
-        before = f.select(f.compare("eq", first, 0), "null", tile, "ptr")
-        outputs = f.sub(word(f, "outputs"), f.mul(g, COLUMNS))
-        products.multiply(f, places.at["p"], panel, count, before, tile, "%rows", outputs)
-    f.store("i64", end, start)
+class _Made:
+    """How many rows of a unit's weights have been made."""
+
+    def __init__(self, f: Function, operands: tuple[str, ...]):
+        self.f, self.operands, self.row = f, operands, f.variable("i64", 0)
+        f.store("i64", 0, self.row)
+
+    def multiply(self, *product: Value) -> None:
+        """products.multiply of a whole panel, with weights beside if the tile is whole and weights are left."""
+        f, (a, b, depth, start, tile, rows, columns) = self.f, product
+        whole = f.both(f.compare("sge", rows, ROWS), f.compare("sgt", columns, WIDTH))
+        whole = f.both(whole, f.compare("slt", f.load("i64", self.row), ROWS))
+        with f.when(whole):
+            row = f.call("tiles_beside", "i64", f"ptr {a}", f"ptr {b}", f"i64 {depth}", f"ptr {start}", f"ptr {tile}",
+                         f"i64 {f.load('i64', self.row)}", *self.operands)  # fmt: skip
+            f.store("i64", row, self.row)
+        with f.unless(whole):
+            products.multiply(f, *product)
+
+    def finish(self) -> None:
+        """Make the rows that are left."""
+        first = f"i64 {self.f.load('i64', self.row)}"
+        self.f.call("weights", "void", first, "i64 %rows", *self.operands)
+
+
+def _scores(f: Function, places: Places, scores: str, key: Value, made: _Made | None) -> None:
+    """Multiply the panel's queries by the keys of a unit."""
+    count = f.min(f.sub("%last", key), UNIT)
+    with f.loop(0, count, COLUMNS) as j:
+        panel = f.at(places.at["k"], f.mul(f.div(f.add(key, j), COLUMNS), word(f, "key_panel")))
+        tile = f.at(scores, f.mul(j, TILE_BYTES // COLUMNS))
+        multiply = made.multiply if made else functools.partial(products.multiply, f)
+        multiply(places.queries("%panel"), panel, word(f, "features"), "null", tile, "%rows", f.sub(count, j))  # fmt: skip
+
+
+class _Waiting:
+    """The keys whose weights wait to be multiplied by values: some hundred, in one of two places that alternate."""
+
+    def __init__(self, f: Function, places: Places, sums: str):
+        self.f, self.places, self.sums = f, places, sums
+        self.first, self.side = f.variable("i64", "%first"), f.variable("i64", 0)
+        self.many = KEYS[places.terms]
+        self.nbytes = self.many // STEP * places.terms * TERM_BYTES
+
+    def weights(self) -> str:
+        """Where the weights that wait lie."""
+        return self.f.at(
+            self.places.at["p"], self.f.mul(self.f.load("i64", self.side), self.nbytes)
+        )
+
+    def is_full(self, key: str) -> str:
+        """Whether so many keys wait that those from `key` on belong to the other place."""
+        return self.f.compare("sge", self.f.sub(key, self.f.load("i64", self.first)), self.many)
+
+    def place(self, key: str) -> str:
+        """Where the weights of keys from `key` on go."""
+        f = self.f
+        full, side = self.is_full(key), f.load("i64", self.side)
+        skip = self.places.keys(f.sub(key, f.load("i64", self.first)))
+        begin = f.mul(f.sub(1, side), self.nbytes)
+        return f.at(
+            self.places.at["p"], f.select(full, begin, f.add(f.mul(side, self.nbytes), skip))
+        )
+
+    def sum(self, end: Value, made: _Made | None) -> None:
+        """Add the values of keys that wait, up to `end`, weighted."""
+        f, places = self.f, self.places
+        first = f.load("i64", self.first)
+        count, skip = f.sub(end, first), places.keys(first)
+        with f.when(f.compare("sgt", count, 0)), f.loop(0, places.groups) as g:
+            panel = f.at(f.at(places.at["v"], f.mul(g, word(f, "value_panel"))), skip)
+            tile = f.at(self.sums, f.mul(g, TILE_BYTES))
+            before = f.select(f.compare("eq", first, 0), "null", tile, "ptr")
+            outputs = f.sub(word(f, "outputs"), f.mul(g, COLUMNS))
+            multiply = made.multiply if made else functools.partial(products.multiply, f)
+            multiply(self.weights(), panel, count, before, tile, "%rows", outputs)
+        f.store("i64", end, self.first)
+        f.store("i64", f.sub(1, f.load("i64", self.side)), self.side)
 
 
 def _mask(f: Function, tensors: Tensors, mask, scores: str, key: str, count: str) -> None:

@@ -8,6 +8,9 @@ of columns; start may be null. For panels see panels.py.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
+
 from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.contract import micro
 from mezzo.kernels.cpu.contract.scheme import Scheme
@@ -56,29 +59,60 @@ def multiply(
 
 
 def _product(f: Function, terms: int, rows: int, vectors: int) -> None:
+    accumulate(f, terms, rows, vectors, lambda step: run(tile_steps(f, terms, rows, vectors, step)))
+
+
+def accumulate(
+    f: Function, terms: int, rows: int, vectors: int, write_step: Callable[[str], None]
+) -> None:
+    """The body of a product with SIGNATURE: zeros or sums, every step along k, the tile."""
     line = COLUMNS * 4
-    corners = [(i, j) for i in range(rows // 16) for j in range(vectors)]
-    place = {(i, j): i * 16 * line + j * 64 for i, j in corners}
+    place = {(i, j): i * 16 * line + j * 64 for i in range(rows // 16) for j in range(vectors)}
     micro.start_tiles(f, "null" if terms == 3 else "%start", place, line)
     with f.loop(0, f.ceil_div("%depth", STEP)) as step:
-        skip = f.mul(step, terms * TERM_BYTES)
-        here = {"a": f.at("%a", skip), "b": f.at("%b", skip)}
-        held = {"a": -1, "b": -1}
-        for term_a, term_b in ORDERS[terms]:
-            if held["a"] != term_a:
-                at = f.at(here["a"], TERM_BYTES * term_a)
-                for i in range(rows // 16):
-                    micro.tile(f, "tileloadd64", 4 + i, f.at(at, 16 * _LINE * i), _LINE)
-            if held["b"] != term_b:
-                at = f.at(here["b"], TERM_BYTES * term_b)
-                for j in range(vectors):
-                    micro.tile(f, "tileloadd64", 6 + j, f.at(at, j * 64), line)
-            held = {"a": term_a, "b": term_b}
-            for i, j in corners:
-                micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
-
+        write_step(step)
     if terms == 3:
         micro.add_start(f, place, line)
         return
-    for i, j in corners:
-        micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", place[i, j]), line)
+    for (i, j), at in place.items():
+        micro.tile(f, "tilestored64", 2 * i + j, f.at("%tile", at), line)
+
+
+def tile_steps(
+    f: Function, terms: int, rows: int, vectors: int, step: str
+) -> list[Callable[[], None]]:
+    """What writes a step along k, one tile product (and the loads of its operands) each."""
+    skip = f.mul(step, terms * TERM_BYTES)
+    here = {"a": f.at("%a", skip), "b": f.at("%b", skip)}
+    held: dict[tuple[str, int], int] = {}
+
+    def load(side: str, at: int, term: int) -> None:
+        if held.get((side, at)) == term:
+            return
+        held[side, at] = term
+        stride = _LINE if side == "a" else COLUMNS * 4
+        skip = TERM_BYTES * term + at * (16 * _LINE if side == "a" else 64)
+        number = (4 if side == "a" else 6) + at
+        micro.tile(f, "tileloadd64", number, f.at(here[side], skip), stride)
+
+    def multiply(i: int, j: int, term_a: int, term_b: int) -> None:
+        load("a", i, term_a)
+        load("b", j, term_b)
+        micro.dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+
+    return [
+        functools.partial(multiply, i, j, *pair)
+        for pair in ORDERS[terms]
+        for i in range(rows // 16)
+        for j in range(vectors)
+    ]
+
+
+def run(steps: list[Callable[[], None]], beside: Sequence[Callable[[], None]] = ()) -> None:
+    """Write all steps, and what goes beside them, evenly between."""
+    done = 0
+    for n, step in enumerate(steps, 1):
+        step()
+        while done < len(beside) * n // len(steps):
+            beside[done]()
+            done += 1
