@@ -64,6 +64,7 @@ def operations() -> dict[str, Callable]:
             f"conv2d {name}": lambda i=image, k=kernel: F.conv2d(i, k, padding=1),
             f"depthwise {name}": lambda i=image, k=one: F.conv2d(i, k, padding=1, groups=8),
             f"argsort {name}": lambda x=x: x[:, :40].argsort(-1),
+            f"topk {name}": lambda x=x: x.topk(20),
             f"max_pool2d {name}": lambda i=image: F.max_pool2d(i, 2),
             f"attention {name}": lambda h=heads: F.scaled_dot_product_attention(h, h, h, is_causal=True),
         }  # fmt: skip

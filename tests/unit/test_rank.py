@@ -57,6 +57,36 @@ def test_places_are_those_of_a_stable_sort(name, shape, dim):
         assert (found.numpy() == places.narrow(dim, 0, few).numpy()).all()
 
 
+@pytest.mark.parametrize("name", [n for n in DTYPES if n != "bool"])
+@pytest.mark.parametrize(
+    "shape,dim", [((4, 65), 1), ((2, 210), 1), ((3, 100, 5), 1), ((130, 18), 0)]
+)
+def test_the_few_first_of_long_lines(name, shape, dim):
+    x = _values(shape, name)
+    ours, across = _ours(x), _ours(x.transpose(0, 1).contiguous()).transpose(0, 1)
+    for largest in (False, True):
+        places = x.sort(dim=dim, descending=largest, stable=True).indices
+        for k in (1, 7, 16, 17, 33, 64):
+            assert _plan("best_of", ours, k, dim, largest, True).launch is not None
+            for given in (ours, across):
+                found = given.topk(k, dim, largest=largest)
+                assert (found.indices.numpy() == places.narrow(dim, 0, k).numpy()).all()
+                values = x.gather(dim, places.narrow(dim, 0, k)).double().numpy()
+                np.testing.assert_array_equal(found.values.double().numpy(), values)
+    places = x.sort(dim=dim, stable=True).indices
+    for k in (1, 30, 64, 65):
+        assert (ours.kthvalue(k, dim).indices.numpy() == places.select(dim, k - 1).numpy()).all()
+
+
+def test_the_few_first_of_ordered_lines():
+    """Every element of a rising line is put into the list, none of a falling one."""
+    for x in (torch.arange(5000.0), torch.arange(5000.0).flip(0), torch.zeros(5000)):
+        for k in (1, 10, 64):
+            found = _ours(x).topk(k)
+            expected = x.sort(descending=True, stable=True).indices[:k]
+            assert (found.indices.numpy() == expected.numpy()).all()
+
+
 @pytest.mark.parametrize("name", ("float32", "float64", "int32"))
 @pytest.mark.parametrize("n", (1, 2, 16, 31))
 def test_medians(name, n):

@@ -10,14 +10,13 @@ from numbers import Number
 import numpy as np
 
 from mezzo import dtypes
-from mezzo.core.families.elementwise import map_plan
 from mezzo.core.families.host import host
-from mezzo.core.families.joins import kernel_between
-from mezzo.core.layout import Layout, dense
+from mezzo.core.families.ranking import by_list, by_rank
+from mezzo.core.layout import Layout
 from mezzo.core.record import Cast, composite, none
-from mezzo.core.tensor import Tensor, empty
+from mezzo.core.tensor import Tensor
 from mezzo.errors import DimensionError, DTypeError, Fact, ShapeError
-from mezzo.kernels.cpu import entry, pool, rank
+from mezzo.kernels.cpu import best, pool, rank
 from mezzo.ops.copy import clone
 from mezzo.ops.extremes import ValuesIndices
 from mezzo.ops.indirect import gather
@@ -196,39 +195,6 @@ def ordered(array: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     return np.flip(last - np.argsort(np.flip(array, axis), axis=axis, kind="stable"), axis)
 
 
-# ---- short lines, which a kernel of ours ranks
-
-_SHORT = 64  # elements of a line up to which it is always faster
-_WORK = 1 << 19  # comparisons up to which it is, where lines are longer
-_SERIAL = 1 << 16  # comparisons up to which one thread makes them
-
-
-def _by_rank(x: Layout, dim: int, first: int, count: int, descending=False, mode=rank.PLAIN):
-    """launch(outs, args): the places of the elements of the ranks first, ..., first + count - 1."""
-    if x.dtype.is_complex:
-        return None
-    axis = shapes.axis(dim, x.ndim)
-    n, work = (x.shape[axis], x.numel * x.shape[axis]) if x.ndim else (1, 1)
-    if not count or n > rank.LONGEST or (n > _SHORT and work > _WORK):
-        return None
-    inner = math.prod(x.shape[axis + 1 :]) if x.ndim else 1
-    words = (x.numel // n, int(work <= _SERIAL), n, inner, first, count, -int(descending), mode)
-    run, kernel = entry.launch if work <= _SERIAL else entry.launch_unlocked, rank.address(x.dtype.ir)  # fmt: skip
-    copy, to = None, dense(x.shape, x.dtype, x.device)
-    if not x.is_contiguous:
-        copy = map_plan(kernel_between(x.dtype, x.dtype), (to,), [x])
-
-    def launch(outs, args) -> None:
-        source = args[0]
-        if copy is not None:
-            made = empty(to)
-            copy.launch(copy.address, copy.head, made.ptr, source.ptr)
-            source = made
-        run(kernel, source.ptr, outs[0].ptr, *words)
-
-    return launch
-
-
 def _order(outs, x, dim, descending):
     outs[0][...] = ordered(x, dim, descending) if x.ndim else 0
 
@@ -240,7 +206,7 @@ def _line(x, dim):
 
 
 @host(where="", results=lambda x, dim, descending: (tuple(x.shape), dtypes.int64) if _line(x, dim) >= 0 else None,
-      fill=_order, native=lambda x, dim, descending: _by_rank(x, dim, 0, x.shape[dim] if x.ndim else 1, descending), vjp=_NO, batch=batching.line, samples=[])  # fmt: skip
+      fill=_order, native=lambda x, dim, descending: by_rank(x, dim, 0, x.shape[dim] if x.ndim else 1, descending), vjp=_NO, batch=batching.line, samples=[])  # fmt: skip
 def order_of(input: Tensor, dim, descending) -> Tensor:
     """The indices that sort along an axis, equal elements in their order."""
 
@@ -323,7 +289,9 @@ def _best_results(x, k, dim, largest, in_order):
     where="",
     results=_best_results,
     fill=_best,
-    native=lambda x, k, dim, largest, in_order: _by_rank(x, dim, 0, k, largest),
+    native=lambda x, k, dim, largest, in_order: (
+        by_list(x, dim, k, largest) or by_rank(x, dim, 0, k, largest)
+    ),
     vjp=_NO,
     batch=batching.line,
     samples=[],
@@ -359,7 +327,9 @@ def kthvalue(input: Tensor, k, dim=-1, keepdim=False) -> ValuesIndices:
         raise Fact(
             ShapeError, f"selected index k out of range: k is {k}; it must lie between 1 and {size}"
         )
-    found = order_of(input, dim, False)
+    # Ranks that a list finds are those of a full order, ties included.
+    listed = k <= best.MOST and input.dtype is not dtypes.bool_
+    found = best_of(input, int(k), dim, False, True) if listed else order_of(input, dim, False)
     if input.ndim:
         axis = shapes.axis(dim, input.ndim)
         found = clone(slice_dim(found, axis, k - 1, k, 1), memory_format="contiguous")
@@ -406,8 +376,8 @@ def _middle_results(x, dim, ignore_nan):
 
 def _middle_by_rank(x: Layout, dim, ignore_nan):
     if x.dtype.category == dtypes.FLOAT:
-        return _by_rank(x, dim, 0, 1, mode=rank.NANMEDIAN if ignore_nan else rank.MEDIAN)
-    return _by_rank(x, dim, ((x.shape[dim] if x.ndim else 1) - 1) // 2, 1)
+        return by_rank(x, dim, 0, 1, mode=rank.NANMEDIAN if ignore_nan else rank.MEDIAN)
+    return by_rank(x, dim, ((x.shape[dim] if x.ndim else 1) - 1) // 2, 1)
 
 
 @host(

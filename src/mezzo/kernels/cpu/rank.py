@@ -29,12 +29,44 @@ def address(storage: str) -> int:
     return jit.load(_Writer(storage).text()).address("kernel")
 
 
+def key_bytes(compute: str) -> int:
+    """Of the integers that order as values of a compute type do."""
+    return 8 if compute in ("f64", "i64") else 4
+
+
+def order_key(f: Function, kind: str, value: str, lanes: int = 1) -> str:
+    """Integers whose order is that of values of a compute type; NaN becomes the largest."""
+    bits = 8 * key_bytes(kind)
+
+    def wide(text: str) -> str:
+        return text if lanes == 1 else f"<{lanes} x {text}>"
+
+    def fixed(text: str, number: object) -> str:
+        return str(number) if lanes == 1 else f"splat ({text} {number})"
+
+    key, name = f"i{bits}", LLVM[kind]
+    if kind in FLOATS:
+        whole = f.let(f"fadd {wide(name)} {value}, {fixed(name, '0.0')}")  # -0 becomes 0
+        pattern = f.let(f"bitcast {wide(name)} {whole} to {wide(key)}")
+        # Of negative numbers the larger pattern is the smaller number.
+        sign = f.let(f"ashr {wide(key)} {pattern}, {fixed(key, bits - 1)}")
+        rest = f.let(f"lshr {wide(key)} {sign}, {fixed(key, 1)}")
+        found = f.let(f"xor {wide(key)} {pattern}, {rest}")
+        bad = f.let(f"fcmp uno {wide(name)} {value}, {value}")
+        largest = fixed(key, (1 << (bits - 1)) - 1)
+        return f.let(f"select {wide('i1')} {bad}, {wide(key)} {largest}, {wide(key)} {found}")
+    if name == key:
+        return value
+    how = "zext" if kind in ("b1", "u8") else "sext"
+    return f.let(f"{how} {wide(name)} {value} to {wide(key)}")
+
+
 class _Writer:
     """Writes the kernel of a storage type."""
 
     def __init__(self, storage: str):
         self.storage, self.compute = storage, COMPUTE[storage]
-        self.bytes = 8 if self.compute in ("f64", "i64") else 4
+        self.bytes = key_bytes(self.compute)
         self.key = f"i{8 * self.bytes}"
         self.last = (
             1 << (8 * self.bytes - 1)
@@ -72,25 +104,10 @@ class _Writer:
         flip = flip if self.bytes == 8 else f.let(f"trunc i64 {flip} to i32")
         with f.loop(0, length) as j:
             e = Emitter(f.lines, f.program.declares, 1, f.name("e") + "_", lambda e: "")
-            key = self._key(f, e.load(f.at(line, f.mul(j, step)), self.storage))
+            key = order_key(f, self.compute, e.load(f.at(line, f.mul(j, step)), self.storage))
             f.store(self.key, f.let(f"xor {self.key} {key}, {flip}"), self._at(f, j))
         for i in range(LANES):
             f.store(self.key, self.last, self._at(f, f.add(length, i)))
-
-    def _key(self, f: Function, value: str) -> str:
-        """A number whose order is that of the values."""
-        kind, key = self.compute, self.key
-        if kind in FLOATS:
-            name = LLVM[kind]
-            whole = f.let(f"fadd {name} {value}, 0.0")  # -0 becomes 0
-            pattern = f.let(f"bitcast {name} {whole} to {key}")
-            # Of negative numbers the larger pattern is the smaller number.
-            sign = f.let(f"ashr {key} {pattern}, {8 * self.bytes - 1}")
-            found = f.let(f"xor {key} {pattern}, {f.let(f'lshr {key} {sign}, 1')}")
-            return f.select(f.let(f"fcmp uno {name} {value}, {value}"), self.last, found, key)
-        if LLVM[kind] == key:
-            return value
-        return f.let(f"{'zext' if kind in ('b1', 'u8') else 'sext'} {LLVM[kind]} {value} to {key}")
 
     def _first(self, f: Function) -> str:
         """The first rank that is wanted."""

@@ -10,7 +10,7 @@ Elements are taken in order in both, so they have the bits that a line alone has
 
 from __future__ import annotations
 
-from mezzo.kernels.cpu.contract.writer import Function, Program
+from mezzo.kernels.cpu.contract.writer import Program
 from mezzo.kernels.cpu.emit import LANES, Emitter
 from mezzo.kernels.cpu.fold import AHEAD, LINE, FoldKernel, FoldWriter
 from mezzo.kernels.cpu.nest import offsets, slots, words
