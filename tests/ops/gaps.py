@@ -115,6 +115,7 @@ INPLACE: dict[str, str] = {}
 # operation -> reason: the dtype under autocast differs from PyTorch's.
 AUTOCAST: dict[str, str] = {
     "pinv": "PyTorch's own matmul inside rounds the float32 result",
+    "affine_grid": "PyTorch's own product inside rounds positions to 8 bits, which is a pixel of 256; here they stay float32",
     "lstm": "PyTorch's dtypes are those of the library path that happens to run; here they are low",
 }
 

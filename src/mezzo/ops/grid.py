@@ -2,84 +2,77 @@
 
 from __future__ import annotations
 
-import itertools
-
-from mezzo import dtypes
+from mezzo.core.families.grids import grids
 from mezzo.core.record import Cast, composite
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError, UnsupportedError
-from mezzo.ops.create import linspace, ones
-from mezzo.ops.indirect import gather
-from mezzo.ops.join import stack
-from mezzo.ops.linalg import matmul
+from mezzo.kernels.cpu.grid import DEGREE
+from mezzo.ops.create import linspace, zeros
+from mezzo.ops.shape import reshape
+from mezzo.rules import batching
 from mezzo.rules.samples import S, T
 
 _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
-_LOW = (dtypes.bfloat16, dtypes.float16)
 
 
-def _place(at: Tensor, size: int, align: bool) -> Tensor:
-    """Coordinates in -1..1 as positions of elements."""
-    return (at + 1) * ((size - 1) / 2) if align else ((at + 1) * size - 1) * 0.5
+# ---- records: reading, and its transposes by the image and by the grid
 
 
-def _reflected(at: Tensor, size: int, align: bool) -> Tensor:
-    low, span = (0.0, float(size - 1)) if align else (-0.5, float(size))
-    if span == 0:
-        return at * 0
-    far = (at - low).abs()
-    turns = (far / span).floor()
-    extra = far - turns * span
-    odd = turns.remainder(2)
-    return extra * (1 - 2 * odd) + odd * span + low
+def _batch(record, size, args, batched):
+    """The batch joins the images."""
+    full = batching.every(args, batched, size, record.operands)
+    for i in record.operands:
+        x = full[i]
+        full[i] = reshape(x, (size * x.shape[1], *x.shape[2:]))
+    y = record.apply(tuple(full))
+    return reshape(y, (size, y.shape[0] // size, *y.shape[1:]))
 
 
-def _inside(at: Tensor, size: int, padding: str, align: bool) -> Tensor:
-    if padding == "reflection":
-        at = _reflected(at, size, align)
-    return at if padding == "zeros" else at.clamp(0, size - 1)
+def _further(h: Tensor, how: tuple, order: tuple):
+    """(part of a direction of the grid, order of derivatives) for every axis whose weights have that derivative."""
+    axes = len(order)
+    for axis, known in enumerate(order):
+        if known < DEGREE[how[0]]:
+            by = tuple(n + (i == axis) for i, n in enumerate(order))
+            yield h.select(-1, axes - 1 - axis).unsqueeze(1), by
 
 
-def _keys(t: Tensor) -> list[Tensor]:
-    """The four weights of cubic interpolation at offset t."""
-    a = -0.75
-
-    def near(x):
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-
-    def far(x):
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+def _sum(terms, like: Tensor) -> Tensor:
+    total = None
+    for term in terms:
+        total = term if total is None else total + term
+    return zeros(like.shape, dtype=like.dtype, device=like.device) if total is None else total
 
 
-def _taps(
-    at: Tensor, size: int, mode: str, padding: str, align: bool
-) -> list[tuple[Tensor, Tensor]]:
-    """(position, weight) of every element of one axis that takes part; what is outside weighs nothing."""
-    if mode == "nearest":
-        found = [(_inside(at, size, padding, align).round(), None)]
-    elif mode == "bilinear":
-        at = _inside(at, size, padding, align)
-        low = at.floor()
-        part = at - low
-        found = [(low, 1 - part), (low + 1, part)]
-    else:
-        low = at.floor()
-        found = [
-            (_inside(low + i - 1, size, padding, align), w) for i, w in enumerate(_keys(at - low))
-        ]
-    taps = []
-    for position, weight in found:
-        position = position.detach()
-        there = ((position >= 0) & (position <= size - 1)).to(at.dtype)
-        taps.append(
-            (
-                position.clamp(0, size - 1).to(dtypes.int64),
-                there if weight is None else weight * there,
-            )
-        )
-    return taps
+def _by_grid(grad: Tensor, input: Tensor, grid: Tensor, how: tuple, order: tuple) -> Tensor:
+    if min(order) >= DEGREE[how[0]]:  # the nearest element does not change
+        return zeros(grid.shape, dtype=grid.dtype, device=grid.device)
+    return grid_pull(grad, input, grid, how, order)
+
+
+@grids(kind="sample", where="", batch=_batch, samples=[], grad_name=lambda args: f"GridSampler{args[0].ndim - 2}DBackward0",
+       vjp={"input": lambda g, _y, _x, grid, how, order: grid_spread(g, grid, tuple(_x.shape[2:]), how, order),
+            "grid": lambda g, _y, input, grid, how, order: _by_grid(g, input, grid, how, order)})  # fmt: skip
+def grid_sampled(input: Tensor, grid: Tensor, how, order) -> Tensor:
+    """Sums of an image's elements around every place of a grid, with the weights of `how` differentiated `order` times."""
+
+
+@grids(kind="spread", where="", batch=_batch, samples=[],
+       vjp={"grad": lambda g, _y, _g, grid, size, how, order: grid_sampled(g, grid, how, order),
+            "grid": lambda g, _y, grad, grid, size, how, order: _by_grid(grad, g, grid, how, order)})  # fmt: skip
+def grid_spread(grad: Tensor, grid: Tensor, size, how, order) -> Tensor:
+    """The transpose of grid_sampled by its image, of spatial sizes `size`."""
+
+
+@grids(kind="pull", where="", batch=_batch, samples=[],
+       vjp={"grad": lambda g, _y, _g, input, grid, how, order: _sum(
+                (h * grid_sampled(input, grid, how, by) for h, by in _further(g, how, order)), _g),
+            "input": lambda g, _y, grad, _x, grid, how, order: _sum(
+                (grid_spread(h * grad, grid, tuple(_x.shape[2:]), how, by) for h, by in _further(g, how, order)), _x),
+            "grid": lambda g, _y, grad, input, grid, how, order: _sum(
+                (_by_grid(h * grad, input, grid, how, by) for h, by in _further(g, how, order)), grid)})  # fmt: skip
+def grid_pull(grad: Tensor, input: Tensor, grid: Tensor, how, order) -> Tensor:
+    """The transpose of grid_sampled by its grid: of the shape of the grid."""
 
 
 def _check(input: Tensor, grid: Tensor, mode: str, padding: str) -> None:
@@ -129,25 +122,8 @@ def grid_sample(
     Source: torch.nn.functional.grid_sample
     """
     _check(input, grid, mode, padding_mode)
-    if input.dtype in _LOW:
-        wide = grid_sample(input.float(), grid.float(), mode, padding_mode, align_corners)
-        return wide.to(input.dtype)
-    n, c, *sizes = input.shape
-    to, align, axes = tuple(grid.shape[1:-1]), bool(align_corners), len(sizes)
-    taps = []
-    for axis, size in enumerate(sizes):
-        at = _place(grid.select(-1, axes - 1 - axis), size, align)
-        taps.append(_taps(at, size, mode, padding_mode, align))
-    flat, total = input.flatten(2), None
-    for corner in itertools.product(*taps):
-        place, weight = corner[0]
-        for (position, w), size in zip(corner[1:], sizes[1:]):
-            place, weight = place * size + position, weight * w
-        count = place[0].numel() if n else 0
-        index = place.reshape((n, 1, count)).expand((n, c, count))
-        term = gather(flat, 2, index).reshape((n, c, *to)) * weight.unsqueeze(1)
-        total = term if total is None else total + term
-    return total
+    how = (mode, padding_mode, bool(align_corners))
+    return grid_sampled(input, grid, how, (0,) * (input.ndim - 2))
 
 
 @composite(where="nn.functional", samples=[
@@ -164,11 +140,16 @@ def affine_grid(theta: Tensor, size, align_corners=None) -> Tensor:
         raise Fact(ShapeError, f"expected a batch of {axes}D affine matrices of shape ({size[0]}, {axes}, {axes + 1}) for size "
                                f"{tuple(size)}, but got {list(theta.shape)}")  # fmt: skip
     sizes, made = tuple(size[2:]), {"dtype": theta.dtype, "device": theta.device}
-    columns = []
-    for axis in reversed(range(axes)):
+    parts = []
+    for column, axis in enumerate(reversed(range(axes))):
+        # A coordinate's share varies along one axis only: the last sum alone is as large as the grid.
         line = linspace(-1, 1, sizes[axis], **made)
         line = line if align_corners else line * ((sizes[axis] - 1) / sizes[axis])
-        columns.append(line.reshape([-1 if i == axis else 1 for i in range(axes)]).expand(sizes))
-    base = stack([*columns, ones(sizes, **made)], -1).reshape((1, -1, axes + 1))
-    places = matmul(base.expand((size[0], *base.shape[1:])), theta.transpose(1, 2))
-    return places.reshape((size[0], *sizes, axes))
+        share = line.reshape((1, -1, 1)) * theta[:, :, column].unsqueeze(1)
+        share = share.reshape((-1, *[sizes[i] if i == axis else 1 for i in range(axes)], axes))
+        parts.append(share)
+    shift = theta[:, :, axes].reshape((-1, *[1] * axes, axes))
+    total = parts[-1] + shift
+    for share in reversed(parts[:-1]):
+        total = total + share
+    return total
