@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
-from mezzo.kernels.cpu import jit, pool
+from mezzo.kernels.cpu import jit, pool, pool_ir, system
 from mezzo.kernels.cpu.entry import launch, launch_unlocked
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 
-# Slots: hits (i32 per item), parts (begin, end, worker per part), count, next part's number.
+# Slots: hits (i32 per item), calls (begin, end, worker of each), count, the next call's number.
 # @outer runs @mezzo_parallel inside each item.
 IR = """
 declare void @mezzo_parallel(ptr, ptr, i64)
@@ -110,36 +110,73 @@ def kernel(name: str = "kernel") -> int:
 
 
 def run(count: int) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
-    """How often each item ran, and the parts, in order of their begin."""
+    """How often each item ran, and the calls of the body, in order of their begin."""
     hits = np.zeros(max(count, 1), np.int32)
-    parts = np.full((64, 3), -1, np.int64)
-    launch(kernel(), hits.ctypes.data, parts.ctypes.data, count, 0)
-    return hits[: max(count, 0)], sorted(tuple(row) for row in parts.tolist() if row[0] >= 0)
+    calls = np.full((1024, 3), -1, np.int64)
+    launch(kernel(), hits.ctypes.data, calls.ctypes.data, count, 0)
+    return hits[: max(count, 0)], sorted(tuple(row) for row in calls.tolist() if row[0] >= 0)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
-def test_parts_are_contiguous_and_nearly_equal(threads):
+def test_calls_cover_the_items_once(threads):
     pool.set_num_threads(threads)
-    for count in (0, -3, 1, 2, 3, 6, 7, 8, 100, 1001):
-        hits, parts = run(count)
+    for count in (0, -3, 1, 2, 3, 6, 7, 8, 100, 1001, 5000):
+        hits, calls = run(count)
         assert (hits == 1).all()
         if count <= 0:
-            assert parts == []
+            assert calls == []
             continue
-        assert len(parts) == min(threads, count)
-        assert parts[0][0] == 0 and parts[-1][1] == count
-        assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
-        sizes = [end - begin for begin, end, _ in parts]
-        assert max(sizes) - min(sizes) <= 1
-        assert [worker for *_, worker in parts] == list(range(len(parts)))
+        assert calls[0][0] == 0 and calls[-1][1] == count
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(calls))
+        assert {worker for *_, worker in calls} <= set(range(threads))
+        if threads == 1:
+            assert len(calls) == 1
+        else:  # a quarter of a thread's own share at a time
+            parts = min(count, min(count, threads) * pool_ir.PARTS)
+            assert max(end - begin for begin, end, _ in calls) <= pool_ir.PARTS // 4 * -(-count // parts)
+            assert len(calls) <= parts
+
+
+SLOW = """
+declare void @mezzo_parallel(ptr, ptr, i64)
+declare i32 @usleep(i32)
+define internal void @item(ptr %s, i64 %b, i64 %e, i64 %w) {
+  %hits = load ptr, ptr %s
+  %slot = getelementptr i64, ptr %hits, i64 %w
+  %n = sub i64 %e, %b
+  %old = atomicrmw add ptr %slot, i64 %n monotonic
+  %slow = icmp ne i64 %w, 0
+  br i1 %slow, label %wait, label %done
+wait:
+  %r = call i32 @usleep(i32 20000)
+  br label %done
+done:
+  ret void
+}
+define void @kernel(ptr %s) {
+  call void @mezzo_parallel(ptr @item, ptr %s, i64 336)
+  ret void
+}
+"""
+
+
+@pytest.mark.skipif(system.WINDOWS, reason="the pool is the caller alone on Windows")
+def test_a_slow_thread_keeps_a_quarter_of_its_share_at_most():
+    """Each call of a worker takes 20 ms: the caller does what is left, instead of waiting for it."""
+    for threads in (2, 3):
+        pool.set_num_threads(threads)
+        done = np.zeros(threads, np.int64)
+        launch(jit.load(SLOW).address("kernel"), done.ctypes.data)
+        assert done.sum() == 336
+        assert done[1:].max() <= 336 // threads // 4
 
 
 def test_many_regions():
     pool.set_num_threads(2)
     hits = np.zeros(10, np.int32)
-    parts = np.zeros((2, 3), np.int64)
+    calls = np.zeros((10, 3), np.int64)
     for _ in range(20000):
-        launch(kernel(), hits.ctypes.data, parts.ctypes.data, 10, 0)
+        launch(kernel(), hits.ctypes.data, calls.ctypes.data, 10, 0)
     assert (hits == 20000).all()
 
 
@@ -154,9 +191,9 @@ def test_sleeping_workers_wake():
 def test_changing_the_number_of_threads():
     for threads in (4, 1, 3, 2, 5, 2):
         pool.set_num_threads(threads)
-        hits, parts = run(50)
+        hits, calls = run(50)
         assert pool.get_num_threads() == threads
-        assert (hits == 1).all() and len(parts) == threads
+        assert (hits == 1).all() and all(worker < threads for *_, worker in calls)
         assert pool.stats()["started"] <= threads
     pool.stop()
     assert pool.stats()["started"] == 1
@@ -187,9 +224,9 @@ def test_python_threads_share_the_pool(call):
 
     def work():
         hits = np.zeros(1000, np.int32)
-        parts = np.zeros((4, 3), np.int64)
+        calls = np.zeros((2 * pool_ir.PARTS, 3), np.int64)
         for _ in range(2000):
-            call(address, hits.ctypes.data, parts.ctypes.data, 1000, 0)
+            call(address, hits.ctypes.data, calls.ctypes.data, 1000, 0)
         if not (hits == 2000).all():
             failures.append(hits)
 
@@ -203,8 +240,8 @@ def test_python_threads_share_the_pool(call):
 
 
 def _in_child(queue):
-    hits, parts = run(64)
-    queue.put((bool((hits == 1).all()), len(parts), pool.stats()["started"]))
+    hits, _ = run(64)
+    queue.put((bool((hits == 1).all()), pool.stats()["started"]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -216,7 +253,7 @@ def test_fork_starts_a_fresh_pool():
     queue = context.Queue()
     process = context.Process(target=_in_child, args=(queue,))
     process.start()
-    assert queue.get(timeout=20) == (True, 2, 2)
+    assert queue.get(timeout=20) == (True, 2)
     process.join(20)
     assert process.exitcode == 0
     assert (run(64)[0] == 1).all()
@@ -226,12 +263,12 @@ def test_exit_with_workers_spinning_and_asleep():
     code = f"""
 import atexit, sys, time, threading
 import numpy as np
-from mezzo.kernels.cpu import jit, pool
+from mezzo.kernels.cpu import jit, pool, pool_ir, system
 from mezzo.kernels.cpu.entry import launch
-hits, parts = np.zeros(8, np.int32), np.zeros((8, 3), np.int64)
+hits, calls = np.zeros(8, np.int32), np.zeros((8, 3), np.int64)
 address = None
 def call():
-    launch(address, hits.ctypes.data, parts.ctypes.data, 8, 0)
+    launch(address, hits.ctypes.data, calls.ctypes.data, 8, 0)
 atexit.register(call)
 pool.set_num_threads(4)
 address = jit.load({IR!r}).address("kernel")

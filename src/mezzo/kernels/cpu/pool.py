@@ -2,14 +2,16 @@
 
     void mezzo_parallel(ptr body, ptr ctx, i64 count)
 
-splits [0, count) into contiguous, nearly equal parts, one per thread, and calls
-`void body(ptr ctx, i64 begin, i64 end, i64 worker)` for each. `worker` is below get_num_threads()
-and differs between parts of one region; the caller takes part 0. The call runs serially, as worker
-0, with one thread or one item, inside another region, and while another Python thread is in a
-region: so scratch memory belongs to ctx, never to a global indexed by `worker`.
+calls `void body(ptr ctx, i64 begin, i64 end, i64 worker)` for contiguous stretches that cover
+[0, count) once. A thread takes stretches of its own share of the items first, a quarter of what is
+left of it at a time, and then of the shares of others (pool_ir.py), so a body is called several
+times by a thread, in no order that may be relied on. `worker` is the thread: below get_num_threads(),
+and no two calls of one region run at once with the same. The call runs serially, as worker 0, with
+one thread or one item, inside another region, and while another Python thread is in a region: so
+scratch memory belongs to ctx, never to a global indexed by `worker`.
 
 Workers start at the first region that wants them, spin for a short while and then sleep. A fork's
-child starts with none. They are stopped at exit. A region with warm workers costs about 0.3 us, one
+child starts with none. They are stopped at exit. A region with warm workers costs about 0.5 us, one
 that must wake them about 55 us: a kernel should go parallel for work of 50 us and more.
 """
 
@@ -65,9 +67,10 @@ class _Pool:
             ("busy", ctypes.c_int32),
             ("asleep", ctypes.c_int32),
             ("stop", ctypes.c_int32),
-            ("ticket", ctypes.c_int64),
+            ("ranges", ctypes.c_int64 * (16 * pool_ir.MAX_THREADS)),
         ):
-            self._variable(name, kind).value = 0
+            variable = self._variable(name, kind)
+            ctypes.memset(ctypes.addressof(variable), 0, ctypes.sizeof(variable))
 
 
 def address() -> int:

@@ -1,13 +1,16 @@
 """The worker threads' native code, as text LLVM IR, and how a thread sleeps on this system.
 
-One region at a time. Its state is one 64-bit word, the *ticket*:
+One region at a time. Its items are cut into parts, and every thread owns a range of parts, in one
+64-bit word of its own line of the caches:
 
-    generation (32 bits) | parts (16 bits) | next part (16 bits)
+    generation (32 bits) | back (16 bits) | front (16 bits)
 
-A thread that raises `next` by compare-and-swap owns that part of the region; since the generation
-is in the same word, a worker that comes late can only fail. So the caller never waits for a worker
-that has not started: it takes the remaining parts itself and then waits for those already taken.
-Which items a part holds depends on count and parts alone.
+An owner takes a quarter of what is left from the front, one part at least; a thread that has nothing
+left takes as much from the back of another's range. Both do so by compare-and-swap of the word, and
+since the generation is in it, a thread that comes late can only fail. So nobody waits for a thread
+that has not started, was taken off its core or is slower than the others: they do its parts. The
+first parts of a region stay with their owner, in whose caches the same parts of the region before
+may be. Which items a part holds depends on count and parts alone.
 
 Sleeping: a worker adds itself to `asleep` and then waits while the generation is the one it has
 seen; a caller publishes the new generation and then reads `asleep`. One of the two sees the other.
@@ -20,6 +23,7 @@ from mezzo.kernels.cpu import system
 _SYS_FUTEX = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98}
 HAS_THREADS = not system.WINDOWS
 MAX_THREADS = 1024
+PARTS = 16  # of a thread: a slow one keeps a quarter of these at most, each a call of the body
 
 
 def source() -> str:
@@ -28,8 +32,9 @@ def source() -> str:
     if system.IS_ARM:
         pause = 'call void asm sideeffect "yield", ""()'
     return (
-        (_STATE + _PARALLEL + _PART + (_WORKER + _START if HAS_THREADS else _NO_THREADS))
+        (_STATE + _PARALLEL + _WORK + (_WORKER + _START if HAS_THREADS else _NO_THREADS))
         .replace("PAUSE", pause)
+        .replace("PARTS", str(PARTS))
         .replace("DECLARE", "declare void @llvm.x86.sse2.pause()" if system.IS_X86 else "")
     ) + _sleep()
 
@@ -42,13 +47,16 @@ def _sleep() -> str:
 
 
 _STATE = """
-@ticket = global i64 0, align 128
+@ranges = global [1024 x [16 x i64]] zeroinitializer, align 128
+@generation = global i32 0, align 128
 @done = global i64 0, align 128
 @busy = global i32 0, align 128
 @asleep = global i32 0, align 128
 @body = global ptr null, align 128
 @ctx = global ptr null
 @count = global i64 0
+@parts = global i64 1
+@lanes = global i64 1
 @wanted = global i64 1, align 128
 @started = global i64 1
 @stop = global i32 0
@@ -68,8 +76,8 @@ leave:
 some:
   %wanted = load atomic i64, ptr @wanted monotonic, align 8
   %fewer = icmp slt i64 %count, %wanted
-  %parts = select i1 %fewer, i64 %count, i64 %wanted
-  %single = icmp sle i64 %parts, 1
+  %lanes = select i1 %fewer, i64 %count, i64 %wanted
+  %single = icmp sle i64 %lanes, 1
   br i1 %single, label %serial, label %try
 try:
   ; taken by a region around this one, or by another Python thread
@@ -84,45 +92,54 @@ serial:
   call void %body(ptr %ctx, i64 0, i64 %count, i64 0)
   ret void
 begin:
-  %have = load i64, ptr @started
+  %have = load atomic i64, ptr @started monotonic, align 8
   %short = icmp slt i64 %have, %wanted
   br i1 %short, label %grow, label %publish
 grow:
   call void @start()
   br label %publish
 publish:
+  %most = mul i64 %lanes, PARTS
+  %parts = call i64 @llvm.umin.i64(i64 %most, i64 %count)
   store ptr %body, ptr @body
   store ptr %ctx, ptr @ctx
   store i64 %count, ptr @count
+  store i64 %parts, ptr @parts
+  store atomic i64 %lanes, ptr @lanes monotonic, align 8
   store atomic i64 0, ptr @done monotonic, align 8
-  %old = load atomic i64, ptr @ticket monotonic, align 8
-  %generation = lshr i64 %old, 32
-  %newer = add i64 %generation, 1
-  %g = shl i64 %newer, 32
-  %p = shl i64 %parts, 16
-  %gp = or i64 %g, %p
-  %first = or i64 %gp, 1
-  %was = atomicrmw xchg ptr @ticket, i64 %first seq_cst
+  %old = load atomic i32, ptr @generation monotonic, align 4
+  %newer = add i32 %old, 1
+  %g0 = zext i32 %newer to i64
+  %g = shl i64 %g0, 32
+  br label %give
+give:
+  ; the others' ranges first: who looks at once finds its own
+  %lane = phi i64 [ %lanes, %publish ], [ %which, %give ]
+  %which = sub i64 %lane, 1
+  %front = call i64 @bound(i64 %parts, i64 %lanes, i64 %which)
+  %back = call i64 @bound(i64 %parts, i64 %lanes, i64 %lane)
+  %b = shl i64 %back, 16
+  %gb = or i64 %g, %b
+  %range = or i64 %gb, %front
+  %slot = getelementptr [16 x i64], ptr @ranges, i64 %which
+  store atomic i64 %range, ptr %slot release, align 8
+  %others = icmp ugt i64 %which, 0
+  br i1 %others, label %give, label %announce
+announce:
+  %was = atomicrmw xchg ptr @generation, i32 %newer seq_cst
   %sleepers = load atomic i32, ptr @asleep seq_cst, align 4
   %any = icmp ne i32 %sleepers, 0
   br i1 %any, label %wake, label %own
 wake:
-  %others = sub i64 %parts, 1
-  %n = trunc i64 %others to i32
+  %helpers = sub i64 %lanes, 1
+  %n = trunc i64 %helpers to i32
   call void @rouse(i32 %n)
   br label %own
 own:
-  call void @part(i64 0, i64 %parts)
-  br label %more
-more:
-  %next = call i64 @take()
-  %got = icmp sge i64 %next, 0
-  br i1 %got, label %again, label %wait
-again:
-  call void @part(i64 %next, i64 %parts)
-  br label %more
+  %mine_done = call i64 @work(i64 0)
+  br label %wait
 wait:
-  %spin = phi i64 [ 0, %more ], [ %spin1, %pause ]
+  %spin = phi i64 [ 0, %own ], [ %spin1, %pause ]
   %finished = load atomic i64, ptr @done acquire, align 8
   %all = icmp eq i64 %finished, %parts
   br i1 %all, label %end, label %patience
@@ -147,76 +164,103 @@ end:
 }
 """
 
-_PART = """
-; Items [count * i / parts, count * (i + 1) / parts), written so that nothing overflows.
-define internal void @part(i64 %i, i64 %parts) {
+_WORK = """
+; total * i / pieces of nearly equal pieces, written so that nothing overflows.
+define internal i64 @bound(i64 %total, i64 %pieces, i64 %i) {
+  %each = udiv i64 %total, %pieces
+  %rest = urem i64 %total, %pieces
+  %whole = mul i64 %each, %i
+  %extra = call i64 @llvm.umin.i64(i64 %i, i64 %rest)
+  %at = add i64 %whole, %extra
+  ret i64 %at
+}
+
+; Take parts that nobody has, those of thread `own` first, and run the body for their items, until
+; there are none. How many parts were done is said at the end: until then the region cannot change.
+define internal i64 @work(i64 %own) {
+entry:
+  %lanes = load atomic i64, ptr @lanes monotonic, align 8
+  br label %look
+look:
+  %tried = phi i64 [ 0, %entry ], [ %tried1, %next ]
+  %v = phi i64 [ %own, %entry ], [ %v2, %next ]
+  %before = phi i64 [ 0, %entry ], [ %did, %next ]
+  %slot = getelementptr [16 x i64], ptr @ranges, i64 %v
+  br label %again
+again:
+  %did = phi i64 [ %before, %look ], [ %did, %swap ], [ %did1, %run ]
+  %t = load atomic i64, ptr %slot acquire, align 8
+  %front = and i64 %t, 65535
+  %t16 = lshr i64 %t, 16
+  %back = and i64 %t16, 65535
+  %left = sub i64 %back, %front
+  %any = icmp sgt i64 %left, 0
+  br i1 %any, label %swap, label %next
+next:
+  %tried1 = add i64 %tried, 1
+  %v1 = add i64 %v, 1
+  %over = icmp uge i64 %v1, %lanes
+  %v2 = select i1 %over, i64 0, i64 %v1
+  ; a thread beyond the region's lanes has none of its own
+  %all = icmp ugt i64 %tried1, %lanes
+  br i1 %all, label %none, label %look
+none:
+  %any_done = icmp ne i64 %did, 0
+  br i1 %any_done, label %tell, label %leave
+tell:
+  %d = atomicrmw add ptr @done, i64 %did release
+  br label %leave
+leave:
+  ret i64 %did
+swap:
+  %quarter = lshr i64 %left, 2
+  %size = call i64 @llvm.umax.i64(i64 %quarter, i64 1)
+  %mine = icmp eq i64 %v, %own
+  %taken = shl i64 %size, 16
+  %forward = add i64 %t, %size
+  %backward = sub i64 %t, %taken
+  %t1 = select i1 %mine, i64 %forward, i64 %backward
+  %last = sub i64 %back, %size
+  %first = select i1 %mine, i64 %front, i64 %last
+  %pair = cmpxchg ptr %slot, i64 %t, i64 %t1 acq_rel monotonic
+  %won = extractvalue { i64, i1 } %pair, 1
+  br i1 %won, label %run, label %again
+run:
   %body = load ptr, ptr @body
   %ctx = load ptr, ptr @ctx
   %count = load i64, ptr @count
-  %each = udiv i64 %count, %parts
-  %rest = urem i64 %count, %parts
-  %b0 = mul i64 %each, %i
-  %b1 = call i64 @llvm.umin.i64(i64 %i, i64 %rest)
-  %begin = add i64 %b0, %b1
-  %extra = icmp ult i64 %i, %rest
-  %one = zext i1 %extra to i64
-  %e0 = add i64 %begin, %each
-  %end = add i64 %e0, %one
-  call void %body(ptr %ctx, i64 %begin, i64 %end, i64 %i)
-  %d = atomicrmw add ptr @done, i64 1 release
-  ret void
-}
-
-; The next part of the current region that nobody has, or -1.
-define internal i64 @take() {
-entry:
-  br label %look
-look:
-  %t = load atomic i64, ptr @ticket acquire, align 8
-  %next = and i64 %t, 65535
-  %high = lshr i64 %t, 16
-  %parts = and i64 %high, 65535
-  %left = icmp ult i64 %next, %parts
-  br i1 %left, label %swap, label %none
-none:
-  ret i64 -1
-swap:
-  %t1 = add i64 %t, 1
-  %pair = cmpxchg ptr @ticket, i64 %t, i64 %t1 acq_rel monotonic
-  %won = extractvalue { i64, i1 } %pair, 1
-  br i1 %won, label %have, label %look
-have:
-  ret i64 %next
+  %parts = load i64, ptr @parts
+  %after = add i64 %first, %size
+  %begin = call i64 @bound(i64 %count, i64 %parts, i64 %first)
+  %end = call i64 @bound(i64 %count, i64 %parts, i64 %after)
+  call void %body(ptr %ctx, i64 %begin, i64 %end, i64 %own)
+  %did1 = add i64 %did, %size
+  br label %again
 }
 
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.umax.i64(i64, i64)
 """
 
 _WORKER = """
-define internal ptr @worker(ptr %unused) {
+define internal ptr @worker(ptr %number) {
 entry:
+  %own = ptrtoint ptr %number to i64
   br label %fresh
 fresh:
   br label %spin
 spin:
   %n = phi i64 [ 0, %fresh ], [ %n1, %rest ]
-  %t = load atomic i64, ptr @ticket acquire, align 8
+  %seen = load atomic i32, ptr @generation acquire, align 4
   %stop = load atomic i32, ptr @stop acquire, align 4
   %ending = icmp ne i32 %stop, 0
   br i1 %ending, label %exit, label %look
 exit:
   ret ptr null
 look:
-  %i = call i64 @take()
-  %got = icmp sge i64 %i, 0
-  br i1 %got, label %work, label %idle
-work:
-  ; parts cannot change while a part of this region is still to be done
-  %now = load atomic i64, ptr @ticket monotonic, align 8
-  %high = lshr i64 %now, 16
-  %parts = and i64 %high, 65535
-  call void @part(i64 %i, i64 %parts)
-  br label %fresh
+  %did = call i64 @work(i64 %own)
+  %some = icmp ne i64 %did, 0
+  br i1 %some, label %fresh, label %idle
 idle:
   %n1 = add i64 %n, 1
   %limit = load i64, ptr @spins
@@ -226,8 +270,6 @@ rest:
   PAUSE
   br label %spin
 sleep:
-  %seen64 = lshr i64 %t, 32
-  %seen = trunc i64 %seen64 to i32
   %a0 = atomicrmw add ptr @asleep, i32 1 seq_cst
   call void @doze(i32 %seen)
   %a1 = atomicrmw sub ptr @asleep, i32 1 seq_cst
@@ -247,18 +289,19 @@ entry:
   store atomic i32 0, ptr @stop seq_cst, align 4
   br label %loop
 loop:
-  %have = load i64, ptr @started
+  %have = load atomic i64, ptr @started monotonic, align 8
   %wanted = load atomic i64, ptr @wanted monotonic, align 8
   %short = icmp slt i64 %have, %wanted
   br i1 %short, label %create, label %end
 create:
   %slot = getelementptr i64, ptr @threads, i64 %have
-  %r = call i32 @pthread_create(ptr %slot, ptr null, ptr @worker, ptr null)
+  %number = inttoptr i64 %have to ptr
+  %r = call i32 @pthread_create(ptr %slot, ptr null, ptr @worker, ptr %number)
   %bad = icmp ne i32 %r, 0
   br i1 %bad, label %end, label %ok
 ok:
   %have1 = add i64 %have, 1
-  store i64 %have1, ptr @started
+  store atomic i64 %have1, ptr @started monotonic, align 8
   br label %loop
 end:
   %s2 = call i32 @pthread_sigmask(i32 SETMASK, ptr %before, ptr null)
@@ -278,15 +321,11 @@ later:
   br label %claim
 signal:
   store atomic i32 1, ptr @stop seq_cst, align 4
-  %old = load atomic i64, ptr @ticket monotonic, align 8
-  %generation = lshr i64 %old, 32
-  %newer = add i64 %generation, 1
-  %g = shl i64 %newer, 32
-  %was = atomicrmw xchg ptr @ticket, i64 %g seq_cst
+  %was = atomicrmw add ptr @generation, i32 1 seq_cst
   call void @rouse(i32 2147483647)
   br label %loop
 loop:
-  %have = load i64, ptr @started
+  %have = load atomic i64, ptr @started monotonic, align 8
   %any = icmp sgt i64 %have, 1
   br i1 %any, label %join, label %end
 join:
@@ -294,7 +333,7 @@ join:
   %slot = getelementptr i64, ptr @threads, i64 %last
   %thread = load i64, ptr %slot
   %r = call i32 @pthread_join(i64 %thread, ptr null)
-  store i64 %last, ptr @started
+  store atomic i64 %last, ptr @started monotonic, align 8
   br label %loop
 end:
   store atomic i32 0, ptr @stop seq_cst, align 4
@@ -312,7 +351,7 @@ entry:
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %j, %loop ]
-  %t = load atomic i64, ptr @ticket acquire, align 8
+  %t = load atomic i32, ptr @generation acquire, align 4
   PAUSE
   %j = add i64 %i, 1
   %more = icmp ult i64 %j, %times
@@ -345,16 +384,14 @@ define void @spin_for(i64 %times) {
 """
 
 _FUTEX = """
-; FUTEX_WAIT_PRIVATE is 128 and FUTEX_WAKE_PRIVATE 129; the generation is the ticket's upper half.
+; FUTEX_WAIT_PRIVATE is 128 and FUTEX_WAKE_PRIVATE 129.
 define internal void @doze(i32 %seen) {
-  %word = getelementptr i8, ptr @ticket, i64 4
-  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr %word, i32 128, i32 %seen, ptr null)
+  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr @generation, i32 128, i32 %seen, ptr null)
   ret void
 }
 
 define internal void @rouse(i32 %n) {
-  %word = getelementptr i8, ptr @ticket, i64 4
-  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr %word, i32 129, i32 %n, ptr null)
+  %r = call i64 (i64, ...) @syscall(i64 NUMBER, ptr @generation, i32 129, i32 %n, ptr null)
   ret void
 }
 
