@@ -220,8 +220,8 @@ class Contraction:
         direct = direct and kept != KEPT_A
         along_k = tuple(of_k == SIZE[kind] for of_k, kind in (
             (of.a[1], self.scheme.a), (of.b[0], self.scheme.b)))  # fmt: skip
-        chunks = 1 if serial else of.threads
-        cut = blocks(self.scheme, of.m, of.n, of.k, chunks, direct, kept, along_k)
+        sharing = 1 if serial else of.threads
+        cut = blocks(self.scheme, of.m, of.n, of.k, sharing, direct, kept, along_k)
         if kept and path:
             lanes, cut = 1, replace(cut, lane_bytes=0)
         elif path:

@@ -4,7 +4,7 @@
     lane       a range of batch entries, one product after another
     product    blocks of n, m and k: pack both blocks, then multiply
     pack       one panel per task
-    tiles      a chunk of tasks; a task is a group of panels of each operand, slices of k outermost
+    tiles      a task is a group of panels of each operand, slices of k outermost
 
 Every element is summed over k in one order, by one thread, whatever the number of threads.
 """
@@ -110,23 +110,15 @@ def _pack_b(f: Function, scheme: Scheme, panel: str, k: str, depth: str, to: str
 
 
 def _tile_body(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None:
-    """A chunk of tasks; a task is a group of row panels times a group of column panels."""
+    """A task is a group of row panels times a group of column panels."""
     _task(program, scheme, in_place, plain)
     with program.function("tile_body", BODY) as f:
         if scheme.method == "amx":
             micro.open_tiles(f)
-        tasks = f.mul(
-            f.ceil_div(get(f, "panels_m"), get(f, "group_m")),
-            f.ceil_div(get(f, "panels_n"), get(f, "group_n")),
-        )
-        chunks = get(f, "chunks")
         own = f.at(pointer(f, "space"), get(f, "at_scratch"))
-        with f.loop("%begin", "%end") as chunk:
-            scratch = f.at(own, f.mul(chunk, get(f, "scratch_bytes")))
-            first = f.div(f.mul(chunk, tasks), chunks)
-            after = f.div(f.mul(f.add(chunk, 1), tasks), chunks)
-            with f.loop(first, after) as task:
-                f.call("task", "void", "ptr %ctx", f"i64 {task}", f"ptr {scratch}")
+        scratch = f.at(own, f.mul("%worker", get(f, "scratch_bytes")))
+        with f.loop("%begin", "%end") as task:
+            f.call("task", "void", "ptr %ctx", f"i64 {task}", f"ptr {scratch}")
         with f.when(f.compare("ne", get(f, "streams"), 0)):
             f.do("fence seq_cst")  # such stores are not ordered with those that follow
         if scheme.method == "amx":
@@ -314,6 +306,9 @@ def _product(program: Program, scheme: Scheme) -> None:
             shared_m = f.select(alone[0], 0, panels_m)
             put(f, "shared_m", shared_m)
             to_pack = f.add(shared_m, f.select(keep, 0, panels_n))
+            tasks = f.mul(
+                f.ceil_div(panels_m, get(f, "group_m")), f.ceil_div(panels_n, get(f, "group_n"))
+            )
             with f.loop(0, f.max(k, 1), step_k) as k0:
                 put(f, "k0", k0)
                 put(f, "depth", f.min(f.sub(k, k0), step_k))
@@ -321,7 +316,7 @@ def _product(program: Program, scheme: Scheme) -> None:
                 ends = f.compare("sge", f.add(k0, step_k), k)
                 put(f, "last", f.let(f"zext i1 {ends} to i64"))
                 run(f, "pack_body", to_pack)
-                run(f, "tile_body", get(f, "chunks"))
+                run(f, "tile_body", tasks)
 
 
 def _keep(program: Program, scheme: Scheme) -> None:
@@ -362,32 +357,27 @@ def entry(program: Program, name: str, paths: list[str]) -> None:
             x, y = pointer(f, left, ctx), pointer(f, right, ctx)
             put_pointer(f, left, f.select(swapped, y, x, "ptr"), ctx)
             put_pointer(f, right, f.select(swapped, x, y, "ptr"), ctx)
-        count = get(f, "lanes", ctx)
-        several = f.compare("sgt", count, 1)
+        several, count = f.compare("sgt", get(f, "lanes", ctx), 1), get(f, "batch", ctx)
         with f.when(several):
             f.program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")
             f.call("mezzo_parallel", "void", "ptr @lane_body", f"ptr {ctx}", f"i64 {count}")
         with f.unless(several):
-            f.call("lane_body", "void", f"ptr {ctx}", "i64 0", "i64 1", "i64 0")
+            f.call("lane_body", "void", f"ptr {ctx}", "i64 0", f"i64 {count}", "i64 0")
 
 
 def _lane(program: Program, paths: list[str]) -> None:
     with program.function("lane_body", BODY) as f:
         own = slots.context(f)
         slots.copy(f, "%ctx", own)
-        batch, count = get(f, "batch"), get(f, "lanes")
-        with f.loop("%begin", "%end") as lane:
-            space = f.at(pointer(f, "workspace"), f.mul(lane, get(f, "lane_bytes")))
-            put_pointer(f, "space", space, own)
-            first = f.div(f.mul(lane, batch), count)
-            after = f.div(f.mul(f.add(lane, 1), batch), count)
-            with f.loop(first, after) as entry_index:
-                for base in ("a", "b", "out", "bias"):
-                    put_pointer(f, base + "0", _offset(f, base, entry_index), own)
-                path = get(f, "path")
-                for number, name in enumerate(paths):
-                    with f.when(f.compare("eq", path, number)):
-                        f.call(name, "void", f"ptr {own}")
+        space = f.at(pointer(f, "workspace"), f.mul("%worker", get(f, "lane_bytes")))
+        put_pointer(f, "space", space, own)
+        with f.loop("%begin", "%end") as entry_index:
+            for base in ("a", "b", "out", "bias"):
+                put_pointer(f, base + "0", _offset(f, base, entry_index), own)
+            path = get(f, "path")
+            for number, name in enumerate(paths):
+                with f.when(f.compare("eq", path, number)):
+                    f.call(name, "void", f"ptr {own}")
 
 
 def _offset(f: Function, base: str, index: str) -> str:

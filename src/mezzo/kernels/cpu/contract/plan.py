@@ -48,7 +48,6 @@ class Blocks:
     """The blocking of one product; the fields are slots of the same name."""
 
     lane_bytes: int
-    chunks: int
     scratch_bytes: int
     block_m: int
     block_n: int
@@ -77,7 +76,7 @@ def parts(size: int, limit: int) -> int:
 
 
 def blocks(
-    scheme: Scheme, m: int, n: int, k: int, chunks: int, direct: bool = False, kept: int = 0,
+    scheme: Scheme, m: int, n: int, k: int, threads: int, direct: bool = False, kept: int = 0,
     along_k: tuple[bool, bool] = (False, False),
 ) -> Blocks:  # fmt: skip
     """How a product of these sizes is cut. Of all this only slice_k matters to the result.
@@ -90,7 +89,7 @@ def blocks(
     block_m = up(parts(m, BLOCK_ROWS), scheme.tile_rows)
     block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
-    group_m, group_n = _groups(scheme, rows, columns, slice_k, chunks, k)
+    group_m, group_n = _groups(scheme, rows, columns, slice_k, threads, k)
     if scheme.terms > 1 and group_n == columns <= NARROW and along_k[0]:
         group_m = min(group_m, NARROW_GROUP)
     elif scheme.terms > 1 and group_m == rows <= NARROW and along_k[1]:
@@ -125,8 +124,8 @@ def blocks(
     far = up(rows * columns * scheme.tile_bytes, 64) if block_k < k else 0
     own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
     scratch = up(sums + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
-    total = up(at_sums + far + chunks * scratch, 64)
-    return Blocks(total, chunks, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
+    total = up(at_sums + far + threads * scratch, 64)
+    return Blocks(total, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
                   at_b, at_sums, at_sums + far, private, sums, int(direct), kept)  # fmt: skip
 
 
@@ -180,16 +179,16 @@ def skinny_bytes(scheme: Scheme, m: int, k: int) -> int:
 
 
 def _groups(
-    scheme: Scheme, rows: int, columns: int, slice_k: int, chunks: int, k: int
+    scheme: Scheme, rows: int, columns: int, slice_k: int, threads: int, k: int
 ) -> tuple[int, int]:
-    """Panels of rows and of columns in a task: large, but a fair share for every chunk."""
+    """Panels of rows and of columns in a task: large, but a fair share for every thread."""
     a, b = scheme.panel_a.nbytes(slice_k), scheme.panel_b.nbytes(slice_k)
     most = GROUP_BYTES[scheme.terms > 1]
     sums = scheme.tile_bytes if slice_k < k else 0
     group_m, group_n = rows, columns
     while group_m * group_n > 1:
         tasks = -(-rows // group_m) * -(-columns // group_n)
-        fair = tasks >= 0.9 * chunks * -(-tasks // chunks)
+        fair = tasks >= 0.9 * threads * -(-tasks // threads)
         size = group_m * a + group_n * b + group_m * group_n * sums
         if size <= most and fair:
             break

@@ -15,8 +15,8 @@ ARGUMENTS = (
     "a_offsets", "b_offsets", "out_offsets", "bias_offsets",
     "alpha", "beta", "source", "constants",
 )  # fmt: skip
-# Found once for sizes and strides. Strides are in bytes. Lanes are parts of the batch that run side
-# by side, each with its own workspace; chunks are parts of one product, each with its own scratch.
+# Found once for sizes and strides. Strides are in bytes. Lanes are entries of the batch that run side
+# by side, each with its own workspace; threads that share a product have scratch of their own.
 # Blocks and slices are in elements, groups in panels. private: 1 or 2 if a task packs its own
 # panels of a or of b, because no other task needs them; direct: whole panels of a need no packing;
 # kept: 1 or 2 if a or b comes as panels that @keep made of all of it; strips: elements
@@ -24,7 +24,7 @@ ARGUMENTS = (
 CONSTANTS = (
     "m", "n", "k", "batch",
     "a_m", "a_k", "b_k", "b_n", "out_m", "out_n", "bias_m", "bias_n",
-    "path", "swap", "serial", "lanes", "lane_bytes", "chunks", "scratch_bytes",
+    "path", "swap", "serial", "lanes", "lane_bytes", "scratch_bytes",
     "block_m", "block_n", "block_k", "slice_k", "group_m", "group_n", "at_b", "at_sums", "at_scratch",
     "private", "at_private", "direct", "kept",
     "strip_a", "strip_b", "streams",
