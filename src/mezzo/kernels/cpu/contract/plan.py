@@ -16,6 +16,9 @@ GROUP_BYTES = {False: 1 << 20, True: 3 << 19}  # whether in terms
 # Panels of the narrower operand, at most, beside which a task takes NARROW_GROUP panels of terms of the wider one: what
 # is packed is used by so few tiles that it should be so little.
 NARROW, NARROW_GROUP = 4, 2
+# Tasks that a thread of several has at least, so that one that is slow keeps few; but tasks of so few multiply-adds are not cut.
+TASKS = 4
+TASK_WORK = {False: 1 << 26, True: 1 << 25}  # whether in terms
 KEPT_SHARE = 0.8  # of a group's bytes, at most, for all panels of the narrower operand
 NEAR_BYTES = {
     False: 1 << 19,
@@ -197,6 +200,14 @@ def _groups(
             # all of the narrower operand leaves room: then no other task needs the panels of the wider one
             taller = columns * b <= rows * a
         if group_n == 1 or (taller and group_m > 1):
+            group_m = parts(rows, group_m - 1)
+        else:
+            group_n = parts(columns, group_n - 1)
+    tile = scheme.tile_rows * scheme.tile_columns * k
+    while threads > 1 and group_m * group_n * tile > TASK_WORK[scheme.terms > 1]:
+        if -(-rows // group_m) * -(-columns // group_n) >= TASKS * threads:
+            break
+        if group_n == columns or (group_m < rows and group_m >= group_n):
             group_m = parts(rows, group_m - 1)
         else:
             group_n = parts(columns, group_n - 1)
