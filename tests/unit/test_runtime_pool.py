@@ -133,7 +133,8 @@ def test_calls_cover_the_items_once(threads):
             assert len(calls) == 1
         else:  # a quarter of a thread's own share at a time
             parts = min(count, min(count, threads) * pool_ir.PARTS)
-            assert max(end - begin for begin, end, _ in calls) <= pool_ir.PARTS // 4 * -(-count // parts)
+            largest = pool_ir.PARTS // 4 * -(-count // parts)
+            assert max(end - begin for begin, end, _ in calls) <= largest
             assert len(calls) <= parts
 
 
