@@ -204,10 +204,14 @@ def _groups(
         else:
             group_n = parts(columns, group_n - 1)
     tile = scheme.tile_rows * scheme.tile_columns * k
-    while threads > 1 and group_m * group_n * tile > TASK_WORK[scheme.terms > 1]:
+    while (
+        threads > 1 < group_m * group_n and group_m * group_n * tile > TASK_WORK[scheme.terms > 1]
+    ):
         if -(-rows // group_m) * -(-columns // group_n) >= TASKS * threads:
             break
-        if group_n == columns or (group_m < rows and group_m >= group_n):
+        # what all tasks use whole is not cut while the other can be
+        taller = group_n == columns or (group_m < rows and group_m >= group_n)
+        if group_n == 1 or (taller and group_m > 1):
             group_m = parts(rows, group_m - 1)
         else:
             group_n = parts(columns, group_n - 1)
