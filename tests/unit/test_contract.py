@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
+import lowered
 import ml_dtypes
 import numpy as np
 import pytest
@@ -345,15 +342,7 @@ TARGETS = ("avx512bf16", "avx512", "avx2", "plain")
 @pytest.mark.parametrize("target", TARGETS)
 def test_lower_targets(target):
     """The same tests on what lesser processors run; skipped where this one is lesser still."""
-    if os.environ.get("MEZZO_CPU_TARGET"):
-        pytest.skip("already lowered")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "MEZZO_CPU_TARGET": target}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    if "which this processor" in run.stdout:
-        pytest.skip(f"this processor has no {target}")
-    assert run.returncode == 0, run.stdout[-3000:]
+    lowered.run_again(__file__, target, guarded=False)
 
 
 @pytest.mark.parametrize("kinds", ["f32 f32 f32 f32", "bf16 bf16 bf16 bf16", "f16 f16 f16 f16"])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 
+import lowered
 import numpy as np
 import pytest
 
@@ -235,12 +233,4 @@ def test_the_memory_comes_back():
 @pytest.mark.parametrize("target", ["avx512bf16", "avx512", "avx2", "plain"])
 def test_lower_targets(target):
     """The same tests on what lesser processors run."""
-    if os.environ.get("MEZZO_CPU_TARGET"):
-        pytest.skip("already lowered")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "MEZZO_CPU_TARGET": target}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    if "which this processor" in run.stdout:
-        pytest.skip(f"this processor has no {target}")
-    assert run.returncode == 0, run.stdout[-3000:]
+    lowered.run_again(__file__, target, guarded=False)

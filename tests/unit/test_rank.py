@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
+import lowered
 import numpy as np
 import pytest
 import torch
@@ -115,12 +112,4 @@ def test_threads_share_many_lines():
 @pytest.mark.parametrize("label", ["native", "avx512", "avx2", "plain"])
 def test_lower_targets(label):
     """The same tests on what lesser processors run, in memory that ends at pages which fault on access."""
-    if os.environ.get("MEZZO_GUARD"):
-        pytest.skip("already lowered")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "MEZZO_CPU_TARGET": label, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    if "which this processor" in run.stdout:
-        pytest.skip(f"this processor has no {label}")
-    assert run.returncode == 0, run.stdout[-3000:]
+    lowered.run_again(__file__, label)

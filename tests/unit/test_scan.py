@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
+import lowered
 import numpy as np
 import pytest
 import torch
@@ -104,11 +101,5 @@ def test_what_no_cache_holds(dtype):
 @pytest.mark.parametrize("target", ["avx512", "avx2", "plain"])
 def test_lowered_target(target):
     """This file, once, on fewer instructions and with pages that fault behind every block."""
-    if os.environ.get("MEZZO_CPU_TARGET"):
-        pytest.skip("runs inside of itself")
     chosen = "folds and 33-67 or alone or either_end and shape2 and (float32 or float16 or uint8)"
-    found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__, "-k", chosen],
-        env={**os.environ, "MEZZO_CPU_TARGET": target, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-2000:]
+    lowered.run_again(__file__, target, chosen=chosen)
