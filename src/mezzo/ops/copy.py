@@ -90,7 +90,9 @@ class Copy(Elementwise):
             block = transposed.block_for(plan.layout, source.layout)
             if block is not None:
                 plan.block, plan.head = block, block.buffer_info()[0]
-                plan.address = transpose.address(source.dtype.itemsize, 1 + len(plan.tensors))
+                plan.address = transpose.address(
+                    source.dtype.itemsize, 1 + len(plan.tensors), transposed.is_large(plan.layout)
+                )
         return plan
 
 
@@ -123,6 +125,7 @@ class CopyInto(Copy):
     """copy_: the shape and dtype are the target's."""
 
     source = 1
+    overwrites = True
 
     def _check_target(self, target, shape, result):
         if tuple(target.shape) != tuple(shape):

@@ -105,21 +105,29 @@ def _kernel(
 
 
 def map_plan(
-    kernel: MapKernel, outs: Sequence[Layout], operands: Sequence[Layout], fresh: bool = False
+    kernel: MapKernel,
+    outs: Sequence[Layout],
+    operands: Sequence[Layout],
+    fresh: bool = False,
+    over: bool = False,
+    whole: int = 0,
 ) -> MapPlan:
     """Choose the variant and lay out the block for these layouts (operands broadcast to the outputs' shape).
 
-    fresh: the outputs are new memory, whose contents need not be loaded before they are overwritten.
+    fresh: the outputs are new memory, whose contents need not be loaded before they are overwritten, and begin with a
+    cache line. over: it is not new, but not read either (of one output). whole: bytes of what the output is a part of.
     """
     plan, out = _new(MapPlan), outs[0]
     plan.layout, plan.nbytes, plan.runs = out, out.nbytes, out.numel > 0
     sizes, table, pattern = access(outs, operands, kernel.uses_index)
     plan.block = None
     if len(sizes) == 1 and STRIDED not in pattern:
-        shape = kernel.flat_shape(out.nbytes, pattern, fresh)
+        shape = kernel.flat_shape(whole or out.nbytes, pattern, fresh, over)
         plan.address, plan.head = kernel.address(shape, pattern), out.numel
     else:
-        plan.address = kernel.address("strided", pattern)
+        steps = [step for t in table[: len(outs)] for step in t[1:]]
+        shape = kernel.rows_shape(whole or out.nbytes, pattern, fresh, over, sizes[0], steps)
+        plan.address = kernel.address(shape, pattern)
         plan.block, plan.head = _block(sizes, table, out.numel)
     plan.launch = entry.launch_unlocked if plan.nbytes >= 1 << 18 else entry.launch
     return plan
@@ -180,6 +188,7 @@ class Elementwise(Primitive):
     """A record whose result at an index depends on the operands at that index alone."""
 
     family = "elementwise"
+    overwrites = False  # True where what an in-place form writes to is not read
 
     def __init__(self, fn, *, kernel, dtype=dtype_rules.promote, raw: Sequence[str] = (),
                  constants: Mapping[str, frozenset | None] | Sequence[str] = (), **options):  # fmt: skip
@@ -237,7 +246,9 @@ class Elementwise(Primitive):
             plan = _new(MapPlan)
             plan.layout, plan.nbytes, plan.runs = found.out, 0, False
         else:
-            plan = map_plan(found.kernel, (found.out,), found.layouts, fresh=target is None)
+            plan = map_plan(
+                found.kernel, (found.out,), found.layouts, target is None, self.overwrites
+            )
         plan.tensors, plan.scalars = found.tensors, found.scalars
         return plan
 

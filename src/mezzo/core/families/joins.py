@@ -20,7 +20,7 @@ from mezzo.core.record import Primitive, registered
 from mezzo.core.tensor import Tensor, array_over, common_device, empty
 from mezzo.errors import ArgumentTypeError, Fact, ImpossibleValueError, ShapeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu.maps import MapKernel
+from mezzo.kernels.cpu.maps import LINE, MapKernel
 from mezzo.rules import shapes
 
 _BITS = {1: "u8", 2: "i16", 4: "i32", 8: "i64"}
@@ -55,7 +55,10 @@ class JoinPlan:
         if not piece.numel:
             return
         kernel = kernel_between(piece.dtype, self.layout.dtype)
-        plan = map_plan(kernel, (part,), [piece]) if kernel is not None else None
+        plan = None
+        if kernel is not None:
+            lined = offset % LINE == 0
+            plan = map_plan(kernel, (part,), [piece], lined, whole=self.layout.nbytes)
         self.pieces.append((position, plan, part, offset))
 
     def execute(self, tensors) -> Tensor:

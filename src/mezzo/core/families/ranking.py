@@ -64,11 +64,12 @@ def _launch(kernel: int, words: tuple[int, ...], read: Callable | None) -> Calla
 def _copied(source: Layout) -> Callable[[Tensor], Tensor]:
     """What copies a tensor, read in that layout, to new memory without gaps."""
     to = dense(source.shape, source.dtype, source.device)
-    plan = map_plan(kernel_between(source.dtype, source.dtype), (to,), [source])
+    plan = map_plan(kernel_between(source.dtype, source.dtype), (to,), [source], fresh=True)
     block = transposed.block_for(to, source)
     address, head = plan.address, plan.head
     if block is not None:
-        address, head = transpose.address(source.dtype.itemsize, 2), block.buffer_info()[0]
+        address = transpose.address(source.dtype.itemsize, 2, transposed.is_large(to))
+        head = block.buffer_info()[0]
 
     def copy(tensor: Tensor) -> Tensor:
         made = empty(to)

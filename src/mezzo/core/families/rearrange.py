@@ -53,7 +53,7 @@ class Rearrange(Primitive):
         plan.runs = x.device is not devices.meta and plan.layout.numel > 0
         kernel = kernel_between(x.dtype, x.dtype)
         plan.plan = (
-            map_plan(kernel, (plan.layout,), [plan.source])
+            map_plan(kernel, (plan.layout,), [plan.source], fresh=True)
             if plan.runs and kernel is not None
             else None
         )

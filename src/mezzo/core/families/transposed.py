@@ -6,11 +6,19 @@ import array
 
 from mezzo.core.layout import Layout
 from mezzo.kernels.cpu import transpose
+from mezzo.kernels.cpu.maps import STREAM
+from mezzo.kernels.cpu.nest import LINE
 from mezzo.rules import shapes
 from mezzo.rules.iteration import coalesce
 
 SERIAL = 32768
 LEAST = 4  # shorter axes gain nothing from tiles
+
+
+def is_large(out: Layout) -> bool:
+    """True for what no cache keeps, where rows begin with cache lines if the first does."""
+    item = out.dtype.itemsize
+    return out.nbytes >= STREAM and all(s in (0, 1) or s * item % LINE == 0 for s in out.strides)
 
 
 def block_for(out: Layout, source: Layout) -> array.array | None:

@@ -20,6 +20,9 @@ A flat kernel that is busy with arithmetic asks for its lines AHEAD: the process
 and what it waits there no arithmetic hides (tanh on 16M floats takes 8.4 ms instead of 13.8). So does a stream that
 reads a single operand (2 a: 5.2 instead of 7.5 ms): what it asks for itself adds to what the processor fetches. Beside
 a second operand it only loses. *Far* is the flat kernel on memory that is not new, which asks ahead likewise.
+
+*Rows* are a stream of the strided kernel, where every row of the result begins with a cache line. What is not new
+memory but will be overwritten without being read (copy_) has both bodies, and streams if it lies so ("or" behind the name).
 """
 
 from __future__ import annotations
@@ -29,13 +32,12 @@ from collections.abc import Sequence
 
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.emit import LANES, LLVM, Emitter
-from mezzo.kernels.cpu.nest import entry, offsets, slots, words
+from mezzo.kernels.cpu.nest import CHOSEN, LINE, entry, offsets, slots, words
 from mezzo.kernels.ir import SIZE, Expr, walk
 
 CHUNK = 8192
 SERIAL = 4 * CHUNK  # fewer elements than this are not worth waking a thread for
 UNROLL = 2
-LINE = 64  # bytes of a cache line
 STREAM = 1 << 24  # bytes of a result that no cache near the core keeps
 AHEAD = 2048  # bytes before their use that a kernel busy with arithmetic asks for lines
 BUSY = 20  # lines of IR for one vector, from which arithmetic and memory had better overlap
@@ -59,11 +61,10 @@ class MapKernel:
         self._addresses: dict[tuple[str, str], int] = {}
 
     def address(self, shape: str, pattern: str) -> int:
-        """The entry for shape "flat", "far", "stream" or "strided" and one access letter for each operand."""
+        """The entry for "flat", "far", "stream", "strided" or "rows" and one access letter for each operand."""
         found = self._addresses.get((shape, pattern))
         if found is None:
-            text = _strided(self, pattern) if shape == "strided" else _flat(self, pattern, shape)
-            found = jit.load(text).address("kernel")
+            found = jit.load(_text(self, pattern, shape)).address("kernel")
             self._addresses[shape, pattern] = found
         return found
 
@@ -87,13 +88,22 @@ class MapKernel:
         """True if memory, not arithmetic, sets the pace."""
         return self.weight <= LIGHT
 
-    def flat_shape(self, nbytes: int, pattern: str, fresh: bool) -> str:
-        """Which flat kernel writes a result of that size best. fresh: it is new memory."""
+    def flat_shape(self, nbytes: int, pattern: str, fresh: bool, over: bool = False) -> str:
+        """Which flat kernel writes a result of that size best. fresh: it is new memory; over: it is not read."""
         if nbytes < STREAM or STRIDED in pattern:
             return "flat"
-        if fresh and self.is_light:
-            return "stream"
+        if (fresh or over) and self.is_light:
+            return "stream" if fresh else "stream or"
         return "far" if pattern[len(self.outs) :].count(CONTIGUOUS) == 1 else "flat"
+
+    def rows_shape(
+        self, nbytes: int, pattern: str, fresh: bool, over: bool, length: int, steps: Sequence[int]
+    ) -> str:
+        """Which strided kernel writes rows of that length best; steps: bytes from row to row of the result."""
+        whole = length % (2 * UNROLL * LANES) == 0 and all(step % LINE == 0 for step in steps)
+        if nbytes < STREAM or STRIDED in pattern or not whole or not self.is_light:
+            return "strided"
+        return "rows" if fresh else ("rows or" if over else "strided")
 
 
 class MapLoop:
@@ -223,11 +233,31 @@ def inner_loops(loop: MapLoop, vectorise: bool) -> None:
               "tdone:"]  # fmt: skip
 
 
-def _flat(kernel: MapKernel, pattern: str, shape: str) -> str:
-    streams = shape == "stream"
+def _text(kernel: MapKernel, pattern: str, shape: str) -> str:
+    """The module of a kernel: one body, or a choice of two."""
+    shape, _, other = shape.partition(" ")
+    strided = shape in ("strided", "rows")
+    make = _strided if strided else _flat
     declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
+    lines = make(kernel, pattern, shape, "past" if other else "body", declares)
+    if other:
+        lines += make(kernel, pattern, "strided" if strided else "flat", "body", declares)
+    body, chosen = ("%chosen", CHOSEN) if other else ("@body", ())
+    lines += entry(body=body, chosen=chosen) if strided else _flat_entry(body, chosen)
+    return "\n".join([*lines, *sorted(declares), ""])
+
+
+def _end(streams: bool, declares: set[str]) -> list[str]:
+    """The end of a body: stores past the caches are not ordered with those that follow."""
+    if streams:
+        declares.add("!0 = !{i32 1}")
+    return ["  fence seq_cst"] * streams + ["  ret void", "}"]
+
+
+def _flat(kernel: MapKernel, pattern: str, shape: str, name: str, declares: set[str]) -> list[str]:
+    streams = shape == "stream"
     names = [f"p{i}" for i in range(len(kernel.storages))]
-    lines = ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {",
+    lines = [f"define internal void @{name}(ptr %args, i64 %begin, i64 %end, i64 %worker) {{",
              "entry:", "  %n = load i64, ptr %args", *slots(names, kernel.scalars),
              f"  %lo = mul i64 %begin, {CHUNK}",
              f"  %far = mul i64 %end, {CHUNK}",
@@ -239,26 +269,26 @@ def _flat(kernel: MapKernel, pattern: str, shape: str) -> str:
     looks_ahead = kernel.weight > BUSY or shape == "far" or (streams and read == 1)
     loop = MapLoop(kernel, pattern, lines, declares, streams, looks_ahead, kernel.weight > BUSY)
     inner_loops(loop, vectorise=STRIDED not in pattern)
-    if streams:
-        lines.append("  fence seq_cst")  # such stores are not ordered with those that follow
-        declares.add("!0 = !{i32 1}")
-    lines += ["  ret void", "}",
-              "define void @kernel(ptr %args) {",
-              "  %n = load i64, ptr %args",
-              f"  %up = add i64 %n, {CHUNK - 1}",
-              f"  %units = sdiv i64 %up, {CHUNK}",
-              f"  %small = icmp sle i64 %n, {SERIAL}",
-              "  br i1 %small, label %alone, label %together",
-              "alone:", "  call void @body(ptr %args, i64 0, i64 %units, i64 0)", "  ret void",
-              "together:", "  call void @mezzo_parallel(ptr @body, ptr %args, i64 %units)",
-              "  ret void", "}"]  # fmt: skip
-    return "\n".join([*lines, *sorted(declares), ""])
+    return [*lines, *_end(streams, declares)]
 
 
-def _strided(kernel: MapKernel, pattern: str) -> str:
-    declares: set[str] = {"declare void @mezzo_parallel(ptr, ptr, i64)"}
-    count = len(kernel.storages)
-    lines = ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {",
+def _flat_entry(body: str, chosen: Sequence[str]) -> list[str]:
+    return ["define void @kernel(ptr %args) {",
+            "  %n = load i64, ptr %args",
+            f"  %up = add i64 %n, {CHUNK - 1}",
+            f"  %units = sdiv i64 %up, {CHUNK}", *chosen,
+            f"  %small = icmp sle i64 %n, {SERIAL}",
+            "  br i1 %small, label %alone, label %together",
+            "alone:", f"  call void {body}(ptr %args, i64 0, i64 %units, i64 0)", "  ret void",
+            "together:", f"  call void @mezzo_parallel(ptr {body}, ptr %args, i64 %units)",
+            "  ret void", "}"]  # fmt: skip
+
+
+def _strided(
+    kernel: MapKernel, pattern: str, shape: str, name: str, declares: set[str]
+) -> list[str]:
+    streams, count = shape == "rows", len(kernel.storages)
+    lines = [f"define internal void @{name}(ptr %args, i64 %begin, i64 %end, i64 %worker) {{",
              "entry:", "  %block = load ptr, ptr %args",
              *slots([f"base{i}" for i in range(count)], kernel.scalars),
              *words(("units", "serial", "per_row", "length0", "dims")),
@@ -286,7 +316,10 @@ def _strided(kernel: MapKernel, pattern: str) -> str:
     lines += [
         f"  %p{i} = getelementptr i8, ptr %base{i}, i64 {moved[str(i)]}" for i in range(count)
     ]
-    inner_loops(MapLoop(kernel, pattern, lines, declares), vectorise=STRIDED not in pattern)
+    inner_loops(
+        MapLoop(kernel, pattern, lines, declares, streams, streams),
+        vectorise=STRIDED not in pattern,
+    )
     lines += ["  %unext = add i64 %u, 1", "  %umore = icmp slt i64 %unext, %end",
-              "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry()]  # fmt: skip
-    return "\n".join([*lines, *sorted(declares), ""])
+              "  br i1 %umore, label %unit, label %done", "done:"]  # fmt: skip
+    return [*lines, *_end(streams, declares)]

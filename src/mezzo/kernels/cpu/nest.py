@@ -6,6 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from mezzo.kernels.cpu.emit import LLVM
 
+LINE = 64  # bytes of a cache line
+# Lines that choose the body of a kernel: @past if its first pointer begins a line, else @body.
+CHOSEN = ("  %first_slot = getelementptr i64, ptr %args, i64 1", "  %first_at = load i64, ptr %first_slot",
+          f"  %first_off = and i64 %first_at, {LINE - 1}", "  %first_lined = icmp eq i64 %first_off, 0",
+          "  %chosen = select i1 %first_lined, ptr @past, ptr @body")  # fmt: skip
+
 
 def slots(pointers: Sequence[str], scalars: Sequence[str], first: int = 1) -> list[str]:
     """Read pointers into %<name> and runtime scalars into %s<i> from %args, from slot `first` on."""
@@ -77,12 +83,17 @@ def offsets(
     return lines, {n: f"%{t}v_{n}" for n in tables}, f"{t}e"
 
 
-def entry(units: str = "units", serial: str = "serial") -> list[str]:
-    """The public kernel: runs @body over all units, alone or on the pool. Words 0 and 1 of the block."""
+def entry(
+    units: str = "units", serial: str = "serial", body: str = "@body", chosen: Sequence[str] = ()
+) -> list[str]:
+    """The public kernel: runs a body over all units, alone or on the pool. Words 0 and 1 of the block.
+
+    chosen: the lines that choose the body.
+    """
     return ["define void @kernel(ptr %args) {", "  %block = load ptr, ptr %args",
-            *words((units, serial)),
+            *words((units, serial)), *chosen,
             f"  %small = icmp ne i64 %{serial}, 0",
             "  br i1 %small, label %alone, label %together",
-            "alone:", f"  call void @body(ptr %args, i64 0, i64 %{units}, i64 0)", "  ret void",
-            "together:", f"  call void @mezzo_parallel(ptr @body, ptr %args, i64 %{units})",
+            "alone:", f"  call void {body}(ptr %args, i64 0, i64 %{units}, i64 0)", "  ret void",
+            "together:", f"  call void @mezzo_parallel(ptr {body}, ptr %args, i64 %{units})",
             "  ret void", "}"]  # fmt: skip

@@ -1,7 +1,8 @@
 """Copies between memory whose innermost axes differ: square tiles, exchanged in registers.
 
 In the input axis a is contiguous, in the output axis b. A tile of T x T elements is T vectors along a, which log T
-rounds of exchanges turn into T vectors along b. What does not fill a tile goes element by element.
+rounds of exchanges turn into T vectors along b. What does not fill a tile goes element by element. Large copies ask for
+the lines of the tile after the next, and where those of the output are whole vectors they go past the caches.
 
     args  = [block, out, (other operands,) in]
     block = i64 [units, serial, na, nb, out stride of a, in stride of b, tiles along a, dk, sizes[dk], out strides[dk],
@@ -15,32 +16,45 @@ from __future__ import annotations
 import itertools
 
 from mezzo.kernels.cpu import jit
-from mezzo.kernels.cpu.nest import entry, offsets, words
+from mezzo.kernels.cpu.nest import CHOSEN, LINE, entry, offsets, words
 
 WORDS = ("units", "serial", "na", "nb", "oa", "ib", "tiles", "dk")
 TILE = {1: 16, 2: 16, 4: 16, 8: 8}  # by bytes of an element
 
-_addresses: dict[tuple[int, int], int] = {}
+_addresses: dict[tuple[int, int, bool], int] = {}
 
 
-def address(item: int, operands: int) -> int:
-    """The kernel for elements of `item` bytes, with the input as the last of so many operands (the output is one)."""
-    found = _addresses.get((item, operands))
+def address(item: int, operands: int, is_large: bool = False) -> int:
+    """The kernel for elements of `item` bytes, with the input as the last of so many operands (the output is one).
+
+    is_large: rows of the output begin with lines if its first does, and no cache keeps them.
+    """
+    key = item, operands, is_large
+    found = _addresses.get(key)
     if found is None:
-        found = _addresses[item, operands] = jit.load(_text(item, operands)).address("kernel")
+        found = _addresses[key] = jit.load(_text(*key)).address("kernel")
     return found
 
 
-def _text(item: int, operands: int) -> str:
+def _text(item: int, operands: int, is_large: bool) -> str:
+    lines = _body("body", item, operands, False)
+    chosen = _body("past", item, operands, True) if is_large else []
+    lines += [*chosen, *entry(body="%chosen" if chosen else "@body", chosen=CHOSEN if chosen else ()),
+              "declare void @mezzo_parallel(ptr, ptr, i64)", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
+              "!0 = !{i32 1}", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _body(name: str, item: int, operands: int, past: bool) -> list[str]:
     tile, kind = TILE[item], f"i{item * 8}"
-    lines = ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {",
+    lines = [f"define internal void @{name}(ptr %args, i64 %begin, i64 %end, i64 %worker) {{",
              "entry:", "  %block = load ptr, ptr %args",
              "  %out_slot = getelementptr i64, ptr %args, i64 1", "  %out = load ptr, ptr %out_slot",
              f"  %in_slot = getelementptr i64, ptr %args, i64 {operands}", "  %in = load ptr, ptr %in_slot",
              *words(WORDS),
              f"  %sizes = getelementptr i64, ptr %block, i64 {len(WORDS)}",
              "  %outs = getelementptr i64, ptr %sizes, i64 %dk", "  %ins = getelementptr i64, ptr %outs, i64 %dk",
-             f"  %bwhole = and i64 %nb, {-tile}",
+             f"  %bwhole = and i64 %nb, {-tile}", f"  %ahead = mul i64 %ib, {2 * tile}",
              "  br label %unit", "unit:", "  %u = phi i64 [%begin, %entry], [%u2, %unitend]",
              "  %cell = sdiv i64 %u, %tiles", "  %back = mul i64 %cell, %tiles", "  %part = sub i64 %u, %back",
              f"  %a0 = mul i64 %part, {tile}", f"  %afar = add i64 %a0, {tile}",
@@ -53,7 +67,7 @@ def _text(item: int, operands: int) -> str:
               "  %full = icmp sle i64 %afar, %na", "  %bend = select i1 %full, i64 %bwhole, i64 0",
               "  br label %btest", "btest:", f"  %b = phi i64 [0, %{label}], [%b2, %tile]",
               "  %bmore = icmp slt i64 %b, %bend", "  br i1 %bmore, label %tile, label %rest", "tile:"]  # fmt: skip
-    lines += _tile(tile, item, kind)
+    lines += _tile(tile, item, kind, past)
     lines += [
         f"  %b2 = add i64 %b, {tile}",
         "  br label %btest",
@@ -62,9 +76,9 @@ def _text(item: int, operands: int) -> str:
     ]
     lines += _rest(item, kind)
     lines += ["unitend:", "  %u2 = add i64 %u, 1", "  %umore = icmp slt i64 %u2, %end",
-              "  br i1 %umore, label %unit, label %done", "done:", "  ret void", "}", *entry(),
-              "declare void @mezzo_parallel(ptr, ptr, i64)", ""]  # fmt: skip
-    return "\n".join(lines)
+              "  br i1 %umore, label %unit, label %done", "done:"]  # fmt: skip
+    # Stores past the caches are not ordered with those that follow.
+    return [*lines, *["  fence seq_cst"] * past, "  ret void", "}"]
 
 
 def exchanges(rows: list[str], put, wide: str) -> list[str]:
@@ -86,13 +100,18 @@ def exchanges(rows: list[str], put, wide: str) -> list[str]:
     return rows
 
 
-def _tile(tile: int, item: int, kind: str) -> list[str]:
+def _tile(tile: int, item: int, kind: str, past: bool) -> list[str]:
     """Load T vectors along a, exchange, store T vectors along b."""
     wide, lines, rows = f"<{tile} x {kind}>", ["  %tb = mul i64 %b, %ib"], []
     for i in range(tile):
         lines += [f"  %l{i}o = mul i64 %ib, {i}", f"  %l{i}p = add i64 %tb, %l{i}o",
                   f"  %l{i}a = getelementptr i8, ptr %ibase, i64 %l{i}p",
                   f"  %l{i} = load {wide}, ptr %l{i}a, align {item}"]  # fmt: skip
+        if past:
+            lines += [
+                f"  %f{i}a = getelementptr i8, ptr %l{i}a, i64 %ahead",
+                f"  call void @llvm.prefetch.p0(ptr %f{i}a, i32 0, i32 2, i32 1)",
+            ]
         rows.append(f"%l{i}")
     names = (f"%x{n}" for n in itertools.count())
 
@@ -103,10 +122,11 @@ def _tile(tile: int, item: int, kind: str) -> list[str]:
 
     rows = exchanges(rows, put, wide)
     lines.append(f"  %sb = mul i64 %b, {item}")
+    how = f"align {LINE}, !nontemporal !0" if past and tile * item == LINE else f"align {item}"
     for i, row in enumerate(rows):
         lines += [f"  %s{i}o = mul i64 %oa, {i}", f"  %s{i}p = add i64 %sb, %s{i}o",
                   f"  %s{i}a = getelementptr i8, ptr %obase, i64 %s{i}p",
-                  f"  store {wide} {row}, ptr %s{i}a, align {item}"]  # fmt: skip
+                  f"  store {wide} {row}, ptr %s{i}a, {how}"]  # fmt: skip
     return lines
 
 
