@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 
-from mezzo import devices
+from mezzo import devices, dtypes
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor, exported_array, tensor_method
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
@@ -149,8 +151,17 @@ def _number(tensor: Tensor, operation: str):
             f"item: a Tensor with {tensor.layout.numel} elements cannot be converted to Scalar. "
             "Reduce it first, or use tolist()."
         )
+    kind = _NUMBERS.get(tensor.layout.dtype)
+    if kind is not None and not STATE.stack and tensor.ptr.__class__ is int and tensor.ptr:
+        return kind.from_address(tensor.ptr).value
     value = _readable(tensor, operation)._array().reshape(())
     return float(value) if tensor.dtype.name == "bfloat16" else value.item()
+
+
+# How a number is read from memory where NumPy need not be asked.
+_NUMBERS = {dtypes.float32: ctypes.c_float, dtypes.float64: ctypes.c_double, dtypes.bool_: ctypes.c_bool,
+            dtypes.uint8: ctypes.c_uint8, dtypes.int8: ctypes.c_int8, dtypes.int16: ctypes.c_int16,
+            dtypes.int32: ctypes.c_int32, dtypes.int64: ctypes.c_int64}  # fmt: skip
 
 
 class OneElementError(ArgumentValueError, RuntimeError):
