@@ -9,6 +9,7 @@ import numpy as np
 from mezzo import dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.host import host
+from mezzo.core.families.searches import search_launch
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
@@ -143,7 +144,15 @@ def _search_batched(record, size, args, batched):
     return record.apply((edges, values.reshape((size, -1)), right)).reshape(tuple(values.shape))
 
 
-@host(where="", results=_search_results, fill=_search, vjp=_NO, batch=_search_batched, samples=[])
+@host(
+    where="",
+    results=_search_results,
+    fill=_search,
+    native=search_launch,
+    vjp=_NO,
+    batch=_search_batched,
+    samples=[],
+)
 def places_in(edges: Tensor, values: Tensor, right) -> Tensor:
     """Where values would be put into sorted lines."""
 

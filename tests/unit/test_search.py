@@ -1,0 +1,75 @@
+"""Search in sorted lines against PyTorch: dtypes, ties, what is no number, lines of their own, lowered targets, threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import mezzo
+from mezzo.kernels.cpu import pool
+
+NAMES = "float32 float64 bfloat16 float16 int64 int32 int16 int8 uint8".split()
+CODE = """
+import sys
+sys.path.insert(0, {here!r})
+import test_search
+for name in test_search.NAMES:
+    test_search.check(name, (1, 17))
+print("fine")
+"""
+
+
+def ours(tensor: torch.Tensor, name: str):
+    wide = tensor.double() if tensor.dtype.is_floating_point else tensor
+    return mezzo.tensor(wide.numpy()).to(getattr(mezzo, name))
+
+
+def check(name: str, lengths) -> None:
+    torch.manual_seed(0)
+    dtype, low = getattr(torch, name), 0 if name == "uint8" else -99
+    for n in lengths:
+        for lead, shape in (((), (37,)), ((), (5, 70)), ((5,), (5, 70)), ((), ())):
+            edges = (torch.randn(*lead, n) * 50).clamp(low, 99).to(dtype).sort(-1)[0]
+            values = (torch.randn(shape) * 60).clamp(low, 99).to(dtype)
+            if dtype.is_floating_point and shape:
+                values.view(-1)[:3] = torch.tensor([float("nan"), float("inf"), float("-inf")])
+            for right in (False, True):
+                want = torch.searchsorted(edges, values, right=right)
+                got = mezzo.searchsorted(ours(edges, name), ours(values, name), right=right)
+                assert got.dtype is mezzo.int64
+                assert (got.numpy() == want.numpy()).all(), (n, lead, shape, right)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_against_torch(name):
+    check(name, (1, 2, 3, 17, 100))
+
+
+def test_strides_and_threads():
+    torch.manual_seed(0)
+    edges, values = torch.randn(1000).sort()[0], torch.randn(3, 5001)
+    want = torch.bucketize(values, edges).numpy()
+    count = pool.get_num_threads()
+    try:
+        for threads in (1, 3):
+            pool.set_num_threads(threads)
+            got = mezzo.bucketize(ours(values, "float32"), ours(edges, "float32"))
+            assert (got.numpy() == want).all()
+    finally:
+        pool.set_num_threads(count)
+    spread = ours(torch.stack([values, values], -1), "float32")[..., 0]
+    assert (mezzo.bucketize(spread, ours(edges, "float32")).numpy() == want).all()
+
+
+@pytest.mark.parametrize("label", ["avx512", "avx2", "plain"])
+def test_other_processors(label):
+    code = CODE.format(here=os.path.dirname(__file__))
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MEZZO_CPU_TARGET": label, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert run.stdout.strip() == "fine", run.stderr[-2000:]
