@@ -140,6 +140,7 @@ ELSEWHERE: dict[str, str] = {
     "view_as_real": "complex tensors: tests/unit/test_user_values.py",
     "compiled": "whole compiled calls and their arguments: tests/unit/test_compile*.py",
     "multi": "optimizers and GradScaler against PyTorch's, in tests/unit",
+    "masked": "tests/unit/test_masks.py",
     "move": "test_meta_has_the_layout_of_real_results moves every operation's inputs",
     "blend": "test_running_statistics",
     "gumbel_softmax": "random: tests/unit/test_random.py",

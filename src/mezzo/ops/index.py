@@ -12,6 +12,7 @@ import numpy as np
 
 from mezzo import devices, dtypes
 from mezzo.core.families.dynamic import dynamic
+from mezzo.core.families.masked import Chosen, is_plain, masked, place_lists, places
 from mezzo.core.families.views import view as view_rule
 from mezzo.core.record import Cast, composite, none, update
 from mezzo.core.state import STATE
@@ -30,7 +31,7 @@ from mezzo.ops.create import arange, fill_new
 from mezzo.ops.data import tensor
 from mezzo.ops.indirect import pick_at, put_at
 from mezzo.ops.scatter import written
-from mezzo.ops.shape import reshape, scatter_view, transpose, zeros_of
+from mezzo.ops.shape import reshape, scatter_view, slice_dim, transpose, zeros_of
 from mezzo.rules import shapes
 from mezzo.rules.samples import S, T, index, truth
 
@@ -269,14 +270,22 @@ def _basic(shape, given) -> tuple | None:
     return tuple(items)
 
 
+def _covers(mask: Tensor, tensor: Tensor) -> bool:
+    """Whether it is a mask of every element."""
+    return mask.dtype is dtypes.bool_ and mask.layout.shape == tensor.layout.shape
+
+
 @tensor_method
 def __getitem__(self, given):
     """The part of the tensor that the index names: a view for ints, slices, None; a copy for index tensors."""
     items = _basic(self.shape, given)
     if items is not None:
         return index_view(self, items)
-    if isinstance(given, Tensor) and given.dtype is dtypes.int64 and given.ndim and self.ndim:
-        return pick_at(self, (0,), (given,), 0, True)
+    if isinstance(given, Tensor) and given.ndim and self.ndim:
+        if given.dtype is dtypes.int64:
+            return pick_at(self, (0,), (given,), 0, True)
+        if _covers(given, self) and is_plain(self, given):
+            return mask_pick(self, given)
     parsed = _parse(self, given)
     part = index_view(self, parsed.items)
     if not parsed.advanced:
@@ -294,18 +303,25 @@ def _broadcasts(have: tuple, want: tuple) -> bool:
     return len(have) <= len(want) and all(a in (1, b) for a, b in zip(have[::-1], want[::-1]))
 
 
+def _puts_all(self: Tensor, given: Tensor, value) -> bool:
+    """Whether a vector has one element of the same dtype for each that a mask of the whole tensor chooses."""
+    if not isinstance(value, Tensor) or value.ndim != 1 or value.dtype is not self.dtype:
+        return False
+    if not _covers(given, self) or not is_plain(self, given, value):
+        return False
+    return Chosen(given).count == value.shape[0]
+
+
 @tensor_method
 def __setitem__(self, given, value):
     """Write a value (broadcast) where the index reads."""
-    if (
-        isinstance(given, Tensor)
-        and given.dtype is dtypes.bool_
-        and given.ndim == self.ndim
-        and self.ndim
-        and _is_number(value)
-    ):
-        self.masked_fill_(given, value)
-        return
+    if isinstance(given, Tensor) and given.dtype is dtypes.bool_ and self.ndim:
+        if given.ndim == self.ndim and _is_number(value):
+            self.masked_fill_(given, value)
+            return
+        if _puts_all(self, given, value):
+            update(mask_put, self, given, value)
+            return
     items = _basic(self.shape, given)
     parsed = _parse(self, given) if items is None else None
     items = parsed.items if items is None else items
@@ -370,6 +386,27 @@ def position_lists(input: Tensor) -> tuple[Tensor, ...]:
     return tuple(np.asarray(i, np.int64) for i in np.nonzero(np.atleast_1d(input)))
 
 
+def _source_gradient(g, mask, source):
+    """The gradient of a source of which the first elements were used."""
+    found, size = mask_pick(g, mask), source.shape[0]
+    if found.shape[0] == size:
+        return found
+    chain = ((slice_dim, (0, 0, found.shape[0], 1)),)
+    return scatter_view(zeros_of(found, (size,)), found, chain)
+
+
+@masked(kind="pick", where="", grad_name="IndexBackward0", samples=[],
+        vjp={"input": lambda g, _y, _x, mask: mask_put(zeros_of(g, _x.shape), mask, g)})  # fmt: skip
+def mask_pick(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where a mask of the same shape is true, as a vector."""
+
+
+@masked(kind="put", where="", grad_name="MaskedScatterBackward0", samples=[],
+        vjp={"input": lambda g, _y, _x, mask, _s: g.masked_fill(mask, 0), "source": lambda g, _y, _x, mask, _s: _source_gradient(g, mask, _s)})  # fmt: skip
+def mask_put(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """input with consecutive elements of a vector where a mask of the same shape is true."""
+
+
 @composite(
     batch=none("the shape of its result depends on the values"),
     samples=[S(truth(3, 4)), S(T(5)), S(truth(0, 3)), S(truth())],
@@ -381,6 +418,8 @@ def nonzero(input: Tensor, *, as_tuple=False) -> Tensor:
     Dtypes: int64
     Source: torch.nonzero
     """
+    if input.ndim in (1, 2) and is_plain(input):
+        return place_lists(input) if as_tuple else places(input)
     return position_lists(input) if as_tuple else transpose(positions_of(input), 0, 1)
 
 
@@ -393,6 +432,8 @@ def argwhere(input: Tensor) -> Tensor:
     Shapes: input (...) -> (count, axes)
     Source: torch.argwhere
     """
+    if input.ndim in (1, 2) and is_plain(input):
+        return places(input)
     return transpose(positions_of(input), 0, 1)
 
 
@@ -406,6 +447,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """
     _require_mask(mask)
     shape = shapes.broadcast([tuple(input.shape), tuple(mask.shape)])
+    if shape and is_plain(input, mask):
+        return mask_pick(input.expand(shape), mask.expand(shape))
     found = position_lists(mask.expand(shape))
     if not shape:
         return pick_at(reshape(input, (1,)), (0,), found, 0, True)
@@ -435,6 +478,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"expected self and source to have same dtypes but got {input.dtype.name} and {source.dtype.name}",
         )
     shape = shapes.broadcast([tuple(input.shape), tuple(mask.shape)])
+    if is_plain(input, mask, source):
+        return mask_put(input.expand(shape), mask.expand(shape), reshape(source, (-1,)))
     mask = mask.expand(shape)
     order = reshape(mask, (-1,)).cumsum(0)
     if not STATE.stack and mask.device is not devices.meta and order.layout.numel:

@@ -1,0 +1,133 @@
+"""Elements that masks choose, against PyTorch: sizes around vectors and chunks, dtypes, gradients, errors, lowered targets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import mezzo
+from mezzo.kernels.cpu import pool
+
+SHAPES = [(1,), (16,), (33,), (5, 7), (3, 40), (17, 16), (2, 3, 4), (0,), (0, 3)]
+DTYPES = "float32 float64 bfloat16 int8 int64 bool".split()
+CODE = """
+import sys
+sys.path.insert(0, {here!r})
+import test_masks
+for shape in test_masks.SHAPES:
+    test_masks.check(shape, test_masks.DTYPES)
+test_masks.check((300, 301), ["float32"])
+print("fine")
+"""
+
+
+def ours(tensor: torch.Tensor):
+    name = str(tensor.dtype).removeprefix("torch.")
+    wide = tensor.detach().double() if tensor.dtype.is_floating_point else tensor
+    return mezzo.tensor(wide.contiguous().numpy()).to(getattr(mezzo, name))
+
+
+def same(got, want: torch.Tensor) -> None:
+    assert tuple(got.shape) == tuple(want.shape)
+    assert (got.to(mezzo.float64).numpy() == want.double().numpy()).all()
+
+
+def check(shape, dtypes) -> None:
+    torch.manual_seed(0)
+    for part in (0.0, 0.02, 0.5, 1.0):
+        numbers, mask = torch.randn(shape), torch.rand(shape) < part
+        m = ours(mask)
+        same(m.nonzero(), mask.nonzero())
+        same(mezzo.argwhere(ours(numbers * mask)), torch.argwhere(numbers * mask))
+        for got, want in zip(m.nonzero(as_tuple=True), mask.nonzero(as_tuple=True)):
+            same(got, want)
+        for name in dtypes:
+            x = numbers.to(getattr(torch, name))
+            y, count = ours(x), int(mask.sum())
+            same(y[m], x[mask])
+            same(y.masked_select(m), x.masked_select(mask))
+            values = torch.randn(count + 2).to(x.dtype)
+            same(y.masked_scatter(m, ours(values)), x.masked_scatter(mask, values))
+            x[mask] = values[:count]
+            y[m] = ours(values[:count])
+            same(y, x)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_against_torch(shape):
+    check(shape, DTYPES)
+
+
+def test_strides_of_places():
+    mask = torch.rand(6, 5) < 0.5
+    assert ours(mask).nonzero().stride() == mask.nonzero().stride()
+
+
+def test_many_chunks_and_threads():
+    count = pool.get_num_threads()
+    try:
+        for threads in (1, 3):
+            pool.set_num_threads(threads)
+            check((70001,), ["float32"])
+            check((300, 301), ["int8"])
+    finally:
+        pool.set_num_threads(count)
+
+
+def test_views_and_broadcasts():
+    torch.manual_seed(0)
+    x, mask = torch.randn(4, 6), torch.rand(6, 4) < 0.5
+    y, m = ours(x), ours(mask)
+    same(y.t()[m], x.t()[mask])
+    same(y[m.t()], x[mask.t()])
+    same(y.masked_select(m[:, :1].t()), x.masked_select(mask[:, :1].t()))
+    x.t()[mask] = torch.ones(int(mask.sum()))
+    y.t()[m] = mezzo.ones(int(mask.sum()))
+    same(y, x)
+
+
+def test_gradients():
+    torch.manual_seed(0)
+    x, source, mask = torch.randn(4, 5), torch.randn(20), torch.rand(4, 5) < 0.5
+    a, b = x.clone().requires_grad_(), source.clone().requires_grad_()
+    p, q, m = ours(x).requires_grad_(), ours(source).requires_grad_(), ours(mask)
+
+    def loss(x, source, mask):
+        moved = x * 2
+        moved[~mask] = source[: int((~mask).sum())]
+        return (x[mask] ** 3).sum() + (x.masked_scatter(mask, source) ** 2).sum() + (moved**2).sum()
+
+    want = torch.autograd.grad(loss(a, b, mask), (a, b), create_graph=True)
+    got = mezzo.autograd.grad(loss(p, q, m), (p, q), create_graph=True)
+    further = torch.autograd.grad(sum((w**2).sum() for w in want), (a, b))
+    again = mezzo.autograd.grad(sum((g**2).sum() for g in got), (p, q))
+    for g, w in zip((*got, *again), (*want, *further)):
+        np.testing.assert_allclose(g.detach().numpy(), w.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_errors():
+    x, m = mezzo.zeros(4), mezzo.tensor([True, True, False, True])
+    with pytest.raises(RuntimeError, match=r"number of elements of source \(2\)"):
+        x.masked_scatter(m, mezzo.ones(2))
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        x[m] = mezzo.ones(2)
+    with pytest.raises(IndexError, match="mask"):
+        x[m[:3]]
+    x[m] = mezzo.ones(1)  # one value for all
+    assert x.tolist() == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("label", ["avx512", "avx2", "plain"])
+def test_other_processors(label):
+    """The same with other vectors, and with pages behind every block that nobody may touch."""
+    code = CODE.format(here=os.path.dirname(__file__))
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MEZZO_CPU_TARGET": label, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert run.stdout.strip() == "fine", run.stderr[-2000:]
