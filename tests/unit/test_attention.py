@@ -218,6 +218,66 @@ def test_powers_of_two(coefficients, bits):
     assert (got[-15:-11] == 0).all() and np.isnan(got[-11])
 
 
+SIXTEEN = """define void @kernel(ptr %args) {{
+  %from = load ptr, ptr %args
+  %second = getelementptr i8, ptr %args, i64 8
+  %to = load ptr, ptr %second
+  %high = getelementptr i8, ptr %from, i64 64
+  %y = load <16 x float>, ptr %from, align 4
+  %z = load <16 x float>, ptr %high, align 4
+{lines}
+  store <32 x i16> {result}, ptr %to, align 2
+  ret void
+}}
+"""
+
+
+@pytest.mark.skipif(not target.host().has_avx512_fp16, reason="written with float16 arithmetic")
+def test_powers_of_two_in_lanes_of_sixteen_bits():
+    """Every exponent and fraction, to nearly the nearest bfloat16; zeros below, and where a score is -inf."""
+    program = Program()
+    f = Function(program)
+    text = SIXTEEN.format(
+        result=weights.sixteen(f, "%y", "%z"), lines="\n".join(line for line in f.lines)
+    )
+    address = jit.load("\n".join([*sorted(program.declares), text])).address("kernel")
+    whole = np.arange(512, 65536, dtype=np.float32)  # from 2**-126 on
+    special = np.array([0, -1, -1e9, -3e38, -np.inf, 1, 255, 300, *[512] * 24], np.float32)
+    y = np.concatenate([whole, special])
+    got = np.empty(y.size, np.uint16)
+    for i in range(0, y.size, 32):
+        entry.launch(address, y.ctypes.data + 4 * i, got.ctypes.data + 2 * i)
+    # of every eight results four are of the first half of the numbers, four of the second
+    order = np.arange(32).reshape(2, 4, 4).transpose(1, 0, 2).ravel()
+    found = np.empty_like(got)
+    found.reshape(-1, 32)[:, order] = got.reshape(-1, 32)
+    value = (found.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    want = np.exp2(whole.astype(np.float64) / weights.FRACTION - weights.BIAS)
+    wrong = np.abs(value[: whole.size] / want - 1)
+    assert wrong.max() < 2.0**-8.04
+    assert np.sqrt((wrong**2).mean()) < 2.0**-9.2
+    assert (value[whole.size :][:5] == 0).all()
+    assert (value[whole.size :][5:8] < 2.0**-126).all()
+
+
+def test_masks_of_any_size():
+    """NaN and infinity reach their whole row, in bfloat16's short weights too; large numbers are told apart."""
+    torch.manual_seed(0)
+    q, k, v = torch.randn(40, 16), torch.randn(200, 16), torch.randn(200, 8)
+    mask = torch.zeros(40, 200)
+    mask[7, 100], mask[9, 3] = float("nan"), float("inf")
+    mask[11], mask[12], mask[13], mask[13, 150] = -1e9, -1e30, -2e30, -1e30
+    mask[14] = torch.finfo(torch.bfloat16).min
+    for dtype in (torch.float32, torch.bfloat16):
+        given = [x.to(dtype) for x in (q, k, v, mask)]
+        found = attend(*map(ours, given[:3]), attn_mask=ours(given[3]))
+        rows = np.isnan(found.float().numpy()).any(1)
+        assert rows.nonzero()[0].tolist() == [7, 9]
+        want = torch.nn.functional.scaled_dot_product_attention(*given[:3], attn_mask=given[3])
+        for row in (10, 11, 12, 13, 14):
+            close(want[row], found[row], dtype)
+
+
 def test_not_a_number_stays_in_its_row():
     q = torch.randn(40, 16)
     q[7, 3] = float("nan")

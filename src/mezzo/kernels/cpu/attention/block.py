@@ -138,7 +138,7 @@ def forward_tile_words(scheme: Scheme, s: Sizes, threads: int) -> dict[str, int]
         "at_p": room.take(2 * scheme.panel_a.nbytes(KEYS[scheme.terms])),
         "at_tiles": room.take(2 * UNIT // scheme.tile_columns * scheme.tile_bytes),
         "at_out": room.take(panels * tiles * scheme.tile_bytes),
-        "at_rows": room.take(3 * 4 * rows), "at_totals": room.take(64 * rows), "at_tops": room.take(8 * 32),
+        "at_rows": room.take(4 * 4 * rows), "at_totals": room.take(64 * rows), "at_tops": room.take(8 * 32),
         "at_keep": room.take(2 * 2 * UNIT),
         "key_panel": scheme.panel_b.nbytes(s.features), "value_panel": scheme.panel_b.nbytes(s.keys),
         "query_panel": scheme.panel_a.nbytes(s.features), "block": block,

@@ -19,7 +19,9 @@ be larger than one, and what was summed before then need not shrink.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
+from mezzo.kernels.cpu import target
 from mezzo.kernels.cpu.attention import dropout, forward, panels, parts, products, weights
 from mezzo.kernels.cpu.attention.block import BLOCK_ROWS, FORWARD, KEYS, UNIT
 from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
@@ -33,25 +35,40 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 SLACK = 8.0
 _KIND = wide("float", WIDTH)
 _ROW_BYTES = WIDTH * 4  # of a row's partial sums
+NAN = "0x7FF8000000000000"
+WriteRow = Callable[
+    [Function, str, str], None
+]  # of a row's number, the factor of scores in every lane
+_ZERO_POINT = weights.FRACTION * weights.BIAS
 _UNIT_BYTES = UNIT // COLUMNS * TILE_BYTES  # of the scores of a unit
 BESIDE = 4  # rows of weights beside a step of a product
 _WEIGHTS = "ptr %scores, ptr %weights, ptr %added, ptr %totals, float %factor, ptr %keep"
 
 
+def is_short(scheme: Scheme, drop: bool) -> bool:
+    """Whether weights are made in lanes of 16 bits."""
+    return scheme.terms == 1 and not drop and target.host().has_avx512_fp16
+
+
 def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
+    short, natural = is_short(scheme, drop), mask not in (None, "b8")
     products.products(program, scheme.terms)
     if drop:
         dropout.keep(program)
     _hide(program, mask)
-    _follow(program)
+    _follow(program, short, natural)
     _rise(program, scheme)
-    _weights(program, scheme.terms, drop)
-    _beside(program, scheme.terms, drop)
-    _total(program)
+    row = functools.partial(_row, count=scheme.terms, drop=drop, natural=natural)
+    if short:
+        row = functools.partial(_short_row, natural=natural)
+    one = weights.FRACTION if short else 1.0
+    _weights(program, row, one)
+    _beside(program, scheme.terms, row, one)
+    _total(program, natural)
     forward.store(program, scheme)
-    _panel(program, scheme, mask, drop)
-    _units(program, scheme, mask)
+    _panel(program, scheme, mask, drop, short and not natural)
+    _units(program, scheme, mask, short)
     parts.entry(program, scheme)
 
 
@@ -90,7 +107,16 @@ def _hide(program: Program, mask: str | None) -> None:
     size = SIZE["u8" if mask == "b8" else mask or "f32"]
     with program.function("hide", parameters, attributes="noinline") as f:
         by, lowest = splat(f, "float", "%by", WIDTH), constant("float", LOWEST, WIDTH)
-        with f.loop(0, "%rows") as r:
+        whole = f.compare("sge", f.min("%left", "%seen"), UNIT)
+        if mask is not None:
+            with f.when(whole), f.loop(0, "%rows") as r:
+                line = f.at("%mask", f.mul(r, "%mask_row"))
+                for v, at in enumerate(_four(f, "%scores", r)):
+                    piece = f.at(line, v * WIDTH * size)
+                    f.prefetch(piece, UNIT * size, level=2)
+                    value = parts.masked_whole(f, mask, f.load(_KIND, at, 16), by, piece)
+                    f.store(_KIND, value, at, 16)
+        with f.loop(f.select(whole, "%rows", 0) if mask is not None else 0, "%rows") as r:
             visible = f.min("%left", f.add("%seen", f.mul(r, "%steps")))
             line = f.at("%mask", f.mul(r, "%mask_row"))
             for v, at in enumerate(_four(f, "%scores", r)):
@@ -104,11 +130,14 @@ def _hide(program: Program, mask: str | None) -> None:
                 f.store(_KIND, value, at, 16)
 
 
-def _follow(program: Program) -> None:
+def _follow(program: Program, short: bool, natural: bool) -> None:
     """Bring the bases of a panel's rows up to date; the result has a bit set for every row whose base rose.
 
-    bases: 32 bases, what is added to scores in their stead (0 where nothing was seen yet), and by what sums shrink.
+    bases: 32 bases, what is added to scores in their stead (0 where nothing was seen yet), by what sums shrink, and what
+    is added in the fixed point of 16 bits. Short weights stay below one. natural: bases are scores, else exponents of two;
+    numbers that a mask adds may be so large that only the difference of two of them is known to a bit.
     """
+    slack, lift = ((x * LN2 if natural else x) for x in ((0.0, SLACK) if short else (SLACK, 0.0)))
     with program.function(
         "follow", "ptr %scores, ptr %bases, float %factor", "i64", attributes="noinline"
     ) as f:
@@ -123,21 +152,30 @@ def _follow(program: Program) -> None:
                 _paired(larger, [f.load(_KIND, at, 16) for at in _four(f, "%scores", r)])
                 for r in range(first, first + WIDTH)
             ]
-            top = f.let(f"fmul {_KIND} {weights.folded(f, rows, larger)}, {factor}")
+            top = weights.folded(f, rows, larger)
+            if not natural:
+                top = f.let(f"fmul {_KIND} {top}, {factor}")
             place = f.at("%bases", first * 4)
             old = f.load(_KIND, place, 4)
-            bound = f.let(f"fadd {_KIND} {old}, {weights.vector(SLACK)}")
+            bound = f.let(f"fadd {_KIND} {old}, {weights.vector(slack)}")
             rises = f.let(f"fcmp ogt {_KIND} {top}, {bound}")
             bits = f.let(f"bitcast <{WIDTH} x i1> {rises} to i16")
             with f.when(f.let(f"icmp ne i16 {bits}, 0")):
-                new = f.let(f"select <{WIDTH} x i1> {rises}, {_KIND} {top}, {_KIND} {old}")
+                above = f.let(f"fadd {_KIND} {top}, {weights.vector(lift)}")
+                new = f.let(f"select <{WIDTH} x i1> {rises}, {_KIND} {above}, {_KIND} {old}")
                 f.store(_KIND, new, place, 4)
                 none = f.let(f"fcmp oeq {_KIND} {new}, {lowest}")
                 used = f.let(
                     f"select <{WIDTH} x i1> {none}, {_KIND} zeroinitializer, {_KIND} {new}"
                 )
-                f.store(_KIND, f.let(f"fneg {_KIND} {used}"), f.at(place, ROWS * 4), 4)
-                by = weights.power(f, f.let(f"fsub {_KIND} {old}, {used}"), weights.FULL)
+                added = f.let(f"fneg {_KIND} {used}")
+                f.store(_KIND, added, f.at(place, ROWS * 4), 4)
+                fixed = (weights.vector(weights.FRACTION), weights.vector(_ZERO_POINT))
+                f.store(_KIND, weights.fma(f, added, *fixed), f.at(place, 3 * ROWS * 4), 4)
+                down = f.let(f"fsub {_KIND} {old}, {used}")
+                if natural:
+                    down = f.let(f"fmul {_KIND} {down}, {factor}")
+                by = weights.power(f, down, weights.FULL)
                 f.store(_KIND, by, f.at(place, 2 * ROWS * 4), 4)
             risen.append(f.let(f"zext i16 {bits} to i64"))
         high = f.let(f"shl i64 {risen[1]}, {WIDTH}")
@@ -156,30 +194,31 @@ def _rise(program: Program, scheme: Scheme) -> None:
             parts.shrink(f, scheme, r, by)
 
 
-def _weights(program: Program, count: int, drop: bool) -> None:
-    """Scores of a unit become weights, terms of left panels, and are summed per row and lane."""
+def _weights(program: Program, write_row: WriteRow, one: float) -> None:
+    """Scores of a unit become weights, terms of left panels, and are summed per row and lane; one: what 1 in an exponent is."""
     parameters = f"i64 %first, i64 %rows, {_WEIGHTS}"
     with program.function("weights", parameters, attributes="noinline") as f:
-        factor = splat(f, "float", "%factor", WIDTH)
+        factor = splat(f, "float", f.let(f"fmul float %factor, {number(one)}"), WIDTH)
         with f.loop("%first", "%rows") as r:
-            _row(f, r, factor, count, drop)
+            write_row(f, r, factor)
 
 
-def _beside(program: Program, count: int, drop: bool) -> None:
+def _beside(program: Program, count: int, write_row: WriteRow, one: float) -> None:
     """Write @tiles_beside: a whole product with rows of weights between its tile products, as long as there are any.
 
     The weights are of rows %first and on; the result is the first row that is left.
     """
     parameters = f"{products.SIGNATURE}, i64 %first, {_WEIGHTS}"
     with program.function("tiles_beside", parameters, "i64", attributes="noinline") as f:
-        factor, next_row = splat(f, "float", "%factor", WIDTH), f.variable("i64", "%first")
+        factor = splat(f, "float", f.let(f"fmul float %factor, {number(one)}"), WIDTH)
+        next_row = f.variable("i64", "%first")
 
         def step(number: str) -> None:
             row = f.load("i64", next_row)
             some = f.compare("slt", row, ROWS)
 
             def weigh(r: int) -> None:
-                _row(f, f.add(row, r), factor, count, drop)
+                write_row(f, f.add(row, r), factor)
 
             with f.when(some):
                 rows = [functools.partial(weigh, r) for r in range(BESIDE)]
@@ -192,13 +231,40 @@ def _beside(program: Program, count: int, drop: bool) -> None:
         f.do(f"ret i64 {f.load('i64', next_row)}")
 
 
-def _row(f: Function, r: str, factor: str, count: int, drop: bool) -> None:
+def _short_row(f: Function, r: str, factor: str, natural: bool) -> None:
+    """A row of scores of a unit becomes weights in lanes of 16 bits; factor (and %added, if not natural): for their fixed point."""
+    added = splat(f, "float", f.load("float", f.at("%added", f.mul(r, 4)), 4), WIDTH)
+    fixed = []
+    for at in _four(f, "%scores", r):
+        score, zero_point = f.load(_KIND, at, 16), added
+        if natural:
+            score, zero_point = _plus(f, score, added), weights.vector(_ZERO_POINT)
+        fixed.append(weights.fma(f, score, factor, zero_point))
+    line, sums = f.at("%weights", f.mul(r, STEP * 2)), []
+    for tile in range(UNIT // STEP):
+        both = weights.sixteen(f, fixed[2 * tile], fixed[2 * tile + 1])
+        f.store(f"<{STEP} x i16>", both, f.at(line, tile * TERM_BYTES), 16)
+        sums.append(weights.summed(f, both))
+    known = [f.let(f"fcmp ord {_KIND} {a}, {b}") for a, b in zip(fixed[::2], fixed[1::2])]
+    every = f.let(f"and <{WIDTH} x i1> {known[0]}, {known[1]}")
+    total = f.at("%totals", f.mul(r, _ROW_BYTES))
+    sums = _plus(f, f.load(_KIND, total, 16), _paired(lambda a, b: _plus(f, a, b), sums))
+    nan = constant("float", NAN, WIDTH)
+    sums = f.let(f"select <{WIDTH} x i1> {every}, {_KIND} {sums}, {_KIND} {nan}")
+    f.store(_KIND, sums, total, 16)
+
+
+def _row(f: Function, r: str, factor: str, count: int, drop: bool, natural: bool) -> None:
     """A row of scores of a unit becomes weights."""
     coefficients = weights.SHORT if count == 1 else weights.FULL
     added = splat(f, "float", f.load("float", f.at("%added", f.mul(r, 4)), 4), WIDTH)
     found = []
     for at in _four(f, "%scores", r):
-        y = weights.fma(f, f.load(_KIND, at, 16), factor, added)
+        score = f.load(_KIND, at, 16)
+        if natural:
+            y = f.let(f"fmul {_KIND} {_plus(f, score, added)}, {factor}")
+        else:
+            y = weights.fma(f, score, factor, added)
         found.append(weights.power(f, y, coefficients))
     total = f.at("%totals", f.mul(r, _ROW_BYTES))
     sums = _paired(lambda a, b: _plus(f, a, b), found)
@@ -217,7 +283,7 @@ def _row(f: Function, r: str, factor: str, count: int, drop: bool) -> None:
             f.store(f"<{STEP} x i16>", both, f.at(line, place), 16)
 
 
-def _total(program: Program) -> None:
+def _total(program: Program, natural: bool) -> None:
     """What @store reads of a panel: 32 maxima (bases, as natural logarithms), 32 sums."""
     with program.function(
         "total", "ptr %bases, ptr %totals, ptr %state", attributes="noinline"
@@ -228,7 +294,10 @@ def _total(program: Program) -> None:
             ]
             total = weights.folded(f, rows, lambda a, b: _plus(f, a, b))
             base = f.load(_KIND, f.at("%bases", first * 4), 4)
-            base = f.let(f"fmul {_KIND} {base}, {weights.vector(LN2)}")
+            if not natural:
+                base = f.let(f"fmul {_KIND} {base}, {weights.vector(LN2)}")
+            known = f.let(f"fcmp ord {_KIND} {total}, {total}")  # what saw only NaNs has no base
+            base = f.let(f"select <{WIDTH} x i1> {known}, {_KIND} {base}, {_KIND} {total}")
             f.store(_KIND, base, f.at("%state", first * 4), 4)
             f.store(_KIND, total, f.at("%state", (ROWS + first) * 4), 4)
 
@@ -257,8 +326,8 @@ class Places:
         return self.f.mul(self.f.div(count, STEP), self.terms * TERM_BYTES)
 
     def bases(self, n: Value) -> str:
-        """Bases, what is added to scores, and by what sums shrink."""
-        return self.f.at(self.at["rows"], self.f.mul(n, 3 * ROWS * 4))
+        """Four of every row: see `_follow`."""
+        return self.f.at(self.at["rows"], self.f.mul(n, 4 * ROWS * 4))
 
     def totals(self, n: Value) -> str:
         """Sums of weights, by lanes."""
@@ -275,7 +344,7 @@ _PANEL = (
 )
 
 
-def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
+def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool, fixed: bool) -> None:
     """A panel of queries, from %row on, against keys %first to %last; it is number %panel of its stretch.
 
     While the weights of a unit are made, the scores of the next one are, and the weights before are multiplied by values.
@@ -300,11 +369,8 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> No
                        f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
             if drop:
                 dropout.make(f, tensors, ("%row", ROWS, key, UNIT), places.at["keep"], 2 * UNIT)
-            made = _Made(
-                f,
-                (f"ptr {scores}", f"ptr {waiting.place(key)}", f"ptr {f.at(bases, ROWS * 4)}", f"ptr {totals}",
-                 "float %factor", f"ptr {places.at['keep']}"),
-            )  # fmt: skip
+            places_of = (scores, waiting.place(key), bases, totals, places.at["keep"])
+            made = _Made(f, places_of, fixed)
             more = f.compare("slt", after, "%last")
             with f.when(more):
                 _scores(f, places, others, after, made)
@@ -319,9 +385,13 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> No
 class _Made:
     """How many rows of a unit's weights have been made."""
 
-    def __init__(self, f: Function, operands: tuple[str, ...]):
-        self.f, self.operands, self.row = f, operands, f.variable("i64", 0)
+    def __init__(self, f: Function, at: tuple[str, str, str, str, str], fixed: bool):
+        self.f, self.row = f, f.variable("i64", 0)
         f.store("i64", 0, self.row)
+        scores, weights_at, bases, totals, keep = at
+        added = f.at(bases, (3 if fixed else 1) * ROWS * 4)
+        pointers = (f"ptr {x}" for x in (scores, weights_at, added, totals))
+        self.operands = (*pointers, "float %factor", f"ptr {keep}")
 
     def multiply(self, *product: Value) -> None:
         """products.multiply of a whole panel, with weights beside if the tile is whole and weights are left."""
@@ -426,7 +496,7 @@ def _factors(f: Function, mask: str | None) -> tuple[str, str]:
     return by, f.let(f"select i1 {waits}, float {late}, float {log2_e}")
 
 
-def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
+def _units(program: Program, scheme: Scheme, mask: str | None, short: bool) -> None:
     with program.function("body", parts.BODY) as f:
         micro.open_tiles(f)
         by, factor = _factors(f, mask)
@@ -435,7 +505,8 @@ def _units(program: Program, scheme: Scheme, mask: str | None) -> None:
             columns = f.at(unit.space, word(f, "at_k")), word(f, "key_panel")
             panels.pack(f, scheme, unit.tensors, "k", 0, unit.keys, word(f, "features"), columns=columns)  # fmt: skip
             columns = f.at(unit.space, word(f, "at_v")), word(f, "value_panel")
-            panels.pack(f, scheme, unit.tensors, "v", 0, unit.keys, word(f, "outputs"), turned_columns=columns)  # fmt: skip
+            kind = {"zipped_columns" if short else "turned_columns": columns}
+            panels.pack(f, scheme, unit.tensors, "v", 0, unit.keys, word(f, "outputs"), **kind)
             with f.loop(unit.first, unit.after, BLOCK_ROWS) as begin:
                 end = f.min(f.add(begin, BLOCK_ROWS), unit.after)
                 _stretch(f, scheme, unit, begin, end, by, factor)

@@ -7,6 +7,7 @@ neighbours along k of 32 columns of a right one. Four kinds can be made of a mat
     columns          a right operand whose columns are the matrix' rows
     turned_rows      a left operand whose rows are the matrix' columns
     turned_columns   a right operand, k along the matrix' rows
+    zipped_columns   the same, k in the order in which weights.sixteen makes a left operand
 
 32 x 32 elements at a time become terms, written row by row (rows) and as pairs of rows (turned_columns); the other two are
 these with pairs as elements, exchanged in registers.
@@ -25,7 +26,8 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 LINE, PAIR = 64, 128  # bytes of a row of a block, and of a pair of rows
-_PLAIN = {"rows": "rows", "columns": "rows", "turned_rows": "turned_columns", "turned_columns": "turned_columns"}  # fmt: skip
+_PLAIN = {"rows": "rows", "columns": "rows", "turned_rows": "turned_columns", "turned_columns": "turned_columns",
+          "zipped_columns": "zipped_columns"}  # fmt: skip
 
 
 def pack(
@@ -67,7 +69,7 @@ def _packing(program: Program, scheme: Scheme, kinds: tuple[str, ...]) -> str:
             source = f.select(as_it_lies, source, staged, "ptr")
             to = dict(room)
             for kind in kinds:
-                panel, step = (c, r) if "turned" in kind else (r, c)
+                panel, step = (r, c) if kind in ("rows", "columns") else (c, r)
                 skip = f.mul(f.div(panel, SIDE), f"%{kind}_panel")
                 skip = f.add(skip, f.mul(f.div(step, SIDE), block))
                 to[kind] = f.at(f"%{kind}", skip)
@@ -116,12 +118,20 @@ def _splitting(program: Program, scheme: Scheme, plain: tuple[str, ...]) -> str:
                 for row in (0, 1):
                     x = weights.halves(f, found[row][0][term], found[row][1][term], count)
                     f.store(kind, x, f.at(to, row * LINE), 64)
-            if "turned_columns" in plain:
-                to = f.at("%turned_columns", f.add(f.mul(r, PAIR // 2), term * TERM_BYTES))
+            for pairs in sorted({"turned_columns", "zipped_columns"} & {*plain}):
+                row = _zipped(f, r) if pairs == "zipped_columns" else r
+                to = f.at(f"%{pairs}", f.add(f.mul(row, PAIR // 2), term * TERM_BYTES))
                 for half in (0, 1):
                     x = weights.halves(f, found[0][half][term], found[1][half][term], count, True)
                     f.store(kind, x, f.at(to, half * PAIR // 2), 64)
     return name
+
+
+def _zipped(f: Function, row: str) -> str:
+    """Where an even row goes: four of the first half of the rows are followed by four of the second."""
+    half, inside = f.div(row, SIDE // 2), f.rem(row, SIDE // 2)
+    lane = f.add(f.mul(f.div(inside, 4), 8), f.rem(inside, 4))
+    return f.add(lane, f.mul(half, 4))
 
 
 def _terms(f: Function, x: str, count: int) -> list[str]:

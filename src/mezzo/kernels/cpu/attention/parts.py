@@ -145,6 +145,22 @@ def masked(f: Function, kind: str | None, scores: str, pointer: str, width: int,
     return f.let(f"fadd {vector} {scores}, {lanes.widen(f, raw, kind, 'f32', width)}")
 
 
+def masked_whole(f: Function, kind: str, scores: str, by: str, pointer: str) -> str:
+    """16 scores times a factor with a piece of the mask applied, all of which there is."""
+    width = 16
+    vector = lanes.wide("float", width)
+    raw = lanes.load(f, pointer, "u8" if kind == "b8" else kind, width)
+    if kind == "b8":
+        value = f.let(f"fmul {vector} {scores}, {by}")
+        kept = f.let(f"icmp ne {lanes.wide('i8', width)} {raw}, zeroinitializer")
+        lowest = lanes.constant("float", LOWEST, width)
+        return f.let(f"select <{width} x i1> {kept}, {vector} {value}, {vector} {lowest}")
+    added = lanes.widen(f, raw, kind, "f32", width)
+    return f.intrinsic(
+        f"llvm.fma.v{width}f32", vector, (vector, scores), (vector, by), (vector, added)
+    )
+
+
 def entry(program: Program, scheme: Scheme) -> None:
     """Write @kernel over @body."""
     program.declares.add("declare void @mezzo_parallel(ptr, ptr, i64)")

@@ -22,6 +22,11 @@ FULL = (
     1.0, 0.6931470036506653, 0.24022983014583588, 0.055483341217041016, 0.009678840637207031,
     0.0012439691927284002, 0.00021702241792809218,
 )  # fmt: skip
+# Of bfloat16 weights in lanes of 16 bits (see `sixteen`): 1024 + 128 (2**(2 u - 2) - 1) for u = 1 + i / 1024, i < 512. In
+# float16, with every sum rounded, it is 2**(i / 512) within 2^-8.04, where rounding to the nearest bfloat16 is 2^-8.06.
+SIXTEEN = (882.0, 185.125, -122.4375, 79.3125)
+FRACTION = 512.0  # what one is in the fixed point of 16 bits
+BIAS = 127.0
 LEAST = -126.0  # the exponent of the smallest normal number
 _LEAST, _MOST = 0x00800000, 0x7F800000  # the bits of the smallest normal number and of infinity
 _KIND, _FLOOR, _PRESENT = wide("float", WIDTH), 9, 4  # 9: towards -inf, no exceptions
@@ -62,6 +67,68 @@ def power(f: Function, y: str, coefficients: tuple[float, ...]) -> str:
         f"call {_KIND} @llvm.x86.avx512.mask.scalef.ps.512({_KIND} {p}, {_KIND} {y}, {_KIND} zeroinitializer, "
         f"i16 {bits}, i32 {_PRESENT})"
     )
+
+
+def sixteen(f: Function, low: str, high: str) -> str:
+    """2**y as bfloat16 (i16) for two vectors of floats 512 (y + 127), which become lanes of 16 bits; y is below 1.
+
+    y is rounded to 1/512, and what is below 2**-127 is zero, -inf too. Bits from 9 on are then the exponent, and the others find
+    the 7 bits after it: a polynomial in float16, whose last sum is above 1024 and so rounds to a whole number. NaN is not
+    known here. Of every four lanes of 128 bits the first half is from `low`, the second from `high`.
+    """
+    wide16, words, halves16 = wide("i16", 2 * WIDTH), wide("i32", WIDTH), wide("half", 2 * WIDTH)
+    f.program.declares |= {
+        f"declare {words} @llvm.x86.avx512.mask.cvtps2dq.512({_KIND}, {words}, i16, i32 immarg)",
+        f"declare {wide16} @llvm.x86.avx512.packusdw.512({words}, {words})",
+        f"declare {halves16} @llvm.fma.v{2 * WIDTH}f16({halves16}, {halves16}, {halves16})",
+    }
+    fixed = [
+        f.let(
+            f"call {words} @llvm.x86.avx512.mask.cvtps2dq.512({_KIND} {y}, {words} zeroinitializer, i16 -1, i32 {_PRESENT})"
+        )
+        for y in (low, high)
+    ]
+    both = f.let(
+        f"call {wide16} @llvm.x86.avx512.packusdw.512({words} {fixed[0]}, {words} {fixed[1]})"
+    )
+
+    def bits(value: int) -> str:
+        return constant("i16", value, 2 * WIDTH)
+
+    u = f.let(f"or {wide16} {f.let(f'and {wide16} {both}, {bits(511)}')}, {bits(0x3C00)}")
+    u = f.let(f"bitcast {wide16} {u} to {halves16}")
+    p = constant("half", _half(SIXTEEN[-1]), 2 * WIDTH)
+    for c in reversed(SIXTEEN[:-1]):
+        operands = (p, u, constant("half", _half(c), 2 * WIDTH))
+        p = f.intrinsic(
+            f"llvm.fma.v{2 * WIDTH}f16", halves16, *((halves16, operand) for operand in operands)
+        )
+    p = f.let(f"bitcast {halves16} {p} to {wide16}")
+    exponent = f.let(f"lshr {wide16} {both}, {bits(2)}")
+    exponent = f.let(f"and {wide16} {exponent}, {bits(-128)}")
+    return f.let(f"or {wide16} {exponent}, {f.let(f'and {wide16} {p}, {bits(127)}')}")
+
+
+def summed(f: Function, sixteen: str) -> str:
+    """The sum of both numbers of every pair of bfloat16 numbers, as floats."""
+    kind, zero = wide("i16", 2 * WIDTH), f"{wide('i16', 2 * WIDTH)} zeroinitializer"
+    floats = []
+    for half in (0, 4):
+        order = [
+            at
+            for lane in range(0, 2 * WIDTH, 8)
+            for i in range(4)
+            for at in (2 * WIDTH, lane + half + i)
+        ]
+        picked = ", ".join(f"i32 {at}" for at in order)
+        both = f.let(f"shufflevector {kind} {sixteen}, {zero}, <{2 * WIDTH} x i32> <{picked}>")
+        floats.append(f.let(f"bitcast {kind} {both} to {_KIND}"))
+    return f.let(f"fadd {_KIND} {floats[0]}, {floats[1]}")
+
+
+def _half(value: float) -> str:
+    """A half constant as LLVM writes it."""
+    return f"0xH{struct.unpack('<H', struct.pack('<e', value))[0]:04X}"
 
 
 def cut(
