@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -159,3 +162,52 @@ def test_a_row_that_fails_says_why_and_the_table_goes_on(monkeypatch):
     monkeypatch.setattr(table, "_ALONE", "raise SystemExit('no such thing')")
     figure = table._apart("tiny: tiny a + b", 1, 1, 0.01)
     assert figure["error"] == "no such thing" and "no such thing" in table.line(figure)
+
+
+def test_the_page_of_figures(root, tmp_path):
+    """tools/figures.py: goals counted, times of both runs divided, rows without a library left empty."""
+    machine = {"processor": "one", "cores": "2"}
+    shared = {"group": "matmul", "unit": "GFLOP/s", "flops": 4e9, "nbytes": 0, "kind": "fp32"}
+    fast = {
+        **shared,
+        "work": "fast",
+        "threads": 1,
+        "goal": 2.0,
+        "mezzo_s": 0.1,
+        "torch_s": 0.3,
+        "ratio": 3.0,
+    }
+    slow = {
+        **shared,
+        "work": "slow",
+        "threads": 1,
+        "goal": 2.0,
+        "mezzo_s": 0.2,
+        "torch_s": 0.2,
+        "ratio": 1.0,
+    }
+    free = {**shared, "work": "free", "threads": 1, "goal": None, "mezzo_s": 0.1}
+    peak = {"work": "net", "group": "memory", "threads": 1, "goal": 0.65, "bf16_bytes": 1 << 20, "fp32_bytes": 2 << 20,
+            "state_bytes": 0, "ratio": 0.5, "ratio_without_state": 0.5}  # fmt: skip
+    jax = {**fast, "jax_s": 0.2, "jax_ratio": 2.0}
+    runs = {
+        "one": [fast, slow, free, peak],
+        "two": [{**fast, "threads": 2, "mezzo_s": 0.05}],
+        "jax": [jax, slow],
+    }
+    for name, rows in runs.items():
+        peaks = {str(rows[0]["threads"]): {"fp32": 100.0, "memory": 10.0}}
+        saved = {"machine": machine, "peaks": peaks, "rows": rows}
+        (tmp_path / f"{name}.json").write_text(json.dumps(saved))
+    files = {name: str(tmp_path / f"{name}.json") for name in runs}
+    page = tmp_path / "page.md"
+    command = [sys.executable, str(root / "tools" / "figures.py"), files["one"], files["two"],
+               "--jax", files["jax"], "--page", str(page)]  # fmt: skip
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(root / "src")})
+    text = page.read_text()
+    assert "2 of 3 rows" in text
+    assert "| fast | 100 ms (40 GFLOP/s) | 300 ms | 3.00 | 2 |" in text
+    assert "| free | 100 ms (40 GFLOP/s) |  |  |  |" in text
+    assert "| fast | 50 ms (80 GFLOP/s) | 300 ms | 3.00 | 2 | 2.00 |" in text
+    assert "| fast | 1 | 100 ms (40 GFLOP/s) | 300 ms | 200 ms | 3.00 | 2.00 |" in text
+    assert "1 MiB in bf16 of 2 in fp32" in text
