@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from mezzo.core.record import Record, none, registered
+from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE
 from mezzo.core.tape import check_inplace
 from mezzo.core.tensor import Tensor, require_no_complex
@@ -54,6 +55,7 @@ class Multi(Record):
         self.options = tuple(i for i in range(self.arity) if i not in self.lists + self.numbers)
         self.writes = tuple(list(lists).index(w) for w in writes)
         self._tables: dict = {}
+        self._writer = (self.name, "an optimizer step")
 
     def run(self, args: tuple) -> bool:
         flag = array.array("q", [0])
@@ -70,9 +72,7 @@ class Multi(Record):
         for row in zip(*lists):
             groups.setdefault(tuple([t.layout.dtype.ir for t in row]), []).append(row)
         for storages, rows in groups.items():
-            for row in rows:
-                self.check(row)
-            copies = [self._aligned(row) for row in rows]
+            copies = [self._ready(row) for row in rows]
             kernel = _kernel(self.kernel, storages, self.writes, len(numbers), options, self.flags)
             table = self._table(
                 [r[0].layout.numel for r in copies], [[t.ptr for t in r] for r in copies]
@@ -93,6 +93,18 @@ class Multi(Record):
             table = self._tables[key] = Table(sizes, pointers)
             return table
         return table.at(pointers)
+
+    def _ready(self, row: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The row, checked, with memory that runs in one order."""
+        layout = row[0].layout
+        alike = [t.layout for t in row].count(layout) == len(row)
+        if STATE.grad or not alike or not layout.is_dense or layout.dtype.is_complex:
+            self.check(row)
+            return self._aligned(row)
+        for w in self.writes:  # nobody records: only tensors of inference mode refuse
+            if row[w].storage.version == INFERENCE:
+                check_inplace(self.name, row[w])
+        return row
 
     def check(self, row: tuple[Tensor, ...]) -> None:
         first = row[0]
@@ -119,7 +131,7 @@ class Multi(Record):
             storage = row[w].storage
             if storage.version != INFERENCE:
                 storage.version += 1
-                storage.writer = (self.name, "an optimizer step")
+                storage.writer = self._writer
 
 
 multi = registered(Multi)

@@ -43,8 +43,8 @@ def get_total_norm(
         return ops.tensor(0.0)
     with no_grad():
         norms = [ops.vector_norm(t.detach(), norm_type) for t in tensors]
-        first = norms[0]
-        stacked = ops.stack([norm.to(first.device) for norm in norms])
+        device = norms[0].device
+        stacked = ops.stack([n if n.device is device else n.to(device) for n in norms])
         total = ops.vector_norm(stacked, norm_type)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
@@ -67,7 +67,7 @@ def clip_grads_with_norm_(
         if not STATE.stack and factor.device.type == "cpu" and factor.item() == 1.0:
             return  # on other devices, and in traces, to look would cost more than a pass of ones
         for grad in _gradients(parameters, "clip_grads_with_norm_"):
-            grad.mul_(factor.to(grad.device))
+            grad.mul_(factor if grad.device is factor.device else factor.to(grad.device))
 
 
 def clip_grad_norm_(
