@@ -122,6 +122,19 @@ def test_sizes(compute, m, n, k):
         check(rng, 1, m, n, k, kinds, compute, layouts)
 
 
+@pytest.mark.parametrize("kind", ["f32", "bf16"])
+@pytest.mark.parametrize("n", [4095, 4096, 9001])
+def test_one_row_times_wide_rows(n, kind):
+    """More columns than the sums of one task."""
+    rng = np.random.default_rng(n)
+    for threads in (1, 3):
+        for layouts in (("rows",) * 4, ("columns", "columns", "rows", "rows")):
+            m, columns = (1, n) if layouts[0] == "rows" else (n, 1)
+            check(
+                rng, 1, m, columns, 70, (kind, kind, "f32", "f32"), kind, layouts, threads=threads
+            )
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_types_and_strides(seed):
     rng = np.random.default_rng(seed)

@@ -19,6 +19,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 
 PATHS = ("skinny_n", "skinny_k")
 _SIGNATURE = "ptr %ctx, ptr %a, ptr %b, i64 %row, i64 %column, i64 %columns"
+_WIDEST = 16  # strips of a task of a single row: its sums lie in the first cache
 _AHEAD = 6  # rows of b that loads run ahead: each lies in another page, often in one cache set
 
 
@@ -26,14 +27,16 @@ def skinny(program: Program, scheme: Scheme) -> None:
     """Write @skinny_n and @skinny_k and all they call; @finish is there already."""
     _prepare(program, scheme)
     packer = _packer(program, scheme, scheme.b)
+    _row(program, scheme, packer)
     for rows in scheme.skinny_steps:
-        _strip(program, scheme, packer, rows)
+        if rows > 1:
+            _strip(program, scheme, packer, rows)
         _dots(program, scheme, packer, rows)
     for path, kernel in (("skinny_n", "strip"), ("skinny_k", "dots")):
         _body(program, scheme, path, kernel)
         with program.function(path, "ptr %ctx") as f:
             f.call("prepare_rows", "void", "ptr %ctx")
-            tasks = f.ceil_div(get(f, "n"), _strip_columns(scheme))
+            tasks = f.ceil_div(get(f, "n"), _task_columns(f, scheme, path))
             run(f, path + "_body", tasks)
 
 
@@ -45,6 +48,16 @@ def _packer(program: Program, scheme: Scheme, storage: str) -> Packer:
 def _strip_columns(scheme: Scheme) -> int:
     """Columns of a task, a whole number of tiles."""
     return scheme.tile_columns * 8
+
+
+def _task_columns(f: Function, scheme: Scheme, path: str) -> str:
+    """Columns of a task; of a single row many, so that memory is read in long stretches, for one thread from end to end."""
+    strip = _strip_columns(scheme)
+    if path != "skinny_n":
+        return f.add(strip, 0)
+    alone = f.compare("ne", get(f, "serial"), 0)
+    share = f.select(alone, _WIDEST * strip, f.mul(f.ceil_div(get(f, "n"), 4 * strip), strip))
+    return f.select(f.compare("eq", get(f, "m"), 1), f.min(share, _WIDEST * strip), strip)
 
 
 def _line_bytes(f: Function, scheme: Scheme) -> str:
@@ -82,9 +95,10 @@ def _body(program: Program, scheme: Scheme, path: str, kernel: str) -> None:
     with program.function(path + "_body", BODY) as f:
         m, n, line = get(f, "m"), get(f, "n"), _line_bytes(f, scheme)
         b, b_n, space = pointer(f, "b0"), get(f, "b_n"), pointer(f, "space")
+        each = _task_columns(f, scheme, path)
         with f.loop("%begin", "%end") as task:
-            column = f.mul(task, _strip_columns(scheme))
-            columns = f.min(f.sub(n, column), _strip_columns(scheme))
+            column = f.mul(task, each)
+            columns = f.min(f.sub(n, column), each)
             here = f.at(b, f.mul(column, b_n))
             first = "0"
             for rows in sorted(scheme.skinny_steps, reverse=True):
@@ -145,6 +159,39 @@ def _strip(program: Program, scheme: Scheme, packer: Packer, rows: int) -> None:
                         at = (i * scheme.tile_columns + j * width) * SIZE[acc]
                         f.store(kind, done, f.at(tile, at), 16)
                 _finish(f, scheme, tile, rows, f.add(inside, part * scheme.tile_columns))
+
+
+def _row(program: Program, scheme: Scheme, packer: Packer) -> None:
+    """@strip_1: one row of a times a strip of b, row after row of b, with the sums in the first cache."""
+    width, acc, size = scheme.width, scheme.acc, SIZE[scheme.b]
+    kind = wide(FLOAT[acc], width)
+    with program.function("strip_1", _SIGNATURE, attributes="noinline") as f:
+        sums = f.array(_WIDEST * _strip_columns(scheme) * SIZE[acc])
+        b_k = get(f, "b_k")
+        whole = f.mul(f.div("%columns", width), width)
+        with f.loop(0, "%columns", width) as j:
+            f.store(kind, "zeroinitializer", f.at(sums, f.mul(j, SIZE[acc])), 4)
+
+        def add(row: str, many: str, j: str, count: str | None) -> None:
+            here = f.at(row, f.mul(j, size))
+            if count is None:
+                f.prefetch(f.at(here, b_k), 0)
+                raw = lanes.load(f, here, scheme.b, width)
+            else:
+                raw = lanes.load_some(f, here, scheme.b, width, count)
+            slot = f.at(sums, f.mul(j, SIZE[acc]))
+            _accumulate(f, scheme, slot, many, packer.convert(f, raw, width))
+
+        with f.loop(0, get(f, "k")) as k:
+            row = f.at("%b", f.mul(k, b_k))
+            one = f.load(FLOAT[acc], f.at("%a", f.mul(k, SIZE[acc])), SIZE[acc])
+            many = lanes.splat(f, FLOAT[acc], one, width)
+            with f.loop(0, whole, width) as j:
+                add(row, many, j, None)
+            with f.when(f.compare("slt", whole, "%columns")):
+                add(row, many, whole, f.sub("%columns", whole))
+        with f.loop(0, "%columns", scheme.tile_columns) as inside:
+            _finish(f, scheme, f.at(sums, f.mul(inside, SIZE[acc])), 1, inside)
 
 
 def _dots(program: Program, scheme: Scheme, packer: Packer, rows: int) -> None:
