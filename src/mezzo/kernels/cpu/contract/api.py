@@ -247,18 +247,24 @@ class Contraction:
         return Plan(self.address(path > 0 and not kept), cut.lane_bytes * lanes, constants)
 
 
-@functools.cache
 def kernel(
     a: str, b: str, out: str, compute: str, bias: str | None = None, epilogue: Expr | None = None,
     how: str = precision.HIGHEST,
 ) -> Contraction:  # fmt: skip
-    """The contraction for these storage types (bias: its type, or None) and this compute type.
+    """The contraction for these storage types (bias: its type, or None) and this compute type; one object for each.
 
     One without a bias is one whose bias is a null pointer: fewer modules to compile. epilogue is an expression of load(0), an f32 (f64 if compute is), applied before rounding.
     how: how exactly products of float32 are wanted (precision.py).
     """
     if bias is None and compute not in INTEGERS:
         bias = "f64" if compute == "f64" else "f32"
+    return _kernel(
+        a, b, out, compute, bias, epilogue, how if compute == "f32" else precision.HIGHEST
+    )
+
+
+@functools.cache
+def _kernel(a, b, out, compute, bias, epilogue: Expr | None, how: str) -> Contraction:
     chosen = scheme(a, b, out, compute, bias)
     if epilogue is not None and epilogue.type != chosen.acc:
         problem = f"epilogue has type {epilogue.type}, and this product is summed in {chosen.acc}"
