@@ -4,14 +4,17 @@ Queries and their gradients are packed once for a head, keys and values once for
 bfloat16. A block of keys and a block of queries at a time:
 
     scores     products of keys and queries, of values and gradients, on tile registers
-    weights    p and d, on vector units: a square of keys and queries at a time, and their terms: those of d twice, as
-               rows (keys) of a left operand and as columns (queries) of a right one
+    weights    p and d, on vector units: a square of keys and queries at a time, while the scores of the next one are
+               made; and their terms: those of d twice, as rows (keys) of a left operand and as columns (queries) of a
+               right one
     sums       dv += p g,  dk += d q,  dq^T += k^T d, on tile registers
 
 dq of all queries stays in tiles, transposed, so that d need not be; dk and dv do so for the keys of a stretch.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from mezzo.kernels.cpu.attention import backward, dropout, panels, parts, products, weights
 from mezzo.kernels.cpu.attention.block import BACK_KEYS, BACK_QUERIES, BACK_STRETCH, BACKWARD
@@ -25,6 +28,8 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 _KIND = wide("float", WIDTH)
 _ZERO = f"{_KIND} zeroinitializer"
+BESIDE = 4  # pairs of keys beside a step of a product
+_COMBINE = "ptr %scores, ptr %p, ptr %left, ptr %right, ptr %lse, ptr %delta, float %by, float %scale, float %kept, ptr %keep"
 _BLOCK = (
     "ptr %args, ptr %space, i64 %head, i64 %stretch, i64 %key, i64 %keys, i64 %query, i64 %queries"
 )
@@ -37,7 +42,9 @@ def backward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: boo
     if drop:
         dropout.keep(program)
     _hide(program, mask)
-    _combine(program, scheme, drop)
+    products.beside(
+        program, scheme.terms, _COMBINE, BESIDE, ROWS // 2, lambda f: _combine(f, scheme, drop)
+    )
     _weights(program, scheme, mask, drop)
     _gather(program, scheme)
     backward.store(program, scheme)
@@ -141,17 +148,8 @@ def _pack_queries(f: Function, scheme: Scheme, tensors: Tensors, space: str) -> 
         many = word(f, columns)
         short = f.at(space, word(f, f"at_{name}b")), _deep(f, scheme, many)
         long = f.at(space, word(f, f"at_{name}2")), word(f, "query_panel")
-        panels.pack(
-            f,
-            scheme,
-            tensors,
-            name,
-            0,
-            word(f, "queries"),
-            many,
-            columns=short,
-            turned_columns=long,
-        )
+        kinds = {"columns": short, "zipped_columns" if scheme.terms > 1 else "turned_columns": long}
+        panels.pack(f, scheme, tensors, name, 0, word(f, "queries"), many, **kinds)
 
 
 def _pack_keys(
@@ -185,16 +183,7 @@ def _weights(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
         padded = f.mul(f.ceil_div(word(f, "queries"), COLUMNS), COLUMNS * 4)
         if drop:
             dropout.make(f, tensors, ("%query", "%queries", first, "%keys"), keep, 2 * BACK_KEYS)
-        for a, b, depth, skip in (
-            ("ka", "qb", "features", 0),
-            ("va", "gb", "outputs", places.grads),
-        ):
-            with f.loop(0, "%keys", ROWS) as i:
-                rows, left = f.min(f.sub("%keys", i), ROWS), places.deep(a, f.add("%key", i), depth)
-                with f.loop(0, "%queries", COLUMNS) as j:
-                    right = places.deep(b, f.add("%query", j), depth)
-                    columns, to = f.sub("%queries", j), f.at(places.tile(i, j), skip)
-                    products.multiply(f, left, right, word(f, depth), "null", to, rows, columns)
+        _scores(f, places, 0, 0, None)
         with f.loop(0, "%keys", ROWS) as i, f.loop(0, "%queries", COLUMNS) as j:
             rows, columns = f.min(f.sub("%keys", i), ROWS), f.min(f.sub("%queries", j), COLUMNS)
             query, tiles = f.add("%query", j), places.tile(i, j)
@@ -206,9 +195,42 @@ def _weights(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
             lefts = [f.at(places.made(name, i, queries_step), skip) for name in ("s", "d")]
             bits = f.at(keep, f.add(f.mul(f.div(j, dropout.QUERIES), 2 * BACK_KEYS), f.mul(i, 2)))
             lse = f.at(places.at["rows"], f.mul(query, 4))
-            f.call("combine", "void", f"ptr {tiles}", f"ptr {lefts[0]}", f"ptr {lefts[1]}", f"ptr {right}", f"ptr {lse}",
-                   f"ptr {f.at(lse, padded)}", f"float {by}", f"float {scale}", f"float {parts.factor(f, name='kept')}",
-                   f"ptr {bits}")  # fmt: skip
+            pointers = (tiles, *lefts, right, lse, f.at(lse, padded))
+            factors = (by, scale, parts.factor(f, name="kept"))
+            made = (
+                *(f"ptr {x}" for x in pointers),
+                *(f"float {x}" for x in factors),
+                f"ptr {bits}",
+            )
+            made = products.Beside(f, ROWS // 2, made)
+            last = f.compare("sge", f.add(j, COLUMNS), "%queries")
+            i, j = f.select(last, f.add(i, ROWS), i), f.select(last, 0, f.add(j, COLUMNS))
+            with f.when(f.compare("slt", i, "%keys")):
+                _scores(f, places, i, j, made)
+            made.finish(ROWS // 2)
+
+
+def _scores(f: Function, places: Places, i: Value, j: Value, made: products.Beside | None) -> None:
+    """Multiply 32 keys by 32 queries of the block, and values by gradients."""
+    for a, b, depth, skip in (("ka", "qb", "features", 0), ("va", "gb", "outputs", places.grads)):
+        left, right = (
+            places.deep(a, f.add("%key", i), depth),
+            places.deep(b, f.add("%query", j), depth),
+        )
+        rows, columns = f.min(f.sub("%keys", i), ROWS), f.sub("%queries", j)
+        product = (
+            left,
+            right,
+            word(f, depth),
+            "null",
+            f.at(places.tile(i, j), skip),
+            rows,
+            columns,
+        )
+        if made:
+            made.multiply(*product)
+        else:
+            products.multiply(f, *product)
 
 
 def _mask(f, tensors, mask, tiles, where, causal, scale) -> str:
@@ -241,7 +263,18 @@ def _hide(program: Program, mask: str | None) -> None:
     size = SIZE["u8" if mask == "b8" else mask or "f32"]
     with program.function("hide", parameters, attributes="noinline") as f:
         by, lowest = splat(f, "float", "%by", WIDTH), constant("float", LOWEST, WIDTH)
-        with f.loop(0, ROWS) as r:
+        whole = f.compare("sge", f.min("%rows", "%columns"), ROWS)
+        whole = f.both(whole, f.compare("sle", "%hidden", -ROWS))
+        if mask is not None:
+            with f.when(whole), f.loop(0, ROWS) as r:
+                line = f.at("%mask", f.mul(r, "%mask_row"))
+                for v in range(COLUMNS // WIDTH):
+                    at = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))
+                    piece = f.at(line, v * WIDTH * size)
+                    f.prefetch(piece, COLUMNS * size, level=2)
+                    value = parts.masked_whole(f, mask, f.load(_KIND, at, 16), by, piece)
+                    f.store(_KIND, value, at, 16)
+        with f.loop(f.select(whole, ROWS, 0) if mask is not None else 0, ROWS) as r:
             inside = f.select(f.compare("slt", r, "%rows"), "%columns", 0)
             line = f.at("%mask", f.mul(r, "%mask_row"))
             for v in range(COLUMNS // WIDTH):
@@ -258,42 +291,42 @@ def _hide(program: Program, mask: str | None) -> None:
                 f.store(_KIND, value, at, 16)
 
 
-def _combine(program: Program, scheme: Scheme, drop: bool) -> None:
-    """A tile of scores and one of gradients of weights become terms of p and d; two keys at a time, which are a pair."""
-    parameters = "ptr %scores, ptr %p, ptr %left, ptr %right, ptr %lse, ptr %delta, float %by, float %scale, float %kept, ptr %keep"
+def _combine(f: Function, scheme: Scheme, drop: bool) -> Callable[[str], None]:
+    """Begin to make terms of p and d of a tile of scores and one of gradients of weights: what writes two keys, which are a pair."""
     vectors, count = range(COLUMNS // WIDTH), scheme.terms
-    with program.function("combine", parameters, attributes="noinline") as f:
-        by, scale, kept = (splat(f, "float", x, WIDTH) for x in ("%by", "%scale", "%kept"))
-        both = f.let(f"fmul {_KIND} {scale}, {kept}") if drop else scale
-        less, delta = [], []
-        for v in vectors:
-            lse = f.load(_KIND, f.at("%lse", v * WIDTH * 4), 4)
-            less.append(f.let(f"fneg {_KIND} {lse}"))
-            scaled = f.let(
-                f"fmul {_KIND} {f.load(_KIND, f.at('%delta', v * WIDTH * 4), 4)}, {scale}"
-            )
-            delta.append(f.let(f"fneg {_KIND} {scaled}"))
-        with f.loop(0, ROWS, 2) as pair:
-            ds = []
-            for r in (pair, f.add(pair, 1)):
-                made = []
-                for v in vectors:
-                    place = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))
-                    stays = _stays(f, BACK_KEYS, r, v) if drop else ""
-                    given = (by, less[v], both, delta[v], kept, stays)
-                    made.append(_weight(f, scheme, place, given))
-                ds.append([weights.cut(f, d, count, infinite=True) for _, d in made])
-                ps = [weights.cut(f, p, count, fills=True) for p, _ in made]
-                for to, (low, high) in (("%p", ps), ("%left", ds[-1])):
-                    line = f.at(to, f.mul(r, 2 * STEP))
-                    for term in range(count):
-                        x = weights.halves(f, low[term], high[term], count)
-                        f.store(f"<{STEP} x i16>", x, f.at(line, term * TERM_BYTES), 16)
-            line = f.at("%right", f.mul(pair, 2 * COLUMNS))
+    by, scale, kept = (splat(f, "float", x, WIDTH) for x in ("%by", "%scale", "%kept"))
+    both = f.let(f"fmul {_KIND} {scale}, {kept}") if drop else scale
+    less, delta = [], []
+    for v in vectors:
+        lse = f.load(_KIND, f.at("%lse", v * WIDTH * 4), 4)
+        less.append(f.let(f"fneg {_KIND} {lse}"))
+        scaled = f.let(f"fmul {_KIND} {f.load(_KIND, f.at('%delta', v * WIDTH * 4), 4)}, {scale}")
+        delta.append(f.let(f"fneg {_KIND} {scaled}"))
+
+    def write(number: str) -> None:
+        pair = f.mul(number, 2)
+        ds = []
+        for r in (pair, f.add(pair, 1)):
+            made = []
             for v in vectors:
+                place = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))
+                stays = _stays(f, BACK_KEYS, r, v) if drop else ""
+                given = (by, less[v], both, delta[v], kept, stays)
+                made.append(_weight(f, scheme, place, given))
+            ds.append([weights.cut(f, d, count, infinite=True) for _, d in made])
+            ps = [weights.cut(f, p, count, fills=True) for p, _ in made]
+            for to, (low, high) in (("%p", ps), ("%left", ds[-1])):
+                line = f.at(to, f.mul(r, 2 * STEP))
                 for term in range(count):
-                    x = weights.halves(f, ds[0][v][term], ds[1][v][term], count, pairs=True)
-                    f.store(f"<{STEP} x i16>", x, f.at(line, term * TERM_BYTES + v * WIDTH * 4), 16)
+                    x = weights.halves(f, low[term], high[term], count)
+                    f.store(f"<{STEP} x i16>", x, f.at(line, term * TERM_BYTES), 16)
+        line = f.at("%right", f.mul(pair, 2 * COLUMNS))
+        for v in vectors:
+            for term in range(count):
+                x = weights.halves(f, ds[0][v][term], ds[1][v][term], count, pairs=True)
+                f.store(f"<{STEP} x i16>", x, f.at(line, term * TERM_BYTES + v * WIDTH * 4), 16)
+
+    return write
 
 
 def _stays(f: Function, pitch: int, r: str, v: int) -> str:

@@ -36,9 +36,6 @@ SLACK = 8.0
 _KIND = wide("float", WIDTH)
 _ROW_BYTES = WIDTH * 4  # of a row's partial sums
 NAN = "0x7FF8000000000000"
-WriteRow = Callable[
-    [Function, str, str], None
-]  # of a row's number, the factor of scores in every lane
 _ZERO_POINT = weights.FRACTION * weights.BIAS
 _UNIT_BYTES = UNIT // COLUMNS * TILE_BYTES  # of the scores of a unit
 BESIDE = 4  # rows of weights beside a step of a product
@@ -59,12 +56,7 @@ def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool
     _hide(program, mask)
     _follow(program, short, natural)
     _rise(program, scheme)
-    row = functools.partial(_row, count=scheme.terms, drop=drop, natural=natural)
-    if short:
-        row = functools.partial(_short_row, natural=natural)
-    one = weights.FRACTION if short else 1.0
-    _weights(program, row, one)
-    _beside(program, scheme.terms, row, one)
+    _weights(program, scheme, short, drop, natural)
     _total(program, natural)
     forward.store(program, scheme)
     _panel(program, scheme, mask, drop, short and not natural)
@@ -194,41 +186,17 @@ def _rise(program: Program, scheme: Scheme) -> None:
             parts.shrink(f, scheme, r, by)
 
 
-def _weights(program: Program, write_row: WriteRow, one: float) -> None:
-    """Scores of a unit become weights, terms of left panels, and are summed per row and lane; one: what 1 in an exponent is."""
-    parameters = f"i64 %first, i64 %rows, {_WEIGHTS}"
-    with program.function("weights", parameters, attributes="noinline") as f:
+def _weights(program: Program, scheme: Scheme, short: bool, drop: bool, natural: bool) -> None:
+    """Scores of a unit become weights, terms of left panels, and are summed per row and lane, beside products."""
+    one = weights.FRACTION if short else 1.0  # what 1 in an exponent is
+
+    def begin(f: Function) -> Callable[[str], None]:
         factor = splat(f, "float", f.let(f"fmul float %factor, {number(one)}"), WIDTH)
-        with f.loop("%first", "%rows") as r:
-            write_row(f, r, factor)
+        if short:
+            return lambda r: _short_row(f, r, factor, natural)
+        return lambda r: _row(f, r, factor, scheme.terms, drop, natural)
 
-
-def _beside(program: Program, count: int, write_row: WriteRow, one: float) -> None:
-    """Write @tiles_beside: a whole product with rows of weights between its tile products, as long as there are any.
-
-    The weights are of rows %first and on; the result is the first row that is left.
-    """
-    parameters = f"{products.SIGNATURE}, i64 %first, {_WEIGHTS}"
-    with program.function("tiles_beside", parameters, "i64", attributes="noinline") as f:
-        factor = splat(f, "float", f.let(f"fmul float %factor, {number(one)}"), WIDTH)
-        next_row = f.variable("i64", "%first")
-
-        def step(number: str) -> None:
-            row = f.load("i64", next_row)
-            some = f.compare("slt", row, ROWS)
-
-            def weigh(r: int) -> None:
-                write_row(f, f.add(row, r), factor)
-
-            with f.when(some):
-                rows = [functools.partial(weigh, r) for r in range(BESIDE)]
-                products.run(products.tile_steps(f, count, ROWS, 2, number), rows)
-                f.store("i64", f.add(row, BESIDE), next_row)
-            with f.unless(some):
-                products.run(products.tile_steps(f, count, ROWS, 2, number))
-
-        products.accumulate(f, count, ROWS, 2, step)
-        f.do(f"ret i64 {f.load('i64', next_row)}")
+    products.beside(program, scheme.terms, _WEIGHTS, BESIDE, ROWS, begin)
 
 
 def _short_row(f: Function, r: str, factor: str, natural: bool) -> None:
@@ -369,49 +337,24 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool, fixed
                        f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
             if drop:
                 dropout.make(f, tensors, ("%row", ROWS, key, UNIT), places.at["keep"], 2 * UNIT)
-            places_of = (scores, waiting.place(key), bases, totals, places.at["keep"])
-            made = _Made(f, places_of, fixed)
+            added = f.at(bases, (3 if fixed else 1) * ROWS * 4)
+            pointers = (scores, waiting.place(key), added, totals)
+            made = (*(f"ptr {x}" for x in pointers), "float %factor", f"ptr {places.at['keep']}")
+            made = products.Beside(f, ROWS, made)
             more = f.compare("slt", after, "%last")
             with f.when(more):
                 _scores(f, places, others, after, made)
             with f.when(waiting.is_full(key)):
                 waiting.sum(key, made)
-            made.finish()
+            made.finish("%rows")
             with f.when(more):
                 _mask(f, tensors, mask, others, after, f.min(f.sub("%last", after), UNIT))
         waiting.sum("%last", None)
 
 
-class _Made:
-    """How many rows of a unit's weights have been made."""
-
-    def __init__(self, f: Function, at: tuple[str, str, str, str, str], fixed: bool):
-        self.f, self.row = f, f.variable("i64", 0)
-        f.store("i64", 0, self.row)
-        scores, weights_at, bases, totals, keep = at
-        added = f.at(bases, (3 if fixed else 1) * ROWS * 4)
-        pointers = (f"ptr {x}" for x in (scores, weights_at, added, totals))
-        self.operands = (*pointers, "float %factor", f"ptr {keep}")
-
-    def multiply(self, *product: Value) -> None:
-        """products.multiply of a whole panel, with weights beside if the tile is whole and weights are left."""
-        f, (a, b, depth, start, tile, rows, columns) = self.f, product
-        whole = f.both(f.compare("sge", rows, ROWS), f.compare("sgt", columns, WIDTH))
-        whole = f.both(whole, f.compare("slt", f.load("i64", self.row), ROWS))
-        with f.when(whole):
-            row = f.call("tiles_beside", "i64", f"ptr {a}", f"ptr {b}", f"i64 {depth}", f"ptr {start}", f"ptr {tile}",
-                         f"i64 {f.load('i64', self.row)}", *self.operands)  # fmt: skip
-            f.store("i64", row, self.row)
-        with f.unless(whole):
-            products.multiply(f, *product)
-
-    def finish(self) -> None:
-        """Make the rows that are left."""
-        first = f"i64 {self.f.load('i64', self.row)}"
-        self.f.call("weights", "void", first, "i64 %rows", *self.operands)
-
-
-def _scores(f: Function, places: Places, scores: str, key: Value, made: _Made | None) -> None:
+def _scores(
+    f: Function, places: Places, scores: str, key: Value, made: products.Beside | None
+) -> None:
     """Multiply the panel's queries by the keys of a unit."""
     count = f.min(f.sub("%last", key), UNIT)
     with f.loop(0, count, COLUMNS) as j:
@@ -450,7 +393,7 @@ class _Waiting:
             self.places.at["p"], f.select(full, begin, f.add(f.mul(side, self.nbytes), skip))
         )
 
-    def sum(self, end: Value, made: _Made | None) -> None:
+    def sum(self, end: Value, made: products.Beside | None) -> None:
         """Add the values of keys that wait, up to `end`, weighted."""
         f, places = self.f, self.places
         first = f.load("i64", self.first)
@@ -505,7 +448,7 @@ def _units(program: Program, scheme: Scheme, mask: str | None, short: bool) -> N
             columns = f.at(unit.space, word(f, "at_k")), word(f, "key_panel")
             panels.pack(f, scheme, unit.tensors, "k", 0, unit.keys, word(f, "features"), columns=columns)  # fmt: skip
             columns = f.at(unit.space, word(f, "at_v")), word(f, "value_panel")
-            kind = {"zipped_columns" if short else "turned_columns": columns}
+            kind = {"zipped_columns" if short or scheme.terms > 1 else "turned_columns": columns}
             panels.pack(f, scheme, unit.tensors, "v", 0, unit.keys, word(f, "outputs"), **kind)
             with f.loop(unit.first, unit.after, BLOCK_ROWS) as begin:
                 end = f.min(f.add(begin, BLOCK_ROWS), unit.after)

@@ -7,7 +7,8 @@ neighbours along k of 32 columns of a right one. Four kinds can be made of a mat
     columns          a right operand whose columns are the matrix' rows
     turned_rows      a left operand whose rows are the matrix' columns
     turned_columns   a right operand, k along the matrix' rows
-    zipped_columns   the same, k in the order in which weights.sixteen makes a left operand
+    zipped_columns   the same, k in the order in which weights.py makes a left operand: that of `sixteen` for one term, else
+                     16 rows in turn with the 16 after them
 
 32 x 32 elements at a time become terms, written row by row (rows) and as pairs of rows (turned_columns); the other two are
 these with pairs as elements, exchanged in registers.
@@ -102,7 +103,10 @@ def _splitting(program: Program, scheme: Scheme, plain: tuple[str, ...]) -> str:
     kind = wide("i16", 2 * WIDTH)
     with program.function(name, parameters, attributes="noinline") as f, f.loop(0, SIDE, 2) as r:
         found = []  # [row][half][term]
-        for row in (r, f.add(r, 1)):
+        rows = (r, f.add(r, 1))
+        if "zipped_columns" in plain and count > 1:
+            rows = (f.div(r, 2), f.add(f.div(r, 2), SIDE // 2))
+        for row in rows:
             line, halves = f.at("%from", f.mul(row, "%pitch")), []
             ahead = f.at(line, f.mul("%pitch", SIDE))
             for at in range(0, SIDE * SIZE[storage], LINE):
@@ -114,17 +118,25 @@ def _splitting(program: Program, scheme: Scheme, plain: tuple[str, ...]) -> str:
             found.append(halves)
         for term in range(count):
             if "rows" in plain:
-                to = f.at("%rows", f.add(f.mul(r, LINE), term * TERM_BYTES))
-                for row in (0, 1):
-                    x = weights.halves(f, found[row][0][term], found[row][1][term], count)
-                    f.store(kind, x, f.at(to, row * LINE), 64)
+                for row, (low, high) in zip(rows, found):
+                    to = f.at("%rows", f.add(f.mul(row, LINE), term * TERM_BYTES))
+                    f.store(kind, _side_by_side(f, low[term], high[term], count), to, 64)
             for pairs in sorted({"turned_columns", "zipped_columns"} & {*plain}):
-                row = _zipped(f, r) if pairs == "zipped_columns" else r
-                to = f.at(f"%{pairs}", f.add(f.mul(row, PAIR // 2), term * TERM_BYTES))
+                at = _zipped(f, r) if pairs == "zipped_columns" and count == 1 else r
+                to = f.at(f"%{pairs}", f.add(f.mul(at, PAIR // 2), term * TERM_BYTES))
                 for half in (0, 1):
                     x = weights.halves(f, found[0][half][term], found[1][half][term], count, True)
                     f.store(kind, x, f.at(to, half * PAIR // 2), 64)
     return name
+
+
+def _side_by_side(f: Function, low: str, high: str, count: int) -> str:
+    """The bfloat16 numbers of a term of two vectors, one after the other."""
+    if count == 1:
+        return weights.halves(f, low, high, count)
+    kind, floats = wide("i16", 2 * WIDTH), wide("float", WIDTH)
+    both = [f.let(f"bitcast {floats} {x} to {kind}") for x in (low, high)]
+    return lanes.shuffle(f, "i16", 2 * WIDTH, *both, [*range(1, 4 * WIDTH, 2)])
 
 
 def _zipped(f: Function, row: str) -> str:

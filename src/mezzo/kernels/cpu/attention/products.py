@@ -17,6 +17,7 @@ from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.terms import COUNT, PRODUCTS
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
+WriteRows = Callable[[Function], Callable[[str], None]]
 TERMS = {"bf16": 1, **COUNT}  # bfloat16 numbers that add up to one of the type
 # Up to so many queries, making terms of all keys and values costs more than it saves.
 FEW = {"bf16": 0, "f16": 16, "f32": 24}
@@ -116,3 +117,65 @@ def run(steps: list[Callable[[], None]], beside: Sequence[Callable[[], None]] = 
         while done < len(beside) * n // len(steps):
             beside[done]()
             done += 1
+
+
+# ---- other work beside products
+
+
+def beside(
+    program: Program, terms: int, parameters: str, pace: int, count: int, begin: WriteRows
+) -> None:
+    """Write @tiles_beside and @rest: a whole product with rows of other work between its tile products; what is left of it.
+
+    There are `count` rows, of which `pace` are written beside a step along k, from number %first on. The result is the
+    first that is left. parameters: what the work is told; begin: writes what comes before all rows.
+    """
+    with program.function(
+        "rest", f"i64 %first, i64 %count, {parameters}", attributes="noinline"
+    ) as f:
+        write_row = begin(f)
+        with f.loop("%first", "%count") as row:
+            write_row(row)
+    parameters = f"{SIGNATURE}, i64 %first, {parameters}"
+    with program.function("tiles_beside", parameters, "i64", attributes="noinline") as f:
+        write_row, next_row = begin(f), f.variable("i64", "%first")
+
+        def step(number: str) -> None:
+            row = f.load("i64", next_row)
+            some = f.compare("slt", row, count)
+            with f.when(some):
+                rows = [lambda r=r: write_row(f.add(row, r)) for r in range(pace)]
+                run(tile_steps(f, terms, ROWS, 2, number), rows)
+                f.store("i64", f.add(row, pace), next_row)
+            with f.unless(some):
+                run(tile_steps(f, terms, ROWS, 2, number))
+
+        accumulate(f, terms, ROWS, 2, step)
+        f.do(f"ret i64 {f.load('i64', next_row)}")
+
+
+class Beside:
+    """Rows of work (see `beside`), some of which are done while matrices are multiplied."""
+
+    def __init__(self, f: Function, count: int, operands: tuple[str, ...]):
+        self.f, self.count, self.operands = f, count, operands
+        self.row = f.variable("i64", 0)
+        f.store("i64", 0, self.row)
+
+    def multiply(self, *product: Value) -> None:
+        """`multiply`, with work beside if the tile is whole and there is any left."""
+        f, (a, b, depth, start, tile, rows, columns) = self.f, product
+        row = f.load("i64", self.row)
+        whole = f.both(f.compare("sge", rows, ROWS), f.compare("sgt", columns, COLUMNS // 2))
+        whole = f.both(whole, f.compare("slt", row, self.count))
+        with f.when(whole):
+            after = f.call("tiles_beside", "i64", f"ptr {a}", f"ptr {b}", f"i64 {depth}", f"ptr {start}", f"ptr {tile}",
+                           f"i64 {row}", *self.operands)  # fmt: skip
+            f.store("i64", after, self.row)
+        with f.unless(whole):
+            multiply(f, *product)
+
+    def finish(self, count: Value) -> None:
+        """Do what is left of the first `count` rows."""
+        first = f"i64 {self.f.load('i64', self.row)}"
+        self.f.call("rest", "void", first, f"i64 {count}", *self.operands)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from mezzo.kernels.cpu.contract import lanes
+from mezzo.kernels.cpu.contract import lanes, terms
 from mezzo.kernels.cpu.contract.lanes import constant, wide
 from mezzo.kernels.cpu.contract.writer import Function
 
@@ -171,18 +171,21 @@ def cut(
 
 
 def halves(f: Function, low: str, high: str, count: int, pairs: bool = False) -> str:
-    """The bfloat16 numbers of one of `count` terms of two vectors: one after the other, or in pairs."""
+    """The bfloat16 numbers of one of `count` terms of two vectors: one after the other, or in pairs.
+
+    Of more than one term always in pairs, which takes no exchange of lanes.
+    """
     kind = wide("i16", 2 * WIDTH)
+    if count > 1:
+        words = wide("i32", WIDTH)
+        both = [f.let(f"bitcast {_KIND} {x} to {words}") for x in (low, high)]
+        return f.let(f"bitcast {words} {terms.paired(f, *both, WIDTH)} to {kind}")
     order = [(half, lane) for half in (0, 1) for lane in range(WIDTH)]
     if pairs:
         order.sort(key=lambda at: at[1])
-    if count == 1:
-        short, step, first = wide("i16", WIDTH), 1, 0
-        both = [lanes.to_bf16(f, x, WIDTH) for x in (low, high)]
-    else:
-        short, step, first = kind, 2, 1
-        both = [f.let(f"bitcast {_KIND} {x} to {kind}") for x in (low, high)]
-    picked = ", ".join(f"i32 {half * step * WIDTH + lane * step + first}" for half, lane in order)
+    short = wide("i16", WIDTH)
+    both = [lanes.to_bf16(f, x, WIDTH) for x in (low, high)]
+    picked = ", ".join(f"i32 {half * WIDTH + lane}" for half, lane in order)
     return f.let(
         f"shufflevector {short} {both[0]}, {short} {both[1]}, <{2 * WIDTH} x i32> <{picked}>"
     )
