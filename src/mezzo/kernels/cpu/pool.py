@@ -11,8 +11,8 @@ one thread or one item, inside another region, and while another Python thread i
 scratch memory belongs to ctx, never to a global indexed by `worker`.
 
 Workers start at the first region that wants them, spin for a short while and then sleep. A fork's
-child starts with none. They are stopped at exit. A region with warm workers costs about 0.5 us, one
-that must wake them about 55 us: a kernel should go parallel for work of 50 us and more.
+child starts with none. They are stopped at exit. A region with warm workers costs about 1 us, one
+that must wake them 15 us more, and they begin some 30 us later.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from collections.abc import Callable
 from mezzo.errors import ArgumentTypeError, ArgumentValueError
 from mezzo.kernels.cpu import linker, pool_ir, system
 
-# Waking a sleeper costs the caller some 50 us in a virtual machine, so workers look for about twice
-# that: a program whose regions follow each other closely never pays it.
-SPIN_SECONDS = 100e-6
+# Waking a sleeper costs the caller some 15 us in a virtual machine, and the sleeper comes 30 us later. What Python does
+# between two launches of a training step is seldom longer than this, so such a program hardly ever pays it.
+SPIN_SECONDS = 300e-6
+# A caller whose worker is late for so long may be on the core that the worker needs.
+PATIENCE_SECONDS = 100e-6
 _TRIAL = 2000
 _pool: list[_Pool] = []
 
@@ -52,13 +54,14 @@ class _Pool:
         return kind.from_address(self.module.address(name))
 
     def _tune(self) -> None:
-        """Set how often a thread looks before it sleeps, so that it looks for SPIN_SECONDS."""
+        """Set how often a worker looks before it sleeps, and a caller before it gives way."""
         trial = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self.module.address("spin_for"))
         trial(1)
         start = time.perf_counter()
         trial(_TRIAL)
         each = max((time.perf_counter() - start) / _TRIAL, 1e-9)
-        self.spins.value = max(100, min(50_000, int(SPIN_SECONDS / each)))
+        self.spins.value = max(100, min(150_000, int(SPIN_SECONDS / each)))
+        self._variable("patience").value = max(100, min(50_000, int(PATIENCE_SECONDS / each)))
 
     def forget(self) -> None:
         """After a fork: the threads are gone, and a region that was running is not ours."""

@@ -61,6 +61,7 @@ _STATE = """
 @started = global i64 1
 @stop = global i32 0
 @spins = global i64 1000
+@patience = global i64 1000
 @threads = global [1024 x i64] zeroinitializer
 @regions = global i64 0, align 128
 DECLARE
@@ -145,7 +146,7 @@ wait:
   br i1 %all, label %end, label %patience
 patience:
   %spin1 = add i64 %spin, 1
-  %limit = load i64, ptr @spins
+  %limit = load i64, ptr @patience
   %long = icmp ugt i64 %spin1, %limit
   br i1 %long, label %yield, label %pause
 yield:
