@@ -10,7 +10,7 @@ from mezzo.core.record import Cast
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, Fact
 from mezzo.kernels import ir as k
-from mezzo.kernels.normal import normal
+from mezzo.kernels.normal import normal, times_area
 from mezzo.ops.exponential import exp
 from mezzo.ops.select import where
 from mezzo.ops.trigonometric import tanh, tanh_backward
@@ -137,7 +137,7 @@ def _tanh_gate(x: k.Expr) -> k.Expr:
 
 
 def _gelu(x: k.Expr, approximate: str) -> k.Expr:
-    return x * (_tanh_gate(x) if approximate == "tanh" else normal(x)[0])
+    return x * _tanh_gate(x) if approximate == "tanh" else times_area(x)
 
 
 def _gelu_slope(g: k.Expr, x: k.Expr, approximate: str) -> k.Expr:
