@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -12,9 +13,11 @@ import torch
 
 import mezzo
 from mezzo.kernels.cpu import pool
+from mezzo.ops import sets
 
 SHAPES = [(1,), (16,), (33,), (5, 7), (3, 40), (17, 16), (2, 3, 4), (0,), (0, 3)]
 DTYPES = "float32 float64 bfloat16 int8 int64 bool".split()
+ASKED = ("return_inverse", "return_counts")
 CODE = """
 import sys
 sys.path.insert(0, {here!r})
@@ -108,6 +111,37 @@ def test_gradients():
     again = mezzo.autograd.grad(sum((g**2).sum() for g in got), (p, q))
     for g, w in zip((*got, *again), (*want, *further)):
         np.testing.assert_allclose(g.detach().numpy(), w.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*DTYPES, "float16", "uint8"])
+def test_unique(name):
+    """With and without numbers that are none, which equal nothing; few elements and many, of few values and many."""
+    torch.manual_seed(0)
+    dtype = getattr(torch, name)
+    for shape, below in (((1,), 9), ((64,), 9), ((3, 300), 9), ((800,), 120), ((), 9)):
+        for broken in (False, True) if dtype.is_floating_point else (False,):
+            x = torch.randint(0, below, shape).to(dtype)
+            if broken:
+                x.view(-1)[::3] = float("nan")
+            for asked in itertools.product((False, True), repeat=2):
+                for function in ("unique", "unique_consecutive"):
+                    want = getattr(torch, function)(x, **dict(zip(ASKED, asked)))
+                    got = getattr(mezzo, function)(ours(x), **dict(zip(ASKED, asked)))
+                    if broken and asked[0]:
+                        continue  # PyTorch's way back from what equals nothing is its own
+                    pairs = zip(got, want) if any(asked) else [(got, want)]
+                    for g, w in pairs:
+                        assert tuple(g.shape) == tuple(w.shape)
+                        np.testing.assert_array_equal(g.to(mezzo.float64).numpy(), w.double().numpy())  # fmt: skip
+
+
+def test_unique_of_more_values_than_are_searched(monkeypatch):
+    monkeypatch.setattr(sets, "_SEARCHED", 3)
+    x = torch.randint(0, 9, (50,))
+    for got, want in zip(
+        mezzo.unique(ours(x), return_inverse=True), torch.unique(x, return_inverse=True)
+    ):
+        same(got, want)
 
 
 def test_errors():

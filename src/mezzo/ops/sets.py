@@ -9,12 +9,17 @@ import numpy as np
 from mezzo import dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.host import host
+from mezzo.core.families.masked import is_plain
 from mezzo.core.families.searches import search_launch
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
+from mezzo.ops.create import full, ones
 from mezzo.ops.data import tensor
-from mezzo.ops.sort import comparable
+from mezzo.ops.index import mask_pick, nonzero
+from mezzo.ops.join import cat
+from mezzo.ops.shape import reshape
+from mezzo.ops.sort import comparable, sort
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, index
 
@@ -51,6 +56,63 @@ def distinct_runs(input: Tensor, dim) -> tuple[Tensor, ...]:
     return values.copy(), inverse.astype(np.int64), np.diff(np.append(starts, n)).astype(np.int64)
 
 
+@host(where="", results=lambda x: (tuple(x.shape), x.dtype), vjp=_NO, batch=lambda record, size, args, batched: record.apply(args), samples=[S(T(9), grad=False)], reference=lambda x: x.sort()[0],
+      fill=lambda outs, x: np.copyto(outs[0], np.sort(comparable(x)), casting="same_kind"))  # fmt: skip
+def in_order(input: Tensor) -> Tensor:
+    """The values of every line in ascending order, what is no number last."""
+
+
+def _begins(lines: Tensor) -> Tensor:
+    """Where a vector's element differs from its predecessor; the first always does."""
+    n = lines.shape[0]
+    first = ones((1,), dtype=dtypes.bool_)
+    return cat([first, lines.narrow(0, 1, n - 1).ne(lines.narrow(0, 0, n - 1))])
+
+
+def _lengths(begins: Tensor) -> Tensor:
+    """The lengths of runs that begin there."""
+    starts = nonzero(begins, as_tuple=True)[0]
+    end = full((1,), begins.shape[0], dtype=dtypes.int64)
+    return cat([starts.narrow(0, 1, starts.shape[0] - 1), end]) - starts
+
+
+def _is_vector(input: Tensor, dim) -> bool:
+    """Whether all elements count, of memory that may be looked at now."""
+    return dim is None and input.layout.numel > 0 and is_plain(input)
+
+
+def _runs(input: Tensor, return_inverse: bool, return_counts: bool):
+    """unique_consecutive of all elements: no more of it than is asked for."""
+    lines = reshape(input.detach(), (-1,))
+    begins = _begins(lines)
+    inverse = reshape(begins.cumsum(0) - 1, tuple(input.shape)) if return_inverse else None
+    counts = _lengths(begins) if return_counts else None
+    return _chosen((mask_pick(lines, begins), inverse, counts), return_inverse, return_counts)
+
+
+def _sorted_values(input: Tensor, return_inverse: bool, return_counts: bool):
+    """unique of all elements; None if the way back to them is left to NumPy."""
+    lines = reshape(input.detach(), (-1,))
+    ordered = sort(lines)[0] if lines.shape[0] <= _RANKED else in_order(lines)
+    begins = _begins(ordered)
+    values, inverse = mask_pick(ordered, begins), None
+    if return_inverse:
+        # What is no number equals no value.
+        if (
+            values.shape[0] > _SEARCHED
+            or values.dtype is dtypes.bool_
+            or bool(values[-1].ne(values[-1]))
+        ):
+            return None
+        inverse = reshape(places_in(values, lines, False), tuple(input.shape))
+    counts = _lengths(begins) if return_counts else None
+    return _chosen((values, inverse, counts), return_inverse, return_counts)
+
+
+_RANKED = 512  # elements up to which a kernel orders them
+_SEARCHED = 1 << 16  # values among which every element is searched for
+
+
 def _chosen(found, return_inverse: bool, return_counts: bool):
     parts = [found[0]]
     if return_inverse:
@@ -70,6 +132,10 @@ def unique(
     Shapes: input (...) -> (count,)
     Source: torch.unique
     """
+    if _is_vector(input, dim):
+        found = _sorted_values(input, return_inverse, return_counts)
+        if found is not None:
+            return found
     axis = None if dim is None else shapes.axis(dim, input.ndim)
     return _chosen(distinct(input, axis), return_inverse, return_counts)
 
@@ -84,6 +150,8 @@ def unique_consecutive(
     Shapes: input (...) -> (count,)
     Source: torch.unique_consecutive
     """
+    if _is_vector(input, dim):
+        return _runs(input, return_inverse, return_counts)
     axis = None if dim is None else shapes.axis(dim, input.ndim)
     return _chosen(distinct_runs(input, axis), return_inverse, return_counts)
 
