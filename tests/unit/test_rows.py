@@ -244,3 +244,18 @@ def test_batch_norm_keeps_channels_last_and_updates_its_statistics():
     F.batch_norm(ours(x), my_mean, my_var, training=True, momentum=0.3)
     same(my_mean, mean)
     same(my_var, var)
+
+
+def test_rows_beyond_the_second_cache():
+    """Channels of which x and its gradient take 800 KB: parts of them are asked for ahead, whatever lies there."""
+    rng = np.random.default_rng(4)
+    x, g = (rng.standard_normal((32, 3, 56, 56)).astype("float32") for _ in range(2))
+    ours = [mezzo.tensor(a).requires_grad_() for a in (x, x[0, :, 0, 0] + 1, x[1, :, 0, 0])]
+    theirs = [torch.tensor(a.detach().numpy()).double().requires_grad_() for a in ours]
+    y = mezzo.nn.functional.batch_norm(ours[0], None, None, *ours[1:], training=True)
+    expected = torch.nn.functional.batch_norm(theirs[0], None, None, *theirs[1:], training=True)
+    y.backward(mezzo.tensor(g))
+    expected.backward(torch.tensor(g).double())
+    np.testing.assert_allclose(y.detach().numpy(), expected.detach().numpy(), 1e-5, 1e-5)
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), 1e-5, 2e-3)

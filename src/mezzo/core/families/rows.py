@@ -35,7 +35,7 @@ from mezzo.kernels.cpu.reduce import ReduceKernel
 from mezzo.kernels.cpu.rows import RowKernel
 from mezzo.kernels.cpu.rows_text import CHUNK, LINE
 from mezzo.kernels.cpu.rows_turned import ROWS, SHORT, TURNED
-from mezzo.kernels.cpu.rows_walks import KEPT
+from mezzo.kernels.cpu.rows_walks import FETCH, KEPT
 from mezzo.rules import folds, shapes
 from mezzo.rules.iteration import coalesce
 
@@ -333,7 +333,7 @@ class _Walk:
         plan.block = array.array("q", words)
         pattern = "".join(o.letter for o in [*outs, *ins])
         streams = self.mode != "turned" and kernel.may_stream and self._streams(plan, outs)
-        is_far = self.mode == "outer" and self._is_far(total)
+        is_far = self._is_far(total) if self.mode == "outer" else self._is_long(total, rn * ro)
         plan.address = kernel.address(self.mode, pattern, streams, rn * ro > KEPT, is_far)
         plan.launch = entry.launch_unlocked if total > SERIAL else entry.launch
 
@@ -342,6 +342,11 @@ class _Walk:
         read = [o for o in self.operands if o.kind == "each" and o not in self.outs]
         near = all(abs(self.rtable[id(o)][0]) <= AHEAD for o in read)
         return near and total * max([o.item for o in read], default=0) >= FAR
+
+    def _is_long(self, total: int, length: int) -> bool:
+        """True if rows are too long to be asked for while the one before is worked on."""
+        sizes = sum(o.item for o in self.operands if o.kind == "each" and o not in self.outs)
+        return length * sizes > FETCH and total * sizes >= FAR
 
     def _streams(self, plan: RowPlan, outs: list[_Operand]) -> bool:
         """True if the results of elements are too large for the caches and lie along their lines."""

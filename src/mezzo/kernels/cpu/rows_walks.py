@@ -36,15 +36,19 @@ class InnerWriter(Writer):
     waited: list[str] | None = None  # the operands that the first pass over a row waits for
     ahead: list[str] = []
     soon: list[str] = []
+    reading: list[str] = []  # the operands that this pass goes along
+    some = 0  # elements of the next row that are asked for, of long rows
 
     def look_ahead(self, t: str, used: list[str], is_last: bool) -> None:
         """The second pass asks for what the first will want of the next row, the last reduction for its outputs.
 
         Stores past the caches need no lines of the outputs, and leave memory time to read while they go: there
-        the last pass asks for the next row.
+        the last pass asks for the next row. Of rows so long that the next would push this one out of the second cache
+        (is_far) it is their beginning; the first pass asks for the rest shortly before it reads it.
         """
         fetches = is_last and not self.final and not self.streams
         self.ahead, self.soon = [], self.outs[: self.each] if fetches else []
+        self.reading = used
         if self.waited is None:
             self.waited = [n for n in used if n in self.ins and self.letter(n) == "c"]
             return
@@ -52,10 +56,11 @@ class InnerWriter(Writer):
             return
         self.ahead, self.waited = self.waited, []
         item = sum(SIZE[self.storage(name)] for name in self.ahead)
+        self.some = FETCH // 2 // item if self.is_far and item else 0
         for name in self.ahead:
             far = f"%far_{name}"
             self.do(f"{far}step = load i64, ptr %{name}_kept",
-                    f"{far}bytes = mul i64 %row_size, {item}",
+                    f"{far}bytes = mul i64 %row_size, {0 if self.is_far else item}",
                     f"{far}fits = icmp sle i64 {far}bytes, {FETCH}", f"{far}any = icmp sgt i64 %dk, 0",
                     f"{far}use = and i1 {far}fits, {far}any",
                     f"{far} = select i1 {far}use, i64 {far}step, i64 0")  # fmt: skip
@@ -63,10 +68,19 @@ class InnerWriter(Writer):
     def fetch(self, t: str, u: int, base: dict[str, str]) -> None:
         """Ask for the cache lines that this vector has in the next row, and in the outputs of this one."""
         wanted = [(n, f"%far_{n}", 0) for n in self.ahead] + [(n, "0", 1) for n in self.soon]
+        if self.is_far and t.endswith("p0"):
+            inputs = [n for n in self.reading if n in self.ins and self.letter(n) == "c"]
+            wanted += [(n, str(AHEAD), 0) for n in inputs]
+        elif self.some and self.ahead:
+            self.do(f"%{t}js{u} = icmp slt i64 %{t}x_{u}, {self.some}")
         for name, offset, write in wanted:
             size = SIZE[self.storage(name)]
             if u * LANES * size % 64:
                 continue
+            if self.some and name in self.ahead:
+                near = f"%{t}js{u}_{name}"
+                self.do(f"{near} = select i1 %{t}js{u}, i64 {offset}, i64 0")
+                offset = near
             at = self.step(name, f"{t}jf{u}", base[name], f"%{t}j_{u}", str(size))
             for line in range(0, LANES * size, 64):
                 e = self.emitter(1)
