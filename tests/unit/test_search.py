@@ -1,4 +1,4 @@
-"""Search in sorted lines against PyTorch: dtypes, ties, what is no number, lines of their own, lowered targets, threads."""
+"""Search in sorted lines, and counts in bins, against PyTorch: dtypes, ties, what is no number, lines of their own, lowered targets, threads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ sys.path.insert(0, {here!r})
 import test_search
 for name in test_search.NAMES:
     test_search.check(name, (1, 17))
+test_search.check_bins()
 print("fine")
 """
 
@@ -49,6 +50,30 @@ def test_against_torch(name):
     check(name, (1, 2, 3, 17, 100))
 
 
+def check_bins() -> None:
+    torch.manual_seed(0)
+    for size in (0, 1, 17, 64, 70001):
+        for name in ("float32", "float64"):
+            x = torch.randn(size, dtype=getattr(torch, name))
+            for asked in ((100, -3, 3), (7, 0, 1), (5000, -1, 1), (9,), (10, 2, 2)):
+                assert (ours(x, name).histc(*asked).numpy() == x.histc(*asked).numpy()).all()
+            if size > 1:
+                x[3] = float("nan")
+                assert (ours(x, name).histc(9, -1, 1).numpy() == x.histc(9, -1, 1).numpy()).all()
+
+
+def test_bins():
+    check_bins()
+    x = torch.randn(300).bfloat16()
+    want = x.float().histc(9, -1, 1)
+    got = ours(x, "bfloat16").histc(9, -1, 1)
+    assert got.dtype is mezzo.bfloat16
+    assert (got.to(mezzo.float32).numpy() == want.numpy()).all()
+    spread = ours(torch.stack([x, x], -1), "bfloat16")[:, 0]
+    assert (spread.histc(9, -1, 1) == got).all()
+    assert mezzo.ones(5).histc(4).tolist() == torch.ones(5).histc(4).tolist()
+
+
 def test_strides_and_threads():
     torch.manual_seed(0)
     edges, values = torch.randn(1000).sort()[0], torch.randn(3, 5001)
@@ -59,6 +84,7 @@ def test_strides_and_threads():
             pool.set_num_threads(threads)
             got = mezzo.bucketize(ours(values, "float32"), ours(edges, "float32"))
             assert (got.numpy() == want).all()
+            check_bins()
     finally:
         pool.set_num_threads(count)
     spread = ours(torch.stack([values, values], -1), "float32")[..., 0]

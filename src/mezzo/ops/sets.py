@@ -10,14 +10,14 @@ from mezzo import dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.host import host
 from mezzo.core.families.masked import is_plain
-from mezzo.core.families.searches import search_launch
+from mezzo.core.families.searches import histogram_launch, search_launch
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.create import full, ones
 from mezzo.ops.data import tensor
 from mezzo.ops.index import mask_pick, nonzero
-from mezzo.ops.join import cat
+from mezzo.ops.join import cat, stack
 from mezzo.ops.shape import reshape
 from mezzo.ops.sort import comparable, sort
 from mezzo.rules import batching, shapes
@@ -273,41 +273,47 @@ def bucketize(
     return found.to(dtypes.int32) if out_int32 else found
 
 
-def _histogram(outs, x, bins, low, high):
-    x = comparable(x).reshape(-1)
-    if low == 0 and high == 0 and x.size:
-        low, high = float(x.min()), float(x.max())
-    if low == high:
-        low, high = low - 1, high + 1
+def _histogram(outs, x, edges, bins):
+    x, (low, high) = comparable(x).reshape(-1), edges
     kept = x[(x >= low) & (x <= high)]
-    at = np.minimum(
-        ((kept.astype(np.float64) - low) / (high - low) * bins).astype(np.int64), bins - 1
-    )
+    at = np.minimum(((kept - low) * edges.dtype.type(bins) / (high - low)).astype(np.int64), bins - 1)  # fmt: skip
     outs[0][...] = np.bincount(at, minlength=bins)
 
 
-def _histogram_results(x, bins, low, high):
-    if bins <= 0:
-        raise Fact(ArgumentValueError, f"bins is {bins}; it must be > 0")
-    if low > high:
-        raise Fact(ArgumentValueError, f"max ({high}) must be larger than min ({low})")
-    if not x.dtype.is_floating_point:
-        raise Fact(
-            DTypeError,
-            f"histc needs a floating dtype, got {x.dtype.name}",
-            "Use bincount, or x.float().",
-        )
-    return ((bins,), x.dtype)
+@host(where="", results=lambda x, edges, bins: ((bins,), x.dtype), fill=_histogram, native=histogram_launch, vjp=_NO,
+      batch=none("bins cover the whole tensor"), samples=[])  # fmt: skip
+def bin_counts(input: Tensor, edges: Tensor, bins) -> Tensor:
+    """How many elements fall into each of equal bins between edges[0] and edges[1]."""
 
 
-@host(results=_histogram_results, fill=_histogram, vjp=_NO, batch=none("bins cover the whole tensor"),
-      samples=[S(T(20), 5, -2, 2, grad=False), S(T(3, 5), 4, grad=False)])  # fmt: skip
+@composite(batch=none("bins cover the whole tensor"),
+           samples=[S(T(20), 5, -2, 2, grad=False), S(T(3, 5), 4, grad=False), S(T(0), 3, grad=False)])  # fmt: skip
 def histc(input: Tensor, bins=100, min=0, max=0) -> Tensor:
-    """How many elements fall into each of equal bins between min and max (of the data if both are zero).
+    """How many elements fall into each of equal bins between min and max (of the data if these are equal).
 
     Shapes: input (...) -> (bins,)
     Source: torch.histc
     """
+    if bins <= 0:
+        raise Fact(ArgumentValueError, f"bins is {bins}; it must be > 0")
+    if min > max:
+        raise Fact(ArgumentValueError, f"max ({max}) must be larger than min ({min})")
+    if not input.dtype.is_floating_point:
+        raise Fact(
+            DTypeError,
+            f"histc needs a floating dtype, got {input.dtype.name}",
+            "Use bincount, or x.float().",
+        )
+    compute = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
+    x = input.detach()
+    if min == max and x.layout.numel:
+        low, high = x.amin().to(compute), x.amax().to(compute)
+        flat = low.eq(high).to(compute)
+        edges = stack([low - flat, high + flat])
+    else:
+        wide = float(min == max)
+        edges = tensor([min - wide, max + wide], dtype=compute, device=input.device)
+    return bin_counts(x, edges, bins)
 
 
 def _member(outs, elements, test_elements, invert):
