@@ -125,15 +125,19 @@ def depthwise_plan(g: Geometry, bias: Layout | None, compute: dtype, back: bool)
 def depthwise_weight_plan(g: Geometry, compute: dtype) -> list:
     """One launch of kernels/cpu/depthwise_grad.py, or of depthwise_planes.py."""
     d = _Depthwise(g, g.x, g.y, False)
-    room, own = _up(d.taps * LANES * 8, 4096) + 64, [d.sizes[0]]
+    few = d.last and d.taps <= depthwise_grad.MOST_TAPS
+    vectors = depthwise_grad.VECTORS if few else 1
+    room, own = _up(d.taps * vectors * LANES * 8, 4096) + 64, [d.sizes[0]]
     stored = (g.y.dtype.ir, g.x.dtype.ir, g.w.dtype.ir, compute.ir)
     shape = None if d.last else _plane(g, False)
     if shape is None:
-        address = depthwise_grad.address(*stored, d.last)
+        address = depthwise_grad.address(
+            *stored, d.last, (d.taps // d.across, d.across) if few else None
+        )
     else:
         window = depthwise_planes.window(shape.places[1], shape.taps[1], False)
         address = depthwise_planes.grad_address(*stored, window)
         own, _, room = depthwise_planes.words(shape, window, d.sizes[0], compute.ir, room)
-    words, lanes = d.words(-(-d.sizes[1] // LANES) if d.last else d.sizes[1], room, 0)
+    words, lanes = d.words(-(-d.sizes[1] // (vectors * LANES)) if d.last else d.sizes[1], room, 0)
     words += [*d.steps, *d.source_steps, *own]
     return [(depthwise.GradPlan(address, words, d.tables, room * lanes), False)]
