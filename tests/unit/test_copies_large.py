@@ -53,6 +53,9 @@ def test_writing_over_what_is_there(offset):
         whole[:, : part[1]].copy_(mezzo.from_numpy(np.ascontiguousarray(source.T)).t() + 1)
         view[:, : part[1]] = source + 1
         np.testing.assert_array_equal(ours.numpy(), expected)
+        whole[:, : part[1]].fill_(whole[3, 5])
+        view[:, : part[1]] = view[3, 5]
+        np.testing.assert_array_equal(ours.numpy(), expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16", "float64", "uint8"])

@@ -125,7 +125,6 @@ class CopyInto(Copy):
     """copy_: the shape and dtype are the target's."""
 
     source = 1
-    overwrites = True
 
     def _check_target(self, target, shape, result):
         if tuple(target.shape) != tuple(shape):

@@ -183,12 +183,16 @@ class Recipe(NamedTuple):
     tensors: tuple[int, ...]
     scalars: tuple[tuple[int, Callable], ...]
 
+    @property
+    def reads_first(self) -> bool:
+        """True if the elements of the first argument count, which an in-place form writes to."""
+        return 0 in self.kernel.loaded and self.tensors[0] == 0
+
 
 class Elementwise(Primitive):
     """A record whose result at an index depends on the operands at that index alone."""
 
     family = "elementwise"
-    overwrites = False  # True where what an in-place form writes to is not read
 
     def __init__(self, fn, *, kernel, dtype=dtype_rules.promote, raw: Sequence[str] = (),
                  constants: Mapping[str, frozenset | None] | Sequence[str] = (), **options):  # fmt: skip
@@ -246,9 +250,8 @@ class Elementwise(Primitive):
             plan = _new(MapPlan)
             plan.layout, plan.nbytes, plan.runs = found.out, 0, False
         else:
-            plan = map_plan(
-                found.kernel, (found.out,), found.layouts, target is None, self.overwrites
-            )
+            fresh = target is None
+            plan = map_plan(found.kernel, (found.out,), found.layouts, fresh, not found.reads_first)
         plan.tensors, plan.scalars = found.tensors, found.scalars
         return plan
 

@@ -74,6 +74,16 @@ class MapKernel:
         return any(e.op == "index" for e in walk(self.exprs))
 
     @functools.cached_property
+    def loaded(self) -> frozenset[int]:
+        """The inputs that expressions read."""
+        return frozenset(e.attr for e in walk(self.exprs) if e.op == "load")
+
+    def streams_read(self, pattern: str) -> int:
+        """How many inputs are read from end to end."""
+        letters = pattern[len(self.outs) :]
+        return sum(letters[i] == CONTIGUOUS for i in self.loaded)
+
+    @functools.cached_property
     def weight(self) -> int:
         """Lines of IR for one vector."""
         lines: list[str] = []
@@ -94,7 +104,7 @@ class MapKernel:
             return "flat"
         if (fresh or over) and self.is_light:
             return "stream" if fresh else "stream or"
-        return "far" if pattern[len(self.outs) :].count(CONTIGUOUS) == 1 else "flat"
+        return "far" if self.streams_read(pattern) == 1 else "flat"
 
     def rows_shape(
         self, nbytes: int, pattern: str, fresh: bool, over: bool, length: int, steps: Sequence[int]
@@ -162,8 +172,10 @@ class MapLoop:
         for i, storage in enumerate(self.kernel.storages):
             size = SIZE[storage]
             writes = int(i < len(self.kernel.outs))
+            used = writes or i - len(self.kernel.outs) in self.kernel.loaded
             if (
-                self.pattern[i] != CONTIGUOUS
+                not used
+                or self.pattern[i] != CONTIGUOUS
                 or nth * LANES * size % LINE
                 or (writes and not self.writes_ahead)
             ):
@@ -265,8 +277,8 @@ def _flat(kernel: MapKernel, pattern: str, shape: str, name: str, declares: set[
              "  %hi = select i1 %cut, i64 %far, i64 %n",
              "  %index_base = add i64 0, 0",
              "  br label %pre", "pre:"]  # fmt: skip
-    read = pattern[len(kernel.outs) :].count(CONTIGUOUS)
-    looks_ahead = kernel.weight > BUSY or shape == "far" or (streams and read == 1)
+    read_one = kernel.streams_read(pattern) == 1
+    looks_ahead = kernel.weight > BUSY or shape == "far" or (streams and read_one)
     loop = MapLoop(kernel, pattern, lines, declares, streams, looks_ahead, kernel.weight > BUSY)
     inner_loops(loop, vectorise=STRIDED not in pattern)
     return [*lines, *_end(streams, declares)]
