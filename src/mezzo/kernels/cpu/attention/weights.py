@@ -105,8 +105,11 @@ def sixteen(f: Function, low: str, high: str) -> str:
         )
     p = f.let(f"bitcast {halves16} {p} to {wide16}")
     exponent = f.let(f"lshr {wide16} {both}, {bits(2)}")
-    exponent = f.let(f"and {wide16} {exponent}, {bits(-128)}")
-    return f.let(f"or {wide16} {exponent}, {f.let(f'and {wide16} {p}, {bits(127)}')}")
+    # of every 16 bits the upper 9 are the exponent's, the others p's
+    parts = [f.let(f"bitcast {wide16} {x} to {words}") for x in (exponent, p)]
+    operands = (*((words, x) for x in parts), (words, constant("i32", -0x7F0080, WIDTH)))
+    picked = f.intrinsic("llvm.x86.avx512.pternlog.d.512", words, *operands, ("i32", 0xE4))
+    return f.let(f"bitcast {words} {picked} to {wide16}")
 
 
 def summed(f: Function, sixteen: str) -> str:
