@@ -144,6 +144,21 @@ def test_unique_of_more_values_than_are_searched(monkeypatch):
         same(got, want)
 
 
+@pytest.mark.parametrize("size", [0, 1, 64, 5000])
+def test_bincount(size):
+    torch.manual_seed(0)
+    for dtype in (torch.int64, torch.uint8):
+        x = torch.randint(0, 30, (size,)).to(dtype)
+        for weights in (None, *(torch.rand(size).to(d) for d in (torch.float32, torch.float64))):
+            for least in (0, 40):
+                want = x.bincount(weights, least)
+                got = ours(x).bincount(None if weights is None else ours(weights), least)
+                assert str(want.dtype) == f"torch.{got.dtype.name}"
+                np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-5)
+    with pytest.raises(RuntimeError, match="non-negative"):
+        mezzo.tensor([-1, 2]).bincount()
+
+
 def test_errors():
     x, m = mezzo.zeros(4), mezzo.tensor([True, True, False, True])
     with pytest.raises(RuntimeError, match=r"number of elements of source \(2\)"):

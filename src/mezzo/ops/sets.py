@@ -14,9 +14,10 @@ from mezzo.core.families.searches import histogram_launch, search_launch
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
-from mezzo.ops.create import full, ones
+from mezzo.ops.create import full, ones, zeros
 from mezzo.ops.data import tensor
 from mezzo.ops.index import mask_pick, nonzero
+from mezzo.ops.indirect import scatter_add
 from mezzo.ops.join import cat, stack
 from mezzo.ops.shape import reshape
 from mezzo.ops.sort import comparable, sort
@@ -156,8 +157,45 @@ def unique_consecutive(
     return _chosen(distinct_runs(input, axis), return_inverse, return_counts)
 
 
-@dynamic(
-    samples=[S(index(9, below=5)), S(index(9, below=5), minlength=8), S(index(4, below=3), T(4))]
+@dynamic(where="")
+def counted(input: Tensor, weights: Tensor | None, minlength) -> Tensor:
+    """How often each number occurs, or the sum of its weights."""
+    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.size and input.min() < 0):
+        raise Fact(
+            DTypeError,
+            "bincount only supports 1-d non-negative integral inputs",
+            "Use x.flatten().",
+        )
+    found = np.bincount(input, weights, minlength)
+    if weights is None or not input.size:
+        return found.astype(np.int64)
+    return found.astype(weights.dtype if weights.dtype == np.float32 else np.float64)
+
+
+_FEW = 4096  # elements that are counted without NumPy, whose call takes as long
+
+
+def _few_counted(input: Tensor, weights: Tensor | None, minlength) -> Tensor | None:
+    """The counts of few numbers; None where NumPy is to count, or to refuse."""
+    if input.ndim != 1 or input.dtype is not dtypes.int64 or not 0 < input.layout.numel <= _FEW:
+        return None
+    if not is_plain(input) or int(input.amin()) < 0:
+        return None
+    size = max(int(input.amax()) + 1, minlength)
+    if weights is None:
+        source = ones((input.shape[0],), dtype=dtypes.int64)
+        return scatter_add(zeros((size,), dtype=dtypes.int64), 0, input, source)
+    if weights.dtype not in (dtypes.float32, dtypes.float64) or weights.shape != input.shape:
+        return None
+    source = weights.detach().to(dtypes.float64)
+    found = scatter_add(zeros((size,), dtype=dtypes.float64), 0, input, source)
+    return found.to(weights.dtype)
+
+
+@composite(
+    vjp=none("integers have no derivative"),
+    batch=none("the shape of its result depends on the values"),
+    samples=[S(index(9, below=5)), S(index(9, below=5), minlength=8), S(index(4, below=3), T(4))],
 )
 def bincount(input: Tensor, weights: Tensor | None = None, minlength=0) -> Tensor:
     """How often each non-negative integer occurs, or the sum of its weights.
@@ -166,16 +204,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength=0) -> Tenso
     Dtypes: int64; with weights their dtype, at least float64 for integers
     Source: torch.bincount
     """
-    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.size and input.min() < 0):
-        raise Fact(
-            DTypeError,
-            "bincount only supports 1-d non-negative integral inputs",
-            "Use x.flatten().",
-        )
-    counted = np.bincount(input, weights, minlength)
-    if weights is None:
-        return counted.astype(np.int64)
-    return counted.astype(weights.dtype if weights.dtype == np.float32 else np.float64)
+    found = _few_counted(input, weights, minlength)
+    return counted(input, weights, minlength) if found is None else found
 
 
 def _search(outs, sorted_sequence, values, right):
