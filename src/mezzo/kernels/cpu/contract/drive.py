@@ -156,6 +156,7 @@ def _task(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None
                           lambda *at: _pack_b(f, scheme, *at))  # fmt: skip
             right = _or_kept(f, scheme.panel_b, "2", pointer(f, "b0"),
                              f.div(get(f, "column"), scheme.tile_columns), k1, right)  # fmt: skip
+            end = f.select(f.compare("eq", get(f, "private"), 2), j1, panels_n)
             with f.loop(j0, j1) as j, f.loop(i0, i1) as i:
                 near = f.add(f.mul(f.sub(j, j0), group_m), f.sub(i, i0))
                 far = f.add(f.mul(j, panels_m), i)
@@ -166,9 +167,10 @@ def _task(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None
                 row, step = (64, scheme.panel_a.nbytes(scheme.panel_a.k_step))
                 if lies:
                     a, row, step = lies.choose(i, a, row, step)
-                after, pace = _next_panel(
-                    f, scheme, b, right[1], inside, f.sub(i, i0), f.sub(i1, i0)
-                )
+                # what lies behind the last panel another thread may be writing
+                more = f.compare("slt", f.add(j, 1), end)
+                following = f.at(right[0], f.mul(f.select(more, f.add(j, 1), j0), right[1]))
+                after, pace = _next_panel(f, scheme, following, inside, f.sub(i, i0), f.sub(i1, i0))
                 panels = (f"ptr {a}, ptr {b}, i64 {inside}, ptr {start}, ptr {tile}, "
                           f"i64 {row}, i64 {step}, ptr {after}, i64 {pace}")  # fmt: skip
                 _tile(f, scheme, i, j, panels, tile, ends, plain)
@@ -202,9 +204,9 @@ class InPlace:
 
 
 def _next_panel(
-    f: Function, scheme: Scheme, b: str, step: Value, depth: str, tile: str, tiles: str
+    f: Function, scheme: Scheme, following: str, depth: str, tile: str, tiles: str
 ) -> tuple[str, str]:
-    """Which part of the panel of columns behind b a tile asks for, and how much at each lane of k.
+    """Which part of the panel of columns that follows a tile asks for, and how much at each lane of k.
 
     The `tiles` of a panel share it evenly. It was packed long ago and has left the second cache; the panels of rows,
     which every tile reads anew, follow each other in memory and need no such help.
@@ -212,7 +214,7 @@ def _next_panel(
     line = scheme.panel_b.nbytes(scheme.panel_b.k_step) // scheme.width
     pace = f.div(line, tiles)
     lanes = f.ceil_div(depth, scheme.panel_b.group)
-    return f.at(f.at(b, step), f.mul(f.mul(lanes, pace), tile)), pace
+    return f.at(following, f.mul(f.mul(lanes, pace), tile)), pace
 
 
 def _side(

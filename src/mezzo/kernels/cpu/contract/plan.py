@@ -122,11 +122,15 @@ def blocks(
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
     at_b = up(rows * scheme.panel_a.nbytes(block_k), 64) if shares_a else 0
     packed_b = columns * scheme.panel_b.nbytes(block_k) if shares_b else 0
-    at_sums = up(at_b + packed_b, 64)
+    # Tiles ask for the step behind the one they multiply: behind the last lies nothing that another thread writes.
+    behind = max(panel.nbytes(panel.k_step) for panel in (scheme.panel_a, scheme.panel_b))
+    at_sums = up(at_b + packed_b + behind, 64)
     sums = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
     far = up(rows * columns * scheme.tile_bytes, 64) if block_k < k else 0
     own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
-    scratch = up(sums + own, 4096) + 64  # neighbours must not fall on the same sets of a cache
+    scratch = (
+        up(sums + own + behind, 4096) + 64
+    )  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + threads * scratch, 64)
     return Blocks(total, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
                   at_b, at_sums, at_sums + far, private, sums, int(direct), kept)  # fmt: skip
