@@ -16,15 +16,21 @@ def run_again(path: str, target: str, *, guarded: bool = True, chosen: str = "")
     """
     if os.environ.get("MEZZO_CPU_TARGET"):
         pytest.skip("already lowered")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *(["-k", chosen] if chosen else [])]
+    _run(["-m", "pytest", *options, path], target, guarded)
+
+
+def run_code(path: str, target: str, code: str) -> None:
+    """Run code that may import its neighbours' modules, as run_again runs tests."""
+    here = os.path.dirname(path)
+    _run(["-c", f"import sys; sys.path.insert(0, {here!r})\n{code}"], target, True)
+
+
+def _run(arguments: list[str], target: str, guarded: bool) -> None:
     env = {**os.environ, "MEZZO_CPU_TARGET": target, **({"MEZZO_GUARD": "1"} if guarded else {})}
     run = subprocess.run(
-        [*command, path, *(["-k", chosen] if chosen else [])],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=900,
+        [sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=900
     )
-    if "which this processor" in run.stdout:
+    if "which this processor" in run.stdout + run.stderr:
         pytest.skip(f"this processor has no {target}")
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-2000:]

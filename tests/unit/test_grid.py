@@ -4,10 +4,8 @@ at all, dtypes of 16 bits, higher derivatives, processors with shorter vectors, 
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 
+import lowered
 import numpy as np
 import pytest
 import torch
@@ -25,15 +23,13 @@ WAYS = [
     if axes == 2 or mode != "bicubic"
 ]
 CODE = """
-import sys, torch, mezzo
-sys.path.insert(0, {here!r})
+import torch, mezzo
 import test_grid
 for way in test_grid.WAYS[::5]:
     test_grid.check(*way, torch.float32)
 test_grid.check(2, "bicubic", "reflection", False, torch.float64)
 test_grid.check_low(torch.bfloat16)
 test_grid.check_low(torch.float16)
-print("fine")
 """
 
 
@@ -187,12 +183,7 @@ def test_threads_and_strides_do_not_change_results(monkeypatch):
 @pytest.mark.parametrize("label", ["avx512bf16", "avx512", "avx2", "plain"])
 def test_other_processors(label):
     """The same with shorter vectors, and with pages behind every block that nobody may touch."""
-    code = CODE.format(here=os.path.dirname(__file__))
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "MEZZO_CPU_TARGET": label, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert run.stdout.strip() == "fine", run.stderr[-2000:]
+    lowered.run_code(__file__, label, CODE)
 
 
 def test_affine_grid_large():

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
+import lowered
 import pytest
 import torch
 
@@ -14,13 +11,10 @@ from mezzo.kernels.cpu import pool
 
 NAMES = "float32 float64 bfloat16 float16 int64 int32 int16 int8 uint8".split()
 CODE = """
-import sys
-sys.path.insert(0, {here!r})
 import test_search
 for name in test_search.NAMES:
     test_search.check(name, (1, 17))
 test_search.check_bins()
-print("fine")
 """
 
 
@@ -93,9 +87,4 @@ def test_strides_and_threads():
 
 @pytest.mark.parametrize("label", ["avx512", "avx2", "plain"])
 def test_other_processors(label):
-    code = CODE.format(here=os.path.dirname(__file__))
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "MEZZO_CPU_TARGET": label, "MEZZO_GUARD": "1"}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert run.stdout.strip() == "fine", run.stderr[-2000:]
+    lowered.run_code(__file__, label, CODE)
