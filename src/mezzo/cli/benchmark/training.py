@@ -140,7 +140,7 @@ def _peak(precision: str, work: str) -> tuple[int, int]:
     )  # parameters, gradients, two moments: four alike
     mezzo.cpu.reset_peak_memory_stats()
     step()
-    return mezzo.cpu.max_memory_allocated(), between * 3 // 4
+    return mezzo.cpu.max_memory_allocated() - before, between * 3 // 4
 
 
 def memory() -> list[Memory]:
