@@ -130,17 +130,15 @@ def training() -> list[Row]:
 
 
 def _peak(precision: str, work: str) -> tuple[int, int]:
+    """In a process of its own (table.py): what else is held, or let go meanwhile, would count."""
     gc.collect()
     mezzo.cpu.empty_cache()  # a free block of the next size class would be lent, and counted whole
-    before = mezzo.cpu.memory_allocated()
     step = _training(mezzo, work, precision)
     step(), step()
-    between = (
-        mezzo.cpu.memory_allocated() - before
-    )  # parameters, gradients, two moments: four alike
+    between = mezzo.cpu.memory_allocated()  # parameters, gradients, two moments: four alike
     mezzo.cpu.reset_peak_memory_stats()
     step()
-    return mezzo.cpu.max_memory_allocated() - before, between * 3 // 4
+    return mezzo.cpu.max_memory_allocated(), between * 3 // 4
 
 
 def memory() -> list[Memory]:
