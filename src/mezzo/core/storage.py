@@ -24,7 +24,8 @@ class Storage(Block):
     def export(self, holder) -> None:
         """Note that `holder` lets others write here for as long as it lives."""
         self.kept = None
-        alive = [ref for ref in getattr(self, "exports", ()) if ref() is not None]
+        before = getattr(self, "exports", None)
+        alive = [ref for ref in before if ref() is not None] if before else ()
         self.exports = [*alive, weakref.ref(holder)]
 
     def is_exported(self) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import numpy as np
 
 from mezzo import devices, dtypes
@@ -121,17 +124,16 @@ class Tensor:
                            self.dtype, requires, self.__dict__))  # fmt: skip
 
 
-class _Window:
-    """What NumPy reads memory through; its life keeps the storage alive."""
+class _Window(ctypes.c_char * (sys.maxsize >> 1)):
+    """What NumPy reads memory through; its life keeps the storage alive. How far one may read the layout says."""
 
-    __slots__ = ("__array_interface__", "__weakref__", "storage")
+    storage: Storage
 
 
 def exported_array(tensor: Tensor) -> np.ndarray:
     """The tensor's array for somebody who may write to it; its storage takes note."""
     array = tensor._array()
-    window = array.base if isinstance(array.base, _Window) else array.base.base
-    tensor.storage.export(window)
+    tensor.storage.export(array.base)
     return array
 
 
@@ -139,18 +141,11 @@ def array_over(storage, ptr: int, layout: Layout) -> np.ndarray:
     """A NumPy array that shares a storage's memory."""
     if ptr.__class__ is not int:
         raise capture.NotCapturable
-    window = _new(_Window)
-    bits = layout.dtype is dtypes.bfloat16
+    window = _Window.from_address(ptr)
     window.storage = storage
-    window.__array_interface__ = {
-        "shape": tuple(layout.shape),
-        "typestr": "<i2" if bits else layout.dtype.numpy.str,
-        "strides": layout.byte_strides() if layout.numel else None,
-        "data": (ptr, False),
-        "version": 3,
-    }
-    array = np.asarray(window)
-    return array.view(dtypes.bfloat16.numpy) if bits else array
+    usual = layout.is_contiguous and (1 not in layout.shape or not layout.numel)
+    strides = None if usual else layout.byte_strides()
+    return np.ndarray(layout.shape, layout.dtype.numpy, window, 0, strides)
 
 
 def _rebuild(cls, array, dtype, requires_grad, attributes):

@@ -17,7 +17,15 @@ from mezzo.rules import shapes
 @tensor_method
 def size(self, dim=None):
     """The shape, or the size of one axis."""
-    return self.shape if dim is None else self.shape[shapes.axis(dim, self.ndim)]
+    shape = self.layout.shape
+    if dim is None:
+        return shape
+    if dim.__class__ is int and -len(shape) <= dim < len(shape):
+        return _entry(shape, dim)
+    return shape[shapes.axis(dim, len(shape))]
+
+
+_entry = tuple.__getitem__  # a size has its own, for slices
 
 
 @tensor_method

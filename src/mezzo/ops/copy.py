@@ -257,6 +257,12 @@ def _parse_to(args, kwargs):
 @tensor_method
 def to(self, *args, **kwargs):
     """The tensor with another dtype, device or memory format: to(dtype), to(device), to(other), copy=True."""
+    if len(args) == 1 and not kwargs:  # nearly all calls: most of them change nothing
+        (wanted,), own = args, self.layout
+        if wanted is own.dtype or wanted is own.device or (wanted == "cpu" and self.is_cpu):
+            return self
+        if wanted.__class__ is dtypes.dtype:
+            return cast(self, wanted, None)
     dtype, device, copy, form = _parse_to(args, kwargs)
     where = devices.usable(device, "to") if device is not None else self.device
     moved = move(self, where) if where is not self.device else self
@@ -296,7 +302,9 @@ def move(input: Tensor, device) -> Tensor:
 
 def _dtype_method(name: str, dtype: dtypes.dtype):
     def method(self, memory_format=None):
-        return self.to(dtype, memory_format=memory_format) if memory_format else self.to(dtype)
+        if memory_format:
+            return self.to(dtype, memory_format=memory_format)
+        return self if self.layout.dtype is dtype else cast(self, dtype, None)
 
     method.__name__, method.__doc__ = name, f"The tensor as {dtype.name}."
     return tensor_method(method)
@@ -314,7 +322,7 @@ for _name, _dtype in {
 @tensor_method
 def cpu(self, memory_format=None):
     """The tensor in the processor's memory."""
-    return self.to("cpu")
+    return self if self.is_cpu else self.to("cpu")
 
 
 @tensor_method

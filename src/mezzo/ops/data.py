@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import array as arrays
+import ctypes
 import functools
+from itertools import chain
 
 import numpy as np
 
 from mezzo import devices, dtypes
 from mezzo.core.families.elementwise import map_plan
 from mezzo.core.families.joins import kernel_between
-from mezzo.core.layout import layout
+from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import composite
 from mezzo.core.storage import ExternalStorage
 from mezzo.core.tensor import Tensor, tensor_method
@@ -27,26 +30,49 @@ from mezzo.rules import shapes
 from mezzo.rules.samples import S
 
 
-def from_array(array: np.ndarray, owner=None) -> Tensor:
-    """A tensor over a NumPy array's memory (shared, not copied)."""
-    dtype = dtypes.from_numpy(array.dtype)
-    if any(s % array.itemsize for s in array.strides):
+@functools.lru_cache(maxsize=1024)
+def _dense(shape: tuple[int, ...], dtype: dtypes.dtype) -> Layout:
+    """A row-major layout, found quickly where data of one shape comes again and again."""
+    return dense(shape, dtype)
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout_of(shape: tuple[int, ...], strides: tuple[int, ...], kind: np.dtype):
+    """The layout of an array, and how many bytes from its first element on it covers."""
+    dtype, size = dtypes.from_numpy(kind), kind.itemsize
+    if any(s % size for s in strides):
         raise ArgumentValueError(
             "from_numpy: strides must be multiples of the item size. Use np.ascontiguousarray(array)."
         )
-    if any(s < 0 for s, n in zip(array.strides, array.shape) if n > 1):
+    if any(s < 0 for s, n in zip(strides, shape) if n > 1):
         raise ArgumentValueError(
             "from_numpy: arrays with negative strides are not supported. Use array.copy()."
         )
+    found = layout(shape, tuple(s // size for s in strides), dtype, devices.cpu)
+    return found, max(found.extent()[1], 0)
+
+
+def _address(array: np.ndarray) -> int:
+    """Where its first element lies."""
+    return array.ctypes.data
+
+
+def _address_inside(array: np.ndarray) -> int:
+    """The same, read from the object: its first field, which NumPy's binary interface fixes."""
+    return ctypes.c_ssize_t.from_address(id(array) + _HEAD).value
+
+
+_HEAD = object.__basicsize__
+_probe = np.zeros(3, np.int8)[1:]
+data_address = _address_inside if _address_inside(_probe) == _address(_probe) else _address
+
+
+def from_array(array: np.ndarray, owner=None) -> Tensor:
+    """A tensor over a NumPy array's memory (shared, not copied)."""
     made = object.__new__(Tensor)
-    strides = tuple(s // array.itemsize for s in array.strides)
-    made.layout = layout(array.shape, strides, dtype, devices.cpu)
-    pointer = array.ctypes.data
-    _, high = made.layout.extent()
-    made.storage, made.ptr = (
-        ExternalStorage(pointer, max(high, 0), owner if owner is not None else array),
-        pointer,
-    )
+    made.layout, reach = _layout_of(array.shape, array.strides, array.dtype)
+    made.ptr = pointer = data_address(array)
+    made.storage = ExternalStorage(pointer, reach, array if owner is None else owner)
     made.auto = made.base = None
     return made
 
@@ -196,6 +222,76 @@ def _put(made: Tensor, values: np.ndarray) -> None:
     plan.launch(plan.address, plan.head, made.ptr, kept.ctypes.data)
 
 
+# What Python's arrays call the elements of a dtype; a bool is a byte.
+_CODES = {dtypes.float32: "f", dtypes.float64: "d", dtypes.int64: "q", dtypes.int32: "i", dtypes.bool_: "b"}  # fmt: skip
+_LISTS = ({list}, {tuple})
+
+
+def _packed(
+    data, dtype: dtypes.dtype | None
+) -> tuple[tuple[int, ...], dtypes.dtype, arrays.array] | None:
+    """Shape, dtype and memory of Python numbers in nested lists; None where NumPy is to look at them."""
+    shape, kinds = (), {data.__class__}
+    while kinds in _LISTS:
+        if shape:
+            sizes = set(map(len, data))
+            if len(sizes) > 1:
+                return None
+            shape, data = (*shape, *sizes), list(chain.from_iterable(data))
+        else:
+            shape = (len(data),)
+        kinds = set(map(type, data))
+    if not shape:
+        data = (data,)
+    kind = frozenset(kinds)
+    usual = _USUAL.get(kind)
+    if usual is None:
+        return None
+    dtype = usual() if dtype is None else dtype
+    code = _CODES.get(dtype)
+    if code is None or not _converts(data, kind, dtype):
+        return None
+    try:
+        return shape, dtype, arrays.array(code, data)
+    except OverflowError:
+        return None
+
+
+_INTS, _FLOATS, _BOOLS = frozenset({int}), frozenset({float}), frozenset({bool})
+_USUAL = {_FLOATS: lambda: dtypes.Defaults.float_dtype, _FLOATS | _INTS: lambda: dtypes.Defaults.float_dtype,
+          _INTS: lambda: dtypes.int64, _BOOLS: lambda: dtypes.bool_}  # fmt: skip
+_EXACT = 1 << 53  # ints up to which a double holds
+
+
+def _converts(data, kind: frozenset, dtype: dtypes.dtype) -> bool:
+    """Whether the numbers become those of the dtype in one step, as NumPy's would."""
+    if kind == _BOOLS:
+        return dtype is dtypes.bool_
+    if kind == _INTS:
+        fits = dtype.is_floating_point and -_EXACT <= min(data) and max(data) <= _EXACT
+        return fits or dtype.category == dtypes.INTEGER
+    return dtype.is_floating_point
+
+
+def _at_once(data, dtype, where: devices.device) -> Tensor | None:
+    """Python numbers, or an array that keeps its dtype, in a new tensor; None where more is to be looked at."""
+    if where is not devices.cpu or capture.Recording.current is not None:
+        return None
+    if data.__class__ is np.ndarray:
+        if dtype is not None or not data.flags.c_contiguous:
+            return None
+        made, values = raw_empty(_dense(data.shape, dtypes.from_numpy(data.dtype))), data
+        source = data_address(values)
+    else:
+        packed = _packed(data, None if dtype is None else dtypes.resolve(dtype, "tensor"))
+        if packed is None:
+            return None
+        shape, kind, values = packed
+        made, source = raw_empty(_dense(shape, kind)), values.buffer_info()[0]
+    ctypes.memmove(made.ptr, source, made.layout.nbytes)
+    return made
+
+
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
     """A new tensor with the values of numbers, nested sequences, an array or a tensor (copied).
 
@@ -205,7 +301,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     where = devices.usable(device, "tensor")
     if isinstance(data, Tensor):
         made = data.detach().to(dtype=dtype or data.dtype, device=where, copy=True)
-    else:
+    elif (made := _at_once(data, dtype, where)) is None:
         array = np.asarray(data) if isinstance(data, (np.ndarray, np.generic)) else _numbers(data)
         dtype = (
             dtypes.resolve(dtype, "tensor") if dtype is not None else _default_dtype(data, array)
@@ -227,9 +323,8 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype=dtype or data.dtype, device=data.device if device is None else device)
     if isinstance(data, np.ndarray):
-        return from_array(data).to(
-            dtype=dtype or dtypes.from_numpy(data.dtype), device=device or "cpu"
-        )
+        made = from_array(data)
+        return made if dtype is device is None else made.to(dtype=dtype, device=device or "cpu")
     return tensor(data, dtype=dtype, device=device)
 
 

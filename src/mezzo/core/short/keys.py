@@ -15,6 +15,7 @@ from mezzo.core.short.words import (
     KEY_AT,
     KEY_HASH,
     MAX_ARGS,
+    MAX_ITEMS,
     MAX_NUMBERS,
     MAX_TENSORS,
     MAX_WORDS,
@@ -109,7 +110,7 @@ def _sequence_parts(f: Function, kind: str) -> None:
     is_tuple = f.either(same(f, kind, "@PyTuple_Type"), same(f, kind, setting(f, "o_size")))
     with f.when(f.either(is_list, is_tuple)):
         size = field(f, "i64", "%obj", 16)
-        leave(f, "i64", 0, f.compare("sgt", size, MAX_ARGS))
+        leave(f, "i64", 0, f.compare("sgt", size, MAX_ITEMS))
         _say(f, f.let(f"ptrtoint ptr {kind} to i64"), size)
         inside = f.let(f"select i1 {is_list}, ptr %obj, ptr null")
         start = f.variable("ptr", f.at("%obj", 24))

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mezzo import ops
+from mezzo import dtypes, ops
 from mezzo.core.tensor import Tensor
-from mezzo.dtypes import float64
 
 
 def default_convert(data):
@@ -42,7 +41,9 @@ def _collate(batch: Sequence, place: str):
     if isinstance(first, bool):
         return ops.tensor(batch)
     if isinstance(first, float):
-        return ops.tensor(batch, dtype=float64)  # Python's floats are doubles: PyTorch keeps them
+        return ops.tensor(
+            batch, dtype=dtypes.float64
+        )  # Python's floats are doubles: PyTorch keeps them
     if isinstance(first, int):
         return ops.tensor(batch)
     if isinstance(first, str | bytes):
@@ -80,8 +81,9 @@ def _like(original, made):
 
 
 def _stack(batch: list, place: str) -> Tensor:
-    shapes = {tuple(tensor.shape) for tensor in batch}
+    shapes = {tensor.shape for tensor in batch}
     if len(shapes) > 1:
+        shapes = set(map(tuple, shapes))
         raise RuntimeError(
             f"stack expects each tensor to be equal size, but {place} has the shapes "
             f"{sorted(shapes)}. Pad or crop them in the dataset, or pass a collate_fn."
@@ -96,4 +98,9 @@ def _stack_arrays(batch: list, place: str) -> Tensor:
             "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; "
             f"found an array of {arrays[0].dtype} in {place}. Pass a collate_fn that knows it."
         )
+    if len({(array.dtype, array.shape) for array in arrays}) == 1:
+        shape, kind = (len(arrays), *arrays[0].shape), dtypes.from_numpy(arrays[0].dtype)
+        made = ops.empty(shape, dtype=kind)
+        np.stack(arrays, out=made._array())
+        return made
     return _stack([ops.from_numpy(np.ascontiguousarray(a).reshape(a.shape)) for a in arrays], place)
