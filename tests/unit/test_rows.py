@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import lowered
 import numpy as np
 import pytest
 import torch
@@ -189,6 +190,27 @@ def test_norms_in_bfloat16():
     compare(TF.rms_norm, F.rms_norm, x, (70,), w, tolerance=2e-2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_statistics_far_from_zero(dtype):
+    """Sums of pairs of bfloat16 numbers, about a mean that is large beside what differs."""
+    x = (normal(2, 4, 13, 17) + 50).to(dtype)
+    w, b = normal(4).to(dtype), normal(5)[1:].to(dtype)
+    want = TF.group_norm(x.double(), 2, w.double(), b.double())
+    got = theirs(F.group_norm(*map(ours, (x,)), 2, ours(w), ours(b))).double()
+    unit = 2.0**-8 if dtype is torch.bfloat16 else 0.0
+    assert ((got - want).abs() <= want.abs() * unit + 50 * 2.0**-20).all()
+
+
+def test_gradients_where_the_variance_is_tiny():
+    """The reciprocal deviation is 1e13, whose cube float32 does not hold."""
+    x, g = normal(4, 100) * 1e-13, normal(4, 101)[:, 1:] * 1e-13
+    wide = x.double().requires_grad_()
+    TF.layer_norm(wide, (100,), eps=0.0).backward(g.double())
+    mine = ours(x).requires_grad_()
+    F.layer_norm(mine, (100,), eps=0.0).backward(ours(g.contiguous()))
+    torch.testing.assert_close(theirs(mine.grad).double(), wide.grad, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "shape,groups",
     [((2, 6, 5), 3), ((2, 6, 3, 4), 2), ((2, 4), 2), ((2, 4, 3), 4), ((3, 8, 70), 2)],
@@ -259,3 +281,10 @@ def test_rows_beyond_the_second_cache():
     np.testing.assert_allclose(y.detach().numpy(), expected.detach().numpy(), 1e-5, 1e-5)
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), 1e-5, 2e-3)
+
+
+@pytest.mark.parametrize("label", ["avx512", "avx2", "plain"])
+def test_other_processors(label):
+    """Norms with other vectors, and with pages behind every block that nobody may touch."""
+    chosen = "gradients_of_group_norm or norms_in_bfloat16 or far_from_zero"
+    lowered.run_again(__file__, label, chosen=chosen)

@@ -98,9 +98,9 @@ def _norm(x, w, b, to, row, affine, eps, centered) -> Rows:
     mean = k.row_sum(x) / n if centered else k.const(0.0, x.type)
     d = x - mean if centered else x
     variance = k.row_sum(d * d) / n
-    y = d * (1.0 / k.sqrt(variance + eps))
-    y = y if w is None else y * w
-    y = y if b is None else y + b
+    scale = 1.0 / k.sqrt(variance + eps)
+    scale = scale if w is None else scale * w
+    y = d * scale if b is None else k.fma(d, scale, b)
     return Rows(each=(y,), row=(mean, variance))
 
 
@@ -152,10 +152,12 @@ def norm_rows(
 def _norm_backward(g, x, w, mean, variance, to, row, affine, eps, centered, params) -> Rows:
     n = k.row_size(x.type)
     r = 1.0 / k.sqrt(variance + eps)
-    xh = (x - mean) * r if centered else x * r
+    d = x - mean if centered else x
     gh = g if w is None else g * w
-    pull = xh * (k.row_sum(gh * xh) / n)
-    dx = r * (gh - k.row_sum(gh) / n - pull) if centered else r * (gh - pull)
+    pull = k.row_sum(gh * d) * r / n * r * r  # in an order that no variance lets overflow
+    rest = k.fma(d, -pull, r * k.row_sum(gh) / -n) if centered else d * -pull
+    dx = k.fma(g, r if w is None else w * r, rest)
+    xh = d * r
     if not params:
         return Rows(each=(dx,))
     if tuple(row) == tuple(affine):

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from mezzo.kernels.cpu import jit
 from mezzo.kernels.cpu.rows_turned import TurnedWriter
 from mezzo.kernels.cpu.rows_walks import InnerWriter, OuterWriter
-from mezzo.kernels.ir import COMPUTE, MATH, ROW_OPS, SIZE, Expr, row_sum, walk
+from mezzo.kernels.ir import COMPUTE, MATH, ROW_OPS, Expr, row_sum, walk
 
 
 @dataclass(frozen=True)
@@ -141,15 +141,10 @@ class RowKernel:
         """True where elements may go past the caches.
 
         Such stores go at one pace, beside which reading has time to spare, and functions in the last pass; those of
-        reductions would only wait. Of 16-bit numbers (half as many lines) two operands take longer to read.
+        reductions would only wait.
         """
         reduced = walk([n.args[0] for n in self.schedule.nodes if n.op in ROW_OPS])
-        if any(n.op in MATH for n in reduced):
-            return False
-        final = walk(self.rows.each)
-        read = {n.attr for n in final if n.op == "load"} - self.row_operands
-        narrow = any(SIZE[s] < 4 for s in self.outs[: len(self.rows.each)])
-        return not narrow or len(read) < 2 or any(n.op in MATH for n in final)
+        return not any(n.op in MATH for n in reduced)
 
     def address(
         self,

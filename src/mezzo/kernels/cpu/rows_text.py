@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from mezzo.errors import KernelError
-from mezzo.kernels.cpu.emit import BITS, LANES, LLVM, STORED, Emitter, as_words
+from mezzo.kernels.cpu.emit import LANES, LLVM, STORED, Emitter, as_words
 from mezzo.kernels.cpu.nest import entry, offsets, slots, words
+from mezzo.kernels.cpu.rows_sums import Sums, accumulate, combine, start_of
 from mezzo.kernels.ir import COMPUTE, FLOATS, SIZE, Expr
 
 BLOCK = 8192  # elements of a row after which partial sums are merged
@@ -18,36 +18,6 @@ LINE = 64  # bytes of a cache line
 WORDS = ("units", "serial", "count", "per", "dk", "dr", "rn", "ro", "lanes", "chunk")
 _INTEGER = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
 _IOTA = ", ".join(f"i64 {i}" for i in range(LANES))
-
-
-def start_of(node: Expr) -> object:
-    """What the accumulator of a row reduction begins with."""
-    if node.op == "row_sum":
-        return 0
-    sign = -1 if node.op == "row_max" else 1
-    if node.type in FLOATS:
-        return sign * math.inf
-    if node.type in ("b1", "u8"):
-        return 0 if sign < 0 else (1 << BITS[node.type]) - 1
-    return -(1 << (BITS[node.type] - 1)) if sign < 0 else (1 << (BITS[node.type] - 1)) - 1
-
-
-def combine(e: Emitter, node: Expr, a: str, b: str) -> str:
-    """One accumulator from two, or from an accumulator and an element."""
-    t = node.type
-    if node.op == "row_sum":
-        op = "or" if t == "b1" else ("fadd" if t in FLOATS else "add")
-        return e.put(f"{op} {e.type(t)} {a}, {b}")
-    if t not in FLOATS:
-        side = "max" if node.op == "row_max" else "min"
-        return e.call(("u" if t in ("u8", "b1") else "s") + side, LLVM[t], a, b)
-    order = "ogt" if node.op == "row_max" else "olt"
-    better = e.put(f"fcmp {order} {e.type(t)} {a}, {b}")
-    best = e.put(f"select {e.type('b1')} {better}, {e.type(t)} {a}, {e.type(t)} {b}")
-    if node.attr == "ordered":  # the kernel's user sees to NaN
-        return best
-    nan = e.put(f"fcmp uno {e.type(t)} {a}, {a}")
-    return e.put(f"select {e.type('b1')} {nan}, {e.type(t)} {a}, {e.type(t)} {best}")
 
 
 class Writer:
@@ -332,8 +302,7 @@ class Writer:
             if self.letter(name) == "s":
                 one = self.emitter(1)
                 return e.splat(one.load(pointers[name], storage), LLVM[COMPUTE[storage]])
-            at = self.beside(pointers[name], storage, u)
-            return self.load(e, at, storage, self.mask_for(name, mask))
+            return self.read(e, u, name, pointers, mask)
 
         e = self.emitter(LANES, leaf)
         for node in self.plan.nodes:
@@ -344,6 +313,12 @@ class Writer:
             at = self.beside(pointers["stash"], storage, u)
             e.memo[id(self.stash)] = self.load(e, at, storage, self.mask_for("stash", mask))
         return e
+
+    def read(self, e: Emitter, u: int, name: str, pointers: dict[str, str], mask: str | None) -> str:  # fmt: skip
+        """A vector of an operand that advances along the lanes."""
+        storage = self.storage(name)
+        at = self.beside(pointers[name], storage, u)
+        return self.load(e, at, storage, self.mask_for(name, mask))
 
     def beside(self, pointer: str, storage: str, u: int) -> str:
         """The pointer for the u-th of the vectors side by side."""
@@ -358,12 +333,11 @@ class Writer:
         inner_mask = mask if self.row_lanes == 1 else None
         result = []
         for node, acc in zip(reductions, accs):
-            value = e.value(node.args[0])
+            found = accumulate(e, node, acc)
             if inner_mask is not None:
-                zero = e.const(start_of(node), node.type)
                 t = e.type(node.type)
-                value = e.put(f"select <{LANES} x i1> {inner_mask}, {t} {value}, {t} {zero}")
-            result.append(combine(e, node, acc, value))
+                found = e.put(f"select <{LANES} x i1> {inner_mask}, {t} {found}, {t} {acc}")
+            result.append(found)
         if stash is not None:
             storage = self.storage("stash")
             at = self.beside(pointers["stash"], storage, u)
@@ -448,13 +422,9 @@ class Writer:
         used = self.needed(roots, stash) + (self.parts if parts else [])
         is_last = self.final or reductions is self.plan.passes[-1]
         self.look_ahead(t, used, is_last)
-        many, whole = every * self.carried, len(reductions) * self.carried
-        zero, types = self.starts(every) * self.carried, self.types(many)
-        total = [f"%{t}tot{i}" for i in range(whole)]
-        block = [f"%{t}blk{i}" for i in range(len(many))]
-        before = self.label
+        before, sums = self.label, Sums(self, t, reductions, list(parts))
         self.do(f"br label %{t}r", f"{t}r:", f"%{t}ri = phi i64 [0, %{before}], [%{t}ri2, %{t}rx]")
-        self.phis(total, types[:whole], (zero[:whole], before), (block[:whole], f"{t}rx"))
+        sums.over_stretches(before)
         self.do(
             f"%{t}rc = icmp slt i64 %{t}ri, %ro",
             f"br i1 %{t}rc, label %{t}rb, label %{t}re",
@@ -464,30 +434,39 @@ class Writer:
         lines, moved, label = offsets(f"{t}q", f"{t}rb", f"%{t}ri", "%dr", "%rsizes", tables)
         self.lines += lines
         start = {n: self.gep(f"%{t}s_{n}", self.base[n], moved[n]) for n in used}
-        merged = [f"%{t}mrg{i}" for i in range(len(many))]
+        merged = [f"%{t}mrg{i}" for i in range(len(sums.types))]
         self.do(f"%{t}rbase = mul i64 %{t}ri, %rn")
         if stash is not None or (self.final and self.stash is not None):
             start["stash"] = self.stash_start(t, start["out0"])
+        known = self.steady(known, roots, start)
+        sums.before_stretch(known, start)
         self.do(f"br label %{t}b", f"{t}b:",
                 f"%{t}lo = phi i64 [0, %{label}], [%{t}hi, %{t}bx]")  # fmt: skip
-        self.phis(block, types, (total + zero[whole:], label), (merged, f"{t}bx"))
+        sums.along_stretch(label, merged, f"{t}bx")
         self.do(f"%{t}bc = icmp slt i64 %{t}lo, %rn", f"br i1 %{t}bc, label %{t}bb, label %{t}rx", f"{t}bb:",
                 f"%{t}far = add i64 %{t}lo, {BLOCK}", f"%{t}cut = icmp slt i64 %{t}far, %rn",
                 f"%{t}hi = select i1 %{t}cut, i64 %{t}far, i64 %rn")  # fmt: skip
-        sums = self.stretch(t, known, start, every, stash)
+        found = self.stretch(t, known, start, sums.nodes, stash)
         e = self.emitter(LANES)
-        for name, type, node, a, b in zip(merged, types, many, block, sums):
-            self.do(f"{name} = freeze {type} {combine(e, node, a, b)}")
+        for i, name in enumerate(merged):
+            both = combine(e, sums.nodes[i % sums.count], sums.block[i], found[i])
+            self.do(f"{name} = freeze {sums.types[i]} {both}")
         self.do(f"br label %{t}b", f"{t}rx:")
-        for name, node, register in zip(self.parts, parts, block[whole:]):
-            one = self.emitter(1)
-            one.store(self.fold(f"{t}{name}", node, register), start[name], self.storage(name))
+        sums.after_stretch(start)
         self.do(f"%{t}ri2 = add i64 %{t}ri, 1", f"br label %{t}r", f"{t}re:")
         self.label = f"{t}re"
-        self.finish(t, reductions, total)
+        self.finish(t, reductions, sums.total)
 
     def look_ahead(self, t: str, used: list[str], is_last: bool) -> None:
         """Choose what this pass asks memory for ahead of its use."""
+
+    def same_along(self) -> set[int]:
+        """Ids of the nodes that are the same along a stretch of the row."""
+        return self.plan.uniform
+
+    def steady(self, known, roots: list[Expr], start: dict[str, str]) -> list[dict[int, str]]:
+        """What is known before a stretch of the row begins: more than before the row, if lanes run along it."""
+        return known
 
     def stash_start(self, t: str, out: str) -> str:
         """Where a stretch of the row keeps the stash."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mezzo.kernels.cpu.emit import LANES, LLVM
+from mezzo.kernels.cpu.emit import LANES, LLVM, Emitter
 from mezzo.kernels.cpu.fold import AHEAD
-from mezzo.kernels.cpu.rows_text import CHUNK, LINE, UNROLL, Writer, combine
+from mezzo.kernels.cpu.rows_sums import combine
+from mezzo.kernels.cpu.rows_text import CHUNK, LINE, UNROLL, Writer
 from mezzo.kernels.ir import SIZE, Expr
 
 FETCH = 1 << 19  # bytes of rows beyond which the next would push this one out of the second cache
@@ -106,8 +107,55 @@ class InnerWriter(Writer):
             for n, s in start.items()
         }
 
+    def same_along(self) -> set[int]:
+        same = set(self.plan.uniform)
+        for node in self.plan.nodes:
+            if node.op == "load":
+                if self.letter(self.ins[node.attr]) == "s":
+                    same.add(id(node))
+            elif node.args and not self.is_stash(node) and all(id(a) in same for a in node.args):
+                same.add(id(node))
+        return same
+
+    def steady(self, known, roots: list[Expr], start: dict[str, str]) -> list[dict[int, str]]:
+        """Operands with one value for the stretch, and what follows from them, are computed before it."""
+        same = self.same_along()
+        e, found, stack = self.element(0, known[0], start, "0", None), dict(known[0]), list(roots)
+        while stack:
+            node = stack.pop()
+            if id(node) in found or node.op == "const":
+                continue
+            if id(node) in same:
+                found[id(node)] = e.value(node)
+            elif not self.is_stash(node):
+                stack.extend(node.args)
+        return [found]
+
+    half: int | None = None  # which half of every word the vector at work takes
+    pair: dict[str, str] = {}  # the words of operands
+
+    def _is_paired(self, stash: Expr | None) -> bool:
+        """True if sums of bf16 numbers may be taken in any order: then words are read, and each gives two numbers."""
+        moving = [n for n in self.reading if n in self.ins and self.letter(n) == "c"]
+        return (
+            not (self.final or self.kernel.uses_index or stash is not None)
+            and bool(moving)
+            and all(self.storage(n) == "bf16" for n in moving)
+        )
+
+    def read(self, e: Emitter, u: int, name: str, pointers: dict[str, str], mask: str | None) -> str:  # fmt: skip
+        if self.half is None:
+            return super().read(e, u, name, pointers, mask)
+        if name not in self.pair:
+            self.pair[name] = e.put(f"load <{LANES} x i32>, ptr {pointers[name]}, align 2")
+        how = f"shl <{LANES} x i32> {self.pair[name]}, {e.const(16, 'i32')}"
+        if self.half:
+            how = f"and <{LANES} x i32> {self.pair[name]}, {e.const(-1 << 16, 'i32')}"
+        return e.put(f"bitcast <{LANES} x i32> {e.put(how)} to <{LANES} x float>")
+
     def stretch(self, t, known, start, reductions, stash) -> list[str]:
         types, zero, n = self.types(reductions), self.starts(reductions), len(reductions)
+        paired = self._is_paired(stash)
         self.do(f"%{t}span = sub i64 %{t}hi, %{t}lo", f"%{t}whole = and i64 %{t}span, {-CHUNK}",
                 f"%{t}mid = add i64 %{t}lo, %{t}whole", f"%{t}many = icmp slt i64 %{t}lo, %{t}mid",
                 f"br i1 %{t}many, label %{t}m, label %{t}t0", f"{t}m:",
@@ -121,11 +169,15 @@ class InnerWriter(Writer):
                 f"%{t}j_{u} = add i64 %{t}j, {u * LANES}",
                 f"%{t}x_{u} = add i64 %{t}rbase, %{t}j_{u}",
             )
-            pointers = self._pointers(f"{t}jp{u}", start, f"%{t}j_{u}")
+            if paired:
+                self.half = u % 2
+            if not self.half:
+                self.pair, pointers = {}, self._pointers(f"{t}jp{u}", start, f"%{t}j_{u}")
             self.fetch(t, u, {**self.base, **start})
             made = self.body(0, known[0], pointers, f"%{t}x_{u}", None, reductions, stash, accs[u])
             for name, type, value in zip(after[u], types, made):
                 self.do(f"{name} = freeze {type} {value}")
+        self.half = None
         self.do(f"br label %{t}ml", f"{t}ml:", f"%{t}j2 = add i64 %{t}j, {CHUNK}",
                 f"%{t}jc = icmp slt i64 %{t}j2, %{t}mid", f"br i1 %{t}jc, label %{t}m, label %{t}mx", f"{t}mx:")  # fmt: skip
         e, half, parts = self.emitter(LANES), UNROLL // 2, after
