@@ -92,6 +92,15 @@ class Layout:
         return self.ndim == 4 and self.strides == shapes.channels_last_strides(self.shape)
 
 
+class Unsized:
+    """What stands for the layout of a result while a call is learned whose sizes only a run knows: it has none."""
+
+    __slots__ = ("device", "dtype")
+
+    def __init__(self, dtype: DType, device: devices.device):
+        self.dtype, self.device = dtype, device
+
+
 _INTERNED: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 

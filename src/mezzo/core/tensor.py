@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from mezzo import devices, dtypes
-from mezzo.core.layout import Layout, Size
+from mezzo.core.layout import Layout, Size, Unsized
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE, Storage
 from mezzo.errors import ArgumentTypeError, DeviceError, DTypeError, GradientError
@@ -167,6 +168,18 @@ def empty(layout: Layout) -> Tensor:
         made.storage, made.ptr = storage, storage.ptr
     else:
         made.storage, made.ptr = None, 0
+    made.auto = made.base = None
+    return made
+
+
+def empty_counted(count: int | capture.Count, make: Callable[[int], Layout], dtype) -> Tensor:
+    """A new tensor of the layout make(count): as long as values said."""
+    if count.__class__ is int:
+        return empty(make(count))
+    made, storage = _new(Tensor), _new(Storage)
+    storage.bucket, storage.ptr = capture.active().allocate_counted(count, make)
+    storage.nbytes, storage.version, storage.writer = 0, INFERENCE if STATE.inference else 0, None
+    made.layout, made.storage, made.ptr = Unsized(dtype, devices.cpu), storage, storage.ptr
     made.auto = made.base = None
     return made
 

@@ -10,6 +10,7 @@ from mezzo import devices, dtypes
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor, exported_array, tensor_method
 from mezzo.errors import ArgumentTypeError, ArgumentValueError, GradientError
+from mezzo.kernels.cpu import capture
 from mezzo.ops.data import from_array
 from mezzo.rules import shapes
 
@@ -153,19 +154,26 @@ def item(self):
     return _number(self, "item")
 
 
-def _number(tensor: Tensor, operation: str):
+def _number(tensor: Tensor, operation: str, kind: type | None = None):
+    """The one value as a Python number of that kind (None: the dtype's own), or what stands for it in a recording."""
     if tensor.layout.numel != 1:
         raise OneElementError(
             f"item: a Tensor with {tensor.layout.numel} elements cannot be converted to Scalar. "
             "Reduce it first, or use tolist()."
         )
-    kind = _NUMBERS.get(tensor.layout.dtype)
-    if kind is not None and not STATE.stack and tensor.ptr.__class__ is int and tensor.ptr:
-        return kind.from_address(tensor.ptr).value
+    lies = _NUMBERS.get(tensor.layout.dtype)
+    if lies is not None and not STATE.stack and tensor.ptr:
+        if tensor.ptr.__class__ is int:
+            value = lies.from_address(tensor.ptr).value
+            return value if kind is None else kind(value)
+        own = _KINDS[tensor.layout.dtype.category]
+        return capture.active().number(tensor.ptr, tensor.layout.dtype.ir, kind or own)
     value = _readable(tensor, operation)._array().reshape(())
-    return float(value) if tensor.dtype.name == "bfloat16" else value.item()
+    value = float(value) if tensor.dtype.name == "bfloat16" else value.item()
+    return value if kind is None else kind(value)
 
 
+_KINDS = {dtypes.BOOL: bool, dtypes.INTEGER: int, dtypes.FLOAT: float}
 # How a number is read from memory where NumPy need not be asked.
 _NUMBERS = {dtypes.float32: ctypes.c_float, dtypes.float64: ctypes.c_double, dtypes.bool_: ctypes.c_bool,
             dtypes.uint8: ctypes.c_uint8, dtypes.int8: ctypes.c_int8, dtypes.int16: ctypes.c_int16,
@@ -190,17 +198,17 @@ def __bool__(self) -> bool:
         raise OneElementError(
             f"bool: Boolean value of Tensor with {many} is ambiguous. Use x.any() or x.all()."
         )
-    return bool(_number(self, "bool"))
+    return _number(self, "bool", bool)
 
 
 @tensor_method
 def __int__(self) -> int:
-    return int(_number(self, "int"))
+    return _number(self, "int", int)
 
 
 @tensor_method
 def __float__(self) -> float:
-    return float(_number(self, "float"))
+    return _number(self, "float", float)
 
 
 @tensor_method

@@ -6,6 +6,7 @@ import numpy as np
 
 from mezzo import devices, dtypes
 from mezzo.core.families.indirect import pick
+from mezzo.core.families.masked import holds
 from mezzo.core.record import composite
 from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
@@ -188,8 +189,8 @@ def one_hot(input: Tensor, num_classes=-1) -> Tensor:
     if num_classes <= 0:
         raise Fact(ShapeError, f"num_classes is {num_classes}; it should be positive")
     if not STATE.stack and input.device is not devices.meta and input.layout.numel:
-        low, high = int(input.min()), int(input.max())
-        if low < 0 or high >= num_classes:
+        if not holds(((input >= 0) & (input < num_classes)).all()):
+            low, high = int(input.min()), int(input.max())
             worst = low if low < 0 else high
             text = f"class value {worst} must be non-negative and smaller than num_classes ({num_classes})"
             raise Fact(ShapeError, text)

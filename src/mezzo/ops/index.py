@@ -12,7 +12,7 @@ import numpy as np
 
 from mezzo import devices, dtypes
 from mezzo.core.families.dynamic import dynamic
-from mezzo.core.families.masked import Chosen, is_plain, masked, place_lists, places
+from mezzo.core.families.masked import SERIAL, Chosen, is_plain, masked, place_lists, places
 from mezzo.core.families.views import view as view_rule
 from mezzo.core.record import Cast, composite, none, update
 from mezzo.core.state import STATE
@@ -275,6 +275,21 @@ def _covers(mask: Tensor, tensor: Tensor) -> bool:
     return mask.dtype is dtypes.bool_ and mask.layout.shape == tensor.layout.shape
 
 
+def _leads(mask: Tensor, tensor: Tensor) -> bool:
+    """Whether it is a mask of the first axes."""
+    return mask.dtype is dtypes.bool_ and mask.layout.shape == tensor.layout.shape[: mask.ndim]
+
+
+def _masks_lines(mask: Tensor, tensor: Tensor) -> bool:
+    """Whether it chooses lines of a tensor so small that a mask of its elements is the quick way."""
+    return _leads(mask, tensor) and 0 < tensor.layout.numel <= SERIAL and is_plain(tensor, mask)
+
+
+def _over_lines(mask: Tensor, tensor: Tensor) -> Tensor:
+    """A mask of the first axes with the further ones as axes of size one."""
+    return reshape(mask, (*mask.shape, *(1,) * (tensor.ndim - mask.ndim)))
+
+
 @tensor_method
 def __getitem__(self, given):
     """The part of the tensor that the index names: a view for ints, slices, None; a copy for index tensors."""
@@ -285,7 +300,9 @@ def __getitem__(self, given):
         if given.dtype is dtypes.int64:
             return pick_at(self, (0,), (given,), 0, True)
         if _covers(given, self) and is_plain(self, given):
-            return mask_pick(self, given)
+            return mask_pick(self, given, ())
+        if _masks_lines(given, self):
+            return mask_pick(self, _over_lines(given, self).expand(self.shape), tuple(self.shape[given.ndim:]))  # fmt: skip
     parsed = _parse(self, given)
     part = index_view(self, parsed.items)
     if not parsed.advanced:
@@ -309,15 +326,15 @@ def _puts_all(self: Tensor, given: Tensor, value) -> bool:
         return False
     if not _covers(given, self) or not is_plain(self, given, value):
         return False
-    return Chosen(given).count == value.shape[0]
+    return Chosen(given).is_within(value.shape[0], value.shape[0])
 
 
 @tensor_method
 def __setitem__(self, given, value):
     """Write a value (broadcast) where the index reads."""
     if isinstance(given, Tensor) and given.dtype is dtypes.bool_ and self.ndim:
-        if given.ndim == self.ndim and _is_number(value):
-            self.masked_fill_(given, value)
+        if given.ndim and _is_number(value) and _leads(given, self):
+            self.masked_fill_(_over_lines(given, self), value)
             return
         if _puts_all(self, given, value):
             update(mask_put, self, given, value)
@@ -388,7 +405,7 @@ def position_lists(input: Tensor) -> tuple[Tensor, ...]:
 
 def _source_gradient(g, mask, source):
     """The gradient of a source of which the first elements were used."""
-    found, size = mask_pick(g, mask), source.shape[0]
+    found, size = mask_pick(g, mask, ()), source.shape[0]
     if found.shape[0] == size:
         return found
     chain = ((slice_dim, (0, 0, found.shape[0], 1)),)
@@ -396,9 +413,9 @@ def _source_gradient(g, mask, source):
 
 
 @masked(kind="pick", where="", grad_name="IndexBackward0", samples=[],
-        vjp={"input": lambda g, _y, _x, mask: mask_put(zeros_of(g, _x.shape), mask, g)})  # fmt: skip
-def mask_pick(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where a mask of the same shape is true, as a vector."""
+        vjp={"input": lambda g, _y, _x, mask, tail: mask_put(zeros_of(g, _x.shape), mask, reshape(g, (-1,)) if tail else g)})  # fmt: skip
+def mask_pick(input: Tensor, mask: Tensor, tail) -> Tensor:
+    """The elements where a mask of the same shape is true, as lines of the shape tail."""
 
 
 @masked(kind="put", where="", grad_name="MaskedScatterBackward0", samples=[],
@@ -448,7 +465,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     _require_mask(mask)
     shape = shapes.broadcast([tuple(input.shape), tuple(mask.shape)])
     if shape and is_plain(input, mask):
-        return mask_pick(input.expand(shape), mask.expand(shape))
+        return mask_pick(input.expand(shape), mask.expand(shape), ())
     found = position_lists(mask.expand(shape))
     if not shape:
         return pick_at(reshape(input, (1,)), (0,), found, 0, True)

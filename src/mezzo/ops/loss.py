@@ -8,6 +8,7 @@ from numbers import Number
 
 from mezzo import dtypes
 from mezzo.core.families.elementwise import elementwise
+from mezzo.core.families.masked import holds
 from mezzo.core.families.reductions import reduction as reductions
 from mezzo.core.record import Cast, composite, none
 from mezzo.core.state import STATE
@@ -306,7 +307,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
             f"Found dtype {target.dtype.name} of target but expected {input.dtype.name}, which input has",
             f"Use target.to(mezzo.{input.dtype.name}).",
         )
-    if not STATE.stack and input.is_cpu and bool(any_outside_unit(input.detach())):
+    if not STATE.stack and input.is_cpu and not holds(any_outside_unit(input.detach()), False):
         raise Fact(
             DTypeError,
             "all elements of input should be between 0 and 1",
@@ -555,7 +556,7 @@ def gaussian_nll_loss(
             var = var.unsqueeze(-1)
         elif tuple(input.shape[:-1]) != tuple(var.shape[:-1]) or var.shape[-1] != 1:
             raise Fact(ArgumentValueError, "var is of incorrect size")
-    if not STATE.stack and var.is_cpu and bool((var.detach() < 0).any()):
+    if not STATE.stack and var.is_cpu and not holds((var.detach() < 0).any(), False):
         raise Fact(ArgumentValueError, "var has negative entry/entries")
     clamped = var + (var.detach().clamp(min=eps) - var.detach())
     terms = 0.5 * (clamped.log() + squared(input, target) / clamped)

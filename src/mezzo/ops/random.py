@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mezzo import devices, dtypes
+from mezzo.core.families.masked import holds
 from mezzo.core.families.random import DEFAULT, Generator, random
 from mezzo.core.record import composite, update
 from mezzo.core.tensor import Tensor, tensor_method
@@ -275,9 +276,9 @@ def bernoulli(input: Tensor, p=None, *, generator=None) -> Tensor:
     return (drawn < input.detach()).to(input.dtype)
 
 
-def _check_values(tensor: Tensor, holds, problem: str) -> None:
+def _check_values(tensor: Tensor, condition, problem: str) -> None:
     """Raise where a tensor of parameters has impossible values; inside a transform they cannot be read."""
-    if tensor.is_cpu and tensor.level is None and not holds(tensor._array()).all():
+    if tensor.is_cpu and tensor.level is None and not holds(condition(tensor.detach()).all()):
         raise Fact(ImpossibleValueError, problem)
 
 
@@ -331,11 +332,11 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
             f"only supports floating-point dtypes for input, got: {input.dtype.name}",
             "Convert with x.float().",
         )
-    _check_values(input.detach(), lambda w: (w >= 0).all() & np.isfinite(w).all() & (w.sum(-1) > 0).all(),
+    _check_values(input.detach(), lambda w: ((w >= 0) & w.isfinite()).all() & (w.sum(-1) > 0).all(),
                   "probability tensor contains either inf, nan or element < 0, or a row of sum 0")  # fmt: skip
     shape, weights = tuple(input.shape), input.detach().double()
     if not replacement:
-        _check_values(weights, lambda w: ((w > 0).sum(-1) >= num_samples).all(),
+        _check_values(weights, lambda w: (w > 0).sum(-1) >= num_samples,
                       f"cannot sample {num_samples} > the number of nonzero weights without replacement")  # fmt: skip
         # Exponential races: the smallest of e_i / w_i come first with the right probabilities.
         drawn = draw_uniform(shape, dtypes.float64, input.device, generator, 0.0, 1.0)

@@ -9,14 +9,14 @@ import numpy as np
 from mezzo import dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.host import host
-from mezzo.core.families.masked import is_plain
+from mezzo.core.families.masked import is_plain, run_lengths
 from mezzo.core.families.searches import histogram_launch, search_launch
 from mezzo.core.record import composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
-from mezzo.ops.create import full, ones, zeros
+from mezzo.ops.create import empty_like, ones, zeros
 from mezzo.ops.data import tensor
-from mezzo.ops.index import mask_pick, nonzero
+from mezzo.ops.index import mask_pick
 from mezzo.ops.indirect import scatter_add
 from mezzo.ops.join import cat, stack
 from mezzo.ops.shape import reshape
@@ -70,13 +70,6 @@ def _begins(lines: Tensor) -> Tensor:
     return cat([first, lines.narrow(0, 1, n - 1).ne(lines.narrow(0, 0, n - 1))])
 
 
-def _lengths(begins: Tensor) -> Tensor:
-    """The lengths of runs that begin there."""
-    starts = nonzero(begins, as_tuple=True)[0]
-    end = full((1,), begins.shape[0], dtype=dtypes.int64)
-    return cat([starts.narrow(0, 1, starts.shape[0] - 1), end]) - starts
-
-
 def _is_vector(input: Tensor, dim) -> bool:
     """Whether all elements count, of memory that may be looked at now."""
     return dim is None and input.layout.numel > 0 and is_plain(input)
@@ -87,17 +80,23 @@ def _runs(input: Tensor, return_inverse: bool, return_counts: bool):
     lines = reshape(input.detach(), (-1,))
     begins = _begins(lines)
     inverse = reshape(begins.cumsum(0) - 1, tuple(input.shape)) if return_inverse else None
-    counts = _lengths(begins) if return_counts else None
-    return _chosen((mask_pick(lines, begins), inverse, counts), return_inverse, return_counts)
+    counts = run_lengths(begins) if return_counts else None
+    return _chosen((mask_pick(lines, begins, ()), inverse, counts), return_inverse, return_counts)
 
 
 def _sorted_values(input: Tensor, return_inverse: bool, return_counts: bool):
     """unique of all elements; None if the way back to them is left to NumPy."""
     lines = reshape(input.detach(), (-1,))
-    ordered = sort(lines)[0] if lines.shape[0] <= _RANKED else in_order(lines)
+    few, places = lines.shape[0] <= _RANKED, None
+    if few:
+        ordered, places = sort(lines, stable=True)
+    else:
+        ordered = in_order(lines)
     begins = _begins(ordered)
-    values, inverse = mask_pick(ordered, begins), None
-    if return_inverse:
+    values, inverse = mask_pick(ordered, begins, ()), None
+    if return_inverse and few:
+        inverse = reshape(empty_like(places).scatter(0, places, begins.cumsum(0) - 1), tuple(input.shape))  # fmt: skip
+    elif return_inverse:
         # What is no number equals no value.
         if (
             values.shape[0] > _SEARCHED
@@ -106,7 +105,7 @@ def _sorted_values(input: Tensor, return_inverse: bool, return_counts: bool):
         ):
             return None
         inverse = reshape(places_in(values, lines, False), tuple(input.shape))
-    counts = _lengths(begins) if return_counts else None
+    counts = run_lengths(begins) if return_counts else None
     return _chosen((values, inverse, counts), return_inverse, return_counts)
 
 
@@ -402,7 +401,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """
     if tuple(input.shape) != tuple(other.shape):
         return False
-    return bool(input.eq(other).all())
+    return (
+        input.eq(other).all().__bool__()
+    )  # not bool(...), which takes nothing that stands for one
 
 
 @composite(samples=[S(T(2, 3), T(3)), S(T(2, 3), T(2, 3), atol=9.0), S(T(0), T(0))])
@@ -411,7 +412,7 @@ def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=Fal
 
     Source: torch.allclose
     """
-    return bool(input.isclose(other, rtol, atol, equal_nan).all())
+    return input.isclose(other, rtol, atol, equal_nan).all().__bool__()
 
 
 @composite(

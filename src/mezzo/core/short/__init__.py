@@ -3,6 +3,7 @@
     words.py    what the native code's parts share: the words of an entry, the fields of objects
     keys.py     arguments to a key, and the entry filed under it
     runs.py     memory, launches, results
+    sized.py    numbers that a run reads: what it returns, and sizes of results
     nodes.py    nodes of the tape
     hosts.py    steps that Python does: NumPy's
     doors.py    what is called, and leads to all of these

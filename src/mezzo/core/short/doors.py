@@ -5,6 +5,7 @@ from __future__ import annotations
 from mezzo.core.short.keys import write_keys
 from mezzo.core.short.nodes import write_tape
 from mezzo.core.short.runs import call_objects, count_as, counted, write_runs
+from mezzo.core.short.sized import write_sized
 from mezzo.core.short.words import (
     CONTEXT,
     DECLARED,
@@ -39,7 +40,17 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 def source() -> str:
     """The module: call, call_record, call_applied, bind, free."""
     program = Program()
-    for write in (write_keys, write_tape, write_runs, _missed, _run, _doors, _bind, _free):
+    for write in (
+        write_keys,
+        write_tape,
+        write_runs,
+        write_sized,
+        _missed,
+        _run,
+        _doors,
+        _bind,
+        _free,
+    ):
         write(program)
     variables = "".join(f"@{name} = global i64 0\n" for name in GLOBALS)
     return DECLARED + variables + program.text()

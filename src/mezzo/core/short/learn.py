@@ -12,7 +12,7 @@ import array
 from mezzo import devices
 from mezzo.core import tape
 from mezzo.core.layout import Size
-from mezzo.core.short import hosts
+from mezzo.core.short import hosts, sized
 from mezzo.core.short import words as w
 from mezzo.core.short.entries import Entry, Unlike
 from mezzo.core.short.made import Made
@@ -21,6 +21,7 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor
 from mezzo.kernels.cpu import arenas, capture, memory
 
+_ALL = -1 << 63, (1 << 63) - 1  # bounds of a number that may be any
 LIMIT = 4 << 20  # bytes of operands and results; larger calls cost more than their Python
 
 
@@ -48,6 +49,7 @@ class _Learned:
         self.mapped: dict[int, int] = {}  # id of a stand-in list or number: its argument
         self.flagged = False
         self.recording = capture.Recording(strict=True)
+        self.recording.before_count = self._unwritten
         self.real, self.free = (args, kwargs), free
 
     # ---- running
@@ -116,9 +118,15 @@ class _Learned:
         writes = self._writes()
         entry.put(w.WRITES, writes)
         made = Made(entry, self.stands, self.mapped)
-        made.gather(self.result)
+        made.sizes = self._sizes()
+        if not isinstance(self.result, capture.Number):
+            made.gather(self.result)
+        self.fresh = made.fresh
         self._allocations(made.fresh)
-        made.write(self.result, self.blocks)
+        if isinstance(self.result, capture.Number):
+            self._number(self.result)
+        else:
+            made.write(self.result, self.blocks)
         self._calls()
         checks, unlocked = self.recording.checks, self.recording.unlocked
         draws = self.recording.draws
@@ -127,7 +135,8 @@ class _Learned:
         python = steps or draws
         if (checks and (unlocked or writes or python)) or (steps and (writes or draws)):
             raise Unlike
-        if draws > w.MAX_DRAWS or (python and unlocked):
+        numbers = any(event[0] in ("count", "number") for event in self.recording.events)
+        if draws > w.MAX_DRAWS or ((python or numbers) and unlocked):
             raise Unlike
         entry.kept += checks
         entry.put(w.CHECKS, [(cell.buffer_info()[0],) for cell, _ in checks])
@@ -151,13 +160,18 @@ class _Learned:
 
     def _allocations(self, fresh: dict[int, int]) -> None:
         entry, sizes = self.entry, self.recording.sizes
-        made = [event[1] for event in self.recording.events if event[0] == "new"]
+        made = [event[1] for event in self.recording.events if event[0] in ("new", "sized")]
         total = sum(sizes[b] for b in made) + sum(t.layout.nbytes for t in self.tensors)
         if len(made) > w.MAX_ALLOCS or total > LIMIT:
             raise Unlike
         rows = []
         for i, block in enumerate(made):
             self.blocks[block] = i
+            if block in self.sized:
+                if block not in fresh:
+                    raise Unlike
+                rows.append((0, 0, 0, w.LATER, entry.hold(fresh[block])))
+                continue
             bucket = arenas.bucket_for(sizes[block])
             guarded = memory.allocate is not memory._allocate
             entry.hold(bucket)
@@ -170,6 +184,9 @@ class _Learned:
         rows, used = [], set()
         for event in self.recording.events:
             if event[0] in ("new", "free"):
+                continue
+            if event[0] in ("count", "number", "sized"):
+                rows.append(self._read(event))
                 continue
             if event[0] == "host":
                 rows.append(self._step(*event[1:]))
@@ -200,6 +217,48 @@ class _Learned:
         if len(used) != len(self.numbers):
             raise Unlike
         self.entry.put(w.CALLS, rows)
+
+    # ---- numbers
+
+    def _unwritten(self) -> None:
+        """A run that finds a number out of bounds starts anew in Python: nothing may be written or drawn before."""
+        if self.recording.draws or any(stand.storage.version for stand in self.stands):
+            raise Unlike
+
+    def _sizes(self) -> dict[int, int]:
+        """Which of the sizes that a run finds a block has."""
+        sized = [event[1] for event in self.recording.events if event[0] == "sized"]
+        if max(len(sized), self.recording.counts) >= w.MAX_COUNTS:
+            raise Unlike
+        self.entry.words[w.SIZES] = len(sized)
+        self.sized = {block: i for i, block in enumerate(sized)}
+        return self.sized
+
+    def _read(self, event: tuple) -> tuple:
+        """A row for a number that is taken from memory, or memory of a size that was."""
+        kind, value = event[:2]
+        if kind == "sized":
+            _, block, make, count = event
+            version = self.fresh[block]
+            words = (self.blocks[block], w.COUNT_BASE + count.key, self.entry.hold(make),
+                     self.entry.hold(version), self.sized[block])  # fmt: skip
+            return 0, w.SIZED, self.entry.block(words), 0, 0
+        if kind == "count":
+            code, place, bounds = sized.CODES[value.dtype], value.key, (value.least, value.most)
+        else:
+            code, place, bounds = sized.CODES[value.dtype], w.MAX_COUNTS - 1, _ALL
+        words = (*self._base(value.address), code, w.COUNT_BASE + place, *bounds)
+        return 0, w.TAKE, self.entry.block(words), 0, 0
+
+    def _number(self, number: capture.Number) -> None:
+        """The call gives a number."""
+        how = sized.number_code(number.dtype, number.kind)
+        if how is None:
+            raise Unlike
+        self.entry.words[w.NUMBER], self.entry.words[w.NUMBER_AT] = (
+            how,
+            w.COUNT_BASE + w.MAX_COUNTS - 1,
+        )
 
     def _base(self, pointer: capture.Pointer) -> tuple[int, int]:
         """Where a run keeps the address of the block, and the offset in it."""

@@ -6,6 +6,7 @@ A tensor that only a node keeps is made as well, and so is the root of a view; w
 from __future__ import annotations
 
 from mezzo.core import tape
+from mezzo.core.layout import Unsized
 from mezzo.core.short import nodes, runs
 from mezzo.core.short import words as w
 from mezzo.core.short.entries import Entry, Unlike
@@ -23,6 +24,7 @@ class Made:
         self.tensors: list[Tensor] = []
         self.nodes: list[tape.Node] = []
         self.known: set[int] = set()
+        self.sizes: dict[int, int] = {}  # blocks whose size a run finds, and which it is
         self.fresh: dict[int, int] = {}  # blocks that stay, and the versions of their memory
 
     # ---- what there is
@@ -113,6 +115,11 @@ class Made:
         entry.put(w.SAVED, [(place,) for place in sorted(saved) if place < w.FIRST_MADE])
 
     def _row(self, tensor: Tensor, blocks: dict[int, int]) -> tuple:
+        if isinstance(tensor.layout, Unsized):
+            block, offset = capture.place(tensor.ptr)
+            if offset or tensor.base is not None:
+                raise Unlike
+            return (runs.NEW, 0, blocks[block], 0, 0, self.sizes[block])
         hold, layout = self.entry.hold, self.entry.hold(tensor.layout)
         if tensor.base is not None:
             root = tensor.base.root
@@ -128,10 +135,12 @@ class Made:
         return (runs.NEW, layout, blocks[block], int(tensor.ptr) - int(tensor.storage.ptr), 0, 0)
 
     def _node_row(self, node: tape.Node) -> list[int]:
-        entry, hold, numbers = self.entry, self.entry.hold, [0] * (w.TIES_AT + 1)
+        entry, hold, numbers = self.entry, self.entry.hold, [0] * (w.NODE_UNSIZED + 1)
         numbers[w.KIND], numbers[w.RECORD] = hold(type(node)), hold(node.record)
         numbers[w.MULTIPLE], numbers[w.NEEDS_OUT] = bool(node.multiple), hold(bool(node.needs_out))
         numbers[w.NODE_LAYOUTS], numbers[w.NODE_ARGS] = hold(node.layouts), self._spec(node.args)
+        if any(isinstance(layout, Unsized) for layout in node.layouts):
+            numbers[w.NODE_UNSIZED] = self._spec(node.layouts)
         if node.outs is not node.layouts:
             numbers[w.NODE_OUTS] = self._spec(node.outs)
         versions = [self.places[id(tensor)] for tensor, _ in node.versions]
@@ -157,6 +166,8 @@ class Made:
     def _one(self, value) -> tuple[int, int]:
         if isinstance(value, Tensor):
             return nodes.OBJECT, self.places[id(value)]
+        if isinstance(value, Unsized):
+            return nodes.LAYOUT, next(self.places[id(t)] for t in self.tensors if t.layout is value)
         if value.__class__ is float and id(value) in self.mapped:
             return nodes.ARGUMENT, self.mapped[id(value)]
         if isinstance(value, (tuple, list)) and _holds_tensors(value):
@@ -167,4 +178,4 @@ class Made:
 def _holds_tensors(value) -> bool:
     if isinstance(value, (tuple, list)):
         return any(_holds_tensors(v) for v in value)
-    return isinstance(value, Tensor)
+    return isinstance(value, (Tensor, Unsized))

@@ -16,6 +16,7 @@ from mezzo.core.short.words import (
     NODE_ARGS,
     NODE_LAYOUTS,
     NODE_OUTS,
+    NODE_UNSIZED,
     RECORD,
     SAVED,
     SAVED_AT,
@@ -42,7 +43,7 @@ from mezzo.core.short.words import (
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
 _EDGE, _SPEC, _TIE = 24, 16, 16  # [position, object, slot]; [kind, value]; [tensor, slot]
-CONST, ARGUMENT, OBJECT, NESTED = range(4)  # the kinds of what tuples are made of
+CONST, ARGUMENT, OBJECT, NESTED, LAYOUT = range(5)  # the kinds of what tuples are made of
 
 
 def write_tape(program: Program) -> None:
@@ -170,9 +171,17 @@ def _node(program: Program) -> None:
             out = tensor_of(f, "%ctx", f.load("i64", row))
             tied = f.call("tie", "i64", f"ptr {out}", f"ptr {made}", f"ptr {field(f, 'ptr', row, 8)}")  # fmt: skip
             leave(f, "i64", 0, f.compare("eq", tied, 0))
-        layouts = table(f, "%known", NODE_LAYOUTS)
-        for name, at in (("layouts", NODE_LAYOUTS), ("record", RECORD), ("needs_out", NEEDS_OUT)):
+        for name, at in (("record", RECORD), ("needs_out", NEEDS_OUT)):
             give(f, made, name, own(f, table(f, "%known", at)))
+        sizes, which = table(f, "%known", NODE_UNSIZED), f.variable("ptr", table(f, "%known", NODE_LAYOUTS))  # fmt: skip
+        late = differ(f, sizes, "null")
+        with f.when(late):
+            f.store("ptr", _gather(f, sizes), which)
+            leave(f, "i64", 0, same(f, f.load("ptr", which), "null"))
+        layouts = f.load("ptr", which)
+        with f.unless(late):
+            own(f, layouts)
+        give(f, made, "layouts", layouts)
         outs, kept = table(f, "%known", NODE_OUTS), f.variable("ptr", layouts)
         saves = differ(f, outs, "null")
         with f.when(saves):
@@ -215,6 +224,8 @@ def _one(program: Program) -> None:
             f.store("ptr", f.load("ptr", item_at(f, "%args", value)), found)
         with f.when(f.compare("eq", kind, OBJECT)):
             f.store("ptr", tensor_of(f, "%ctx", value), found)
+        with f.when(f.compare("eq", kind, LAYOUT)):
+            f.store("ptr", slot(f, tensor_of(f, "%ctx", value), "layout"), found)
         leave(f, "ptr", own(f, f.load("ptr", found)))
         f.do("unreachable")
 

@@ -11,7 +11,7 @@ from mezzo import devices, dtypes
 from mezzo.core import tape
 from mezzo.core.layout import Layout, Size
 from mezzo.core.record import DROPPED, REGISTRY, Keyed, Primitive, Record
-from mezzo.core.short import native
+from mezzo.core.short import native, sized
 from mezzo.core.short import words as w
 from mezzo.core.short.learn import Entry, learn
 from mezzo.core.state import STATE
@@ -169,12 +169,18 @@ def _set_up(made: native.Native) -> None:
     for cls, names in slots.items():
         for name in names:
             made.set(f"at_{name}", native.offset(cls, name))
+    made.set("at_layout_nbytes", native.offset(Layout, "nbytes"))
     made.set("at_store_ptr", native.offset(memory.Block, "ptr"))
     for name in ("short", "applied"):
         made.set(f"at_{name}", native.offset(Keyed, name))
     kinds = (bool, str, dtypes.dtype, devices.device, type(...), Layout)
     table = (ctypes.c_int64 * 16)(*map(id, kinds))
     native._alive.extend((table, kinds))
+    if memory.allocate is memory._allocate:
+        classes = [arenas.bucket_for(64 * i) for i in range(sized.SMALL // 64 + 1)]
+        small = (ctypes.c_int64 * len(classes))(*map(id, classes))
+        native._alive.extend((small, classes))
+        made.set("small", ctypes.addressof(small))
     made.set("kinds", ctypes.addressof(table))
     made.set("kind_count", len(kinds))
 

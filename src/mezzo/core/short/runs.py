@@ -14,24 +14,31 @@ from mezzo.core.short.words import (
     FIRST_NODE,
     GRAD,
     INFERENCE,
+    LATER,
+    LAYOUT_BASE,
     MADE,
     MADE_AT,
     MANY,
     MAX_ALLOCS,
     MAX_ARGS,
     MAX_SLOTS,
+    NODE_UNSIZED,
     NODES,
     NODES_AT,
+    NUMBER,
+    NUMBER_AT,
     NUMBER_BASE,
     NUMBERS_TAKEN,
     OUTS,
     OUTS_AT,
+    SIZED,
+    SIZES,
     SLOW,
+    TAKE,
     TAKEN_AT,
     TENSOR_BASE,
     TENSORS,
     TENSORS_AT,
-    TIES_AT,
     UNLOCKED,
     WRITES,
     WRITES_AT,
@@ -57,7 +64,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 _BASES = 0
 _OBJECTS = 8 * BASES
 _RUN = _OBJECTS + 8 * MAX_ALLOCS
-_ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 24, 48, 16, 8 * (TIES_AT + 1)
+_ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 24, 48, 16, 8 * (NODE_UNSIZED + 1)
 
 
 def write_runs(program: Program) -> None:
@@ -141,10 +148,15 @@ def _blocks(program: Program) -> None:
         with f.loop(0, count) as i:
             alloc = item_at(f, allocs, i, _ALLOC)
             bucket = f.load("ptr", alloc)
-            ready = f.variable("i64", 0)
+            ready, good = f.variable("i64", 0), f.variable("i64", 1)
             with f.when(differ(f, bucket, "null")):
                 f.store("i64", field(f, "i64", bucket, 16), ready)
-            made = f.call("block", "i64", "ptr %run", f"ptr {alloc}", f"i64 {i}")
+            later = f.compare("eq", field(f, "i64", alloc, 24), LATER)
+            with f.when(later):
+                f.store("ptr", "null", item_at(f, f.at("%run", _OBJECTS), i))
+            with f.unless(later):
+                f.store("i64", f.call("block", "i64", "ptr %run", f"ptr {alloc}", f"i64 {i}"), good)
+            made = f.load("i64", good)
             with f.when(f.compare("eq", made, 0)):
                 f.call("release", "void", "ptr %run", "ptr %known", f"i64 {i}")
                 leave(f, "i64", 0)
@@ -177,6 +189,8 @@ def _release(program: Program) -> None:
                 f.call("give_back", "void", f"ptr {bucket}", f"ptr {address}")
             with f.unless(lent):
                 drop(f, held)
+        with f.loop(0, word(f, "%known", SIZES)) as i:
+            drop(f, f.load("ptr", item_at(f, f.at("%run", 8 * LAYOUT_BASE), i)))
     with program.function("give_back", "ptr %bucket, ptr %address") as f:
         size, room = field(f, "i64", "%bucket", 16), field(f, "i64", "%bucket", 32)
         fits = f.compare("slt", size, room)
@@ -202,8 +216,17 @@ def _launches(program: Program) -> None:
             kernel = f.load("ptr", at)
             none = same(f, kernel, "null")
             with f.when(none):
-                failed = f.call("step", "i64", "ptr %run", f"ptr {at}")
-                leave(f, "i64", failed, f.compare("ne", failed, 0))
+                failed = f.variable("i64", 0)
+                what, done = field(f, "i64", at, 8), f.compare("slt", field(f, "i64", at, 8), 0)
+                with f.unless(done):
+                    f.store("i64", f.call("step", "i64", "ptr %run", f"ptr {at}"), failed)
+                for kind, function in ((TAKE, "take"), (SIZED, "sized")):
+                    with f.when(f.compare("eq", what, kind)):
+                        f.store(
+                            "i64", f.call(function, "i64", "ptr %run", f"ptr {template}"), failed
+                        )
+                status = f.load("i64", failed)
+                leave(f, "i64", status, f.compare("ne", status, 0))
             with f.unless(none):
                 with f.loop(0, field(f, "i64", at, 8)) as j:
                     f.store("i64", f.load("i64", item_at(f, template, j)), item_at(f, slots, j))
@@ -306,7 +329,8 @@ NEW, VIEW = range(2)  # the kinds of what a call makes
 def _make(program: Program) -> None:
     """@make(run, row, ctx, i) -> 1, 0 after an error: the i-th tensor that the call makes.
 
-    row: [kind, layout, which block or object, offset, chain or null, multiple].
+    row: [kind, layout, which block or object, offset, chain or null, multiple]; without a layout the last is
+    which of those it has that the run made.
     """
     with program.function("make", "ptr %run, ptr %row, ptr %ctx, i64 %i", "i64") as f:
         kind, layout = f.load("i64", "%row"), field(f, "ptr", "%row", 8)
@@ -315,7 +339,12 @@ def _make(program: Program) -> None:
         made = new(f, setting(f, "o_tensor"))
         f.store("ptr", made, item_at(f, f.at("%ctx", TENSORS_AT), place))
         leave(f, "i64", 0, same(f, made, "null"))
-        give(f, made, "layout", own(f, layout))
+        known = f.variable("ptr", layout)
+        unsized = same(f, layout, "null")
+        with f.when(unsized):
+            made_at = item_at(f, f.at("%run", 8 * LAYOUT_BASE), field(f, "i64", "%row", 40))
+            f.store("ptr", f.load("ptr", made_at), known)
+        give(f, made, "layout", own(f, f.load("ptr", known)))
         give(f, made, "auto", own(f, "@_Py_NoneStruct"))
         base, store, address = f.variable("i64"), f.variable("ptr"), f.variable("ptr")
         fresh = f.compare("eq", kind, NEW)
@@ -394,7 +423,14 @@ def _finish(program: Program) -> None:
                 f.store("i64", f.call("node", "i64", f"ptr {row}", "ptr %ctx", "ptr %args", f"i64 {i}"), good)  # fmt: skip
                 f.store("i64", f.add(i, 1), written)
         with f.unless(f.compare("eq", f.load("i64", good), 0)):
-            f.store("ptr", f.call("result", "ptr", "ptr %known", "ptr %ctx", "ptr %args"), result)
+            how = word(f, "%known", NUMBER)
+            numbers = f.compare("ne", how, 0)
+            with f.when(numbers):
+                f.store("ptr", f.call("number", "ptr", "ptr %run", f"i64 {how}", f"i64 {word(f, '%known', NUMBER_AT)}"), result)  # fmt: skip
+            with f.unless(numbers):
+                f.store(
+                    "ptr", f.call("result", "ptr", "ptr %known", "ptr %ctx", "ptr %args"), result
+                )
         for first, count in ((FIRST_NODE, written), (FIRST_MADE, made)):
             with f.loop(0, f.load("i64", count)) as i:
                 item = f.load("ptr", item_at(f, objects, f.add(i, first)))
@@ -468,6 +504,8 @@ def _go(program: Program) -> None:
         with f.loop(0, field(f, "i64", "%ctx", NUMBERS_TAKEN)) as i:
             bits = f.load("i64", item_at(f, f.at("%ctx", TAKEN_AT), i))
             f.store("i64", bits, item_at(f, run, f.add(i, NUMBER_BASE)))
+        with f.loop(0, word(f, "%known", SIZES)) as i:
+            f.store("ptr", "null", item_at(f, f.at(run, 8 * LAYOUT_BASE), i))
         made = f.call("blocks", "i64", f"ptr {run}", "ptr %known")
         leave(f, "ptr", "null", f.compare("eq", made, 0))
         locked, done = f.compare("eq", word(f, "%known", UNLOCKED), 0), f.variable("i64", 0)

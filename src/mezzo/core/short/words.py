@@ -23,6 +23,7 @@ SYMBOLS = (
     "PyLong_AsLongLongAndOverflow",
     "PyLong_FromLongLong",
     "PyFloat_AsDouble",
+    "PyFloat_FromDouble",
     "PyBytes_FromStringAndSize",
     *(("PyObject_Vectorcall",) if HAS_VECTORCALL else OLD_VECTORCALL),
     "PyObject_CallFunctionObjArgs",
@@ -56,18 +57,19 @@ OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generati
 OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
            "at_version", "at_saved", "at_root", "at_chain", "at_generation", "at_multiple", "at_allocated", "at_peak",
            "at_short", "at_applied", "at_size", "at_node", "at_slot", "at_requires_grad", "at_args", "at_edges", "at_layouts",
-           "at_needs_out", "at_order", "at_outs", "at_record", "at_versions")  # fmt: skip
-OTHERS = ("off", "kinds", "kind_count")
+           "at_needs_out", "at_order", "at_outs", "at_record", "at_versions", "at_layout_nbytes")  # fmt: skip
+OTHERS = ("off", "kinds", "kind_count", "small")
 GLOBALS = (*OBJECTS, *OFFSETS, *OTHERS)
 
 # The fields of a Short object, in bytes from its start.
 VECTORCALL, FALLBACK, TABLE, MISS, OWNER, FREE_COUNT, FREE, HITS, SIZE = range(16, 88, 8)
 # The words of an entry.
 (HASH, WORDS, WORDS_AT, ALLOCS, ALLOCS_AT, CALLS, CALLS_AT, MADE, MADE_AT, OUTS, OUTS_AT, MANY, NODES, NODES_AT,
- CHECKS, CHECKS_AT, WRITES, WRITES_AT, SAVED, SAVED_AT, UNLOCKED, HOLDER, TAKEN) = range(23)  # fmt: skip
+ CHECKS, CHECKS_AT, WRITES, WRITES_AT, SAVED, SAVED_AT, UNLOCKED, HOLDER, SIZES, NUMBER, NUMBER_AT,
+ TAKEN) = range(26)  # fmt: skip
 # The words of a node that an entry writes.
 (KIND, RECORD, MULTIPLE, NEEDS_OUT, NODE_LAYOUTS, NODE_ARGS, NODE_OUTS, EDGES, EDGES_AT, VERSIONS, VERSIONS_AT,
- TIES, TIES_AT) = range(13)  # fmt: skip
+ TIES, TIES_AT, NODE_UNSIZED) = range(14)  # fmt: skip
 
 MAX_ARGS = 24
 MAX_ITEMS = 64  # of a sequence among the arguments
@@ -80,11 +82,17 @@ MAX_MADE = 96
 MAX_NODES = 64
 MAX_OUTS = 8
 MAX_SLOTS = 32
+MAX_COUNTS = 4
 # The objects of a call are counted through: its tensors, the tensors that it makes, the nodes that it writes.
 FIRST_MADE, FIRST_NODE = MAX_TENSORS, MAX_TENSORS + MAX_MADE
 TENSOR_BASE, NUMBER_BASE = MAX_ALLOCS, MAX_ALLOCS + FIRST_NODE
 DRAW_BASE = NUMBER_BASE + MAX_NUMBERS
-BASES = DRAW_BASE + 2 * MAX_DRAWS
+COUNT_BASE = DRAW_BASE + 2 * MAX_DRAWS
+LAYOUT_BASE = COUNT_BASE + MAX_COUNTS
+BASES = LAYOUT_BASE + MAX_COUNTS
+# What a row of CALLS without a kernel is, in the place of the number of slots; else a step or a draw.
+TAKE, SIZED = -1, -2
+LATER = 2  # memory that a SIZED row makes, in the place of what is given back
 # How a word of a key says what follows; addresses of objects are larger than any of them.
 INT, FLOAT, SAME, SLICE, ANY = range(16, 21)
 
@@ -103,6 +111,7 @@ declare i64 @PyLong_AsLongLong(ptr)
 declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyLong_FromLongLong(i64)
 declare double @PyFloat_AsDouble(ptr)
+declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyBytes_FromStringAndSize(ptr, i64)
 declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
 declare ptr @PyObject_GetAttr(ptr, ptr)

@@ -63,6 +63,47 @@ class Late:
         return f"number_{self.key}_{self.at}"
 
 
+class _Unknown:
+    """Something that only a run knows: code that asks for it cannot be recorded."""
+
+    __slots__ = ()
+
+    def _refuse(self, *other):
+        raise NotCapturable
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = (
+        __index__
+    ) = _refuse
+    __hash__ = object.__hash__
+
+
+class Count(_Unknown):
+    """A number that a recorded kernel leaves at an address, and sizes depend on: only a run knows it.
+
+    within(least, most) is what the recorded code relies on; a run that finds another number is no such call.
+    """
+
+    __slots__ = ("address", "dtype", "key", "least", "most")
+
+    def __init__(self, address: int, dtype: str, key: int):
+        self.address, self.dtype, self.key = address, dtype, key
+        self.least, self.most = 0, (1 << 63) - 1
+
+    def within(self, least: int, most: int) -> bool:
+        """True: the run makes sure of it."""
+        self.least, self.most = max(self.least, least), min(self.most, most)
+        return True
+
+
+class Number(_Unknown):
+    """A number that is the result of a recorded call. dtype: of the kernel IR; kind: Python's type of it."""
+
+    __slots__ = ("address", "dtype", "kind")
+
+    def __init__(self, address: int, dtype: str, kind: type):
+        self.address, self.dtype, self.kind = address, dtype, kind
+
+
 class _Bucket:
     """Where the memory of one recorded block goes back to: nothing but a note of when."""
 
@@ -79,7 +120,8 @@ class _Bucket:
 
 
 class Recording:
-    """Events in order: ("new", block), ("free", block), ("call", address, slots); if strict ("host", function, outs, args) and ("draw", take).
+    """Events in order: ("new", block), ("free", block), ("call", address, slots); if strict ("host", function, outs, args) and ("draw", take);
+    ("count", count), ("sized", block, make, count) for memory whose layout make(count) gives, ("number", number).
 
     sizes: bytes of each block. tables: arrays of pointers that kernels read from memory. checks: (cell, refuse)
     to look at after a replay. kept: objects whose memory the launches refer to. strict: whoever calls refuse()
@@ -98,7 +140,8 @@ class Recording:
         self.tables: list[array.array] = []
         self.checks: list[tuple[array.array, Callable]] = []
         self.kept: list = []
-        self.is_open, self.draws = False, 0
+        self.is_open, self.draws, self.counts = False, 0, 0
+        self.before_count: Callable[[], None] = lambda: None  # may raise NotCapturable
 
     def __enter__(self):
         Recording._lock.acquire()
@@ -146,6 +189,28 @@ class Recording:
         self.events.append(("draw", take))
         self.draws += 1
         return Late(self.draws - 1, 0), Late(self.draws - 1, 1)
+
+    def count(self, address: int, dtype: str = "i64") -> Count:
+        """Write down that an integer is read here, which sizes or what to do depend on."""
+        if not self.strict:
+            raise NotCapturable
+        self.before_count()
+        self.events.append(("count", Count(address, dtype, self.counts)))
+        self.counts += 1
+        return self.events[-1][1]
+
+    def allocate_counted(self, count: Count, make: Callable) -> tuple[_Bucket, Pointer]:
+        """A new block, as large as the layout make(count)."""
+        made = self.block(0)
+        self.events.append(("sized", made, make, count))
+        return _Bucket(self, made), pointer(made)
+
+    def number(self, address: int, dtype: str, kind: type) -> Number:
+        """Write down that the call gives a number that lies there."""
+        if not self.strict:
+            raise NotCapturable
+        self.events.append(("number", Number(address, dtype, kind)))
+        return self.events[-1][1]
 
     @classmethod
     def is_taken(cls) -> bool:

@@ -1,7 +1,9 @@
 """Elements where a mask is true, one behind another: counted first, then moved.
 
     count   counts[unit] = how many are true in a unit, counts[units] = in all
-    where   row[k], column[k] = the place of the k-th true element, in lines of `width` elements
+    where   row[k], column[k] = the place of the k-th true element, in lines of `width` elements; columns that are null
+            lie behind the rows
+    lengths out[k] = how far it is from the k-th true element of a vector to the next, or to the end
     pick    out[k] = x[place of the k-th]
     put     out[i] = x[i], or source[k] at the place of the k-th
 
@@ -9,7 +11,7 @@ Units are chunks of the mask; a unit begins behind the true ones of those before
 stored at once. Elsewhere, and for other sizes, nothing branches on an element: each is written, and the next one in its place
 if its mask was false; what lies behind the last goes to the stack. Sixteen places that are all false are passed over.
 
-    args  = [block, mask, counts] (count), [.., rows, columns] (where), [.., out, x] (pick), [.., out, x, source] (put)
+    args  = [block, mask, counts] (count), [.., out] (lengths), [.., rows, columns] (where), [.., out, x] (pick), [.., out, x, source] (put)
     block = WORDS; all dense; mask: b8, counts: i64
 """
 
@@ -23,7 +25,13 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 from mezzo.kernels.cpu.emit import LANES
 
 WORDS = ("units", "serial", "size", "chunk", "width")
-FURTHER = {"count": 0, "where": 2, "pick": 2, "put": 3}  # pointers of each kind behind the counts
+FURTHER = {
+    "count": 0,
+    "lengths": 1,
+    "where": 2,
+    "pick": 2,
+    "put": 3,
+}  # pointers of each kind behind the counts
 
 
 @functools.cache
@@ -39,7 +47,24 @@ def address(kind: str, item: int = 8) -> int:
         if kind == "count":
             counts = f.load("ptr", f.at("%args", 16), 8)
             f.store("i64", _sum(f, counts, units), f.at(counts, f.mul(units, 8)), 8)
+        if kind == "lengths":
+            _differences(f, block, units)
     return jit.load(program.text()).address("kernel")
+
+
+def _differences(f: Function, block: str, units: str) -> None:
+    """Places become distances to the next."""
+    counts, out = (f.load("ptr", f.at("%args", 8 * i), 8) for i in (2, 3))
+    total = f.load("i64", f.at(counts, f.mul(units, 8)), 8)
+    size = f.load("i64", f.at(block, 8 * WORDS.index("size")), 8)
+    last = f.sub(total, 1)
+    with f.loop(0, last) as i:
+        here = f.at(out, f.mul(i, 8))
+        f.store("i64", f.sub(f.load("i64", f.at(here, 8), 8), f.load("i64", here, 8)), here, 8)
+    some = f.compare("sge", last, 0)
+    with f.when(some):
+        end = f.at(out, f.mul(last, 8))
+        f.store("i64", f.sub(size, f.load("i64", end, 8)), end, 8)
 
 
 def _sum(f: Function, counts: str, units: str) -> str:
@@ -60,6 +85,13 @@ def _units(f: Function, kind: str, bits: int) -> None:
         first = f.mul(unit, word["chunk"])
         last = f.min(f.add(first, word["chunk"]), word["size"])
         here = f.at(counts, f.mul(unit, 8))
+        if kind == "lengths":
+            further *= 2  # a vector is one line: its rows, which are all 0, are overwritten
+        if kind == "where":
+            rows, columns = further
+            total = f.load("i64", f.at(counts, f.mul(word["units"], 8)), 8)
+            given = f.let(f"icmp ne ptr {columns}, null")
+            further = [rows, f.select(given, columns, f.at(rows, f.mul(total, 8)), "ptr")]
         if kind == "count":
             f.store("i64", _counted(f, mask, first, last), here, 8)
         else:

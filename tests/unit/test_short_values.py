@@ -1,0 +1,121 @@
+"""Known calls that look at values: sizes that differ from turn to turn, numbers, and conditions that fail, against PyTorch."""
+
+from __future__ import annotations
+
+import lowered
+import numpy as np
+import pytest
+import torch
+
+import mezzo
+from mezzo.core.short import offers
+from mezzo.kernels.cpu import memory
+
+TRUE = (0.5, 0.0, 1.0, 0.1, 0.9, 0.5, 0.3, 0.0)  # how much of the masks: a turn each
+CALLS = {
+    "nonzero": lambda m, x, k, r, i: (m.nonzero(k), m.nonzero(r), m.nonzero(x.round(), as_tuple=True)),
+    "where": lambda m, x, k, r, i: (m.where(k), m.argwhere(r)),
+    "index": lambda m, x, k, r, i: (x[k], x[r], x.double()[k], x.half()[r], k[k], i[i > 3]),
+    "masked_select": lambda m, x, k, r, i: (m.masked_select(x, k), m.masked_select(x, r[:, None])),
+    "masked_scatter": lambda m, x, k, r, i: x.masked_scatter(k, m.arange(40).float()),
+    "unique": lambda m, x, k, r, i: (m.unique(i), m.unique(i, return_inverse=True, return_counts=True)),
+    "unique_consecutive": lambda m, x, k, r, i: m.unique_consecutive(i, return_inverse=True, return_counts=True),
+    "one_hot": lambda m, x, k, r, i: m.nn.functional.one_hot(i, 9),
+    "numbers": lambda m, x, k, r, i: (m.equal(x, x + k), m.allclose(x, x * 1), i[0].item(), x[0, 0].item(), k[0, 0].item(),
+                                      x.double()[0, 0].item(), (-i).to(m.int8)[0].item(), x.half()[0, 0].item()),
+    "conversions": lambda m, x, k, r, i: (int(i[1]), float(i[1]), bool(i[0]), float(x[0, 1]), int(x[0, 1]), bool(x[0, 0]),
+                                          int(k[1, 1]), float(k[1, 1]), bool(k[1, 1]), f"{x[0, 0]:.3f}"),
+    "in place": lambda m, x, k, r, i: _written(m, x, k, r),
+    "gradients": lambda m, x, k, r, i: _gradients(m, x, k, r),
+}  # fmt: skip
+
+
+def _written(m, x, k, r):
+    lines, elements, chosen = x.clone(), x.clone(), x.clone()
+    lines[r] = 0.5
+    elements[k] = -1
+    chosen[k] = m.arange(int(k.sum())).float()
+    return lines, elements, chosen, [t._version for t in (lines, elements, chosen)]
+
+
+def _gradients(m, x, k, r):
+    x = x.clone().requires_grad_()
+    (x[k].pow(2).sum() + (x[r] * 2).sum() + m.masked_select(x, k).exp().sum()).backward()
+    return x.grad
+
+
+def _same(got, expected):
+    if isinstance(got, mezzo.Tensor):
+        assert str(got.dtype).split(".")[1] == str(expected.dtype).split(".")[1]
+        assert got.stride() == expected.stride()
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-6, strict=True)
+    elif isinstance(got, (tuple, list)):
+        assert len(got) == len(expected)
+        for one, other in zip(got, expected):
+            _same(one, other)
+    else:
+        assert (type(got), got) == (type(expected), expected)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_turns(name):
+    draw = np.random.default_rng(len(name))
+    for share in TRUE:
+        data = (draw.standard_normal((5, 7)).astype(np.float32), draw.random((5, 7)) < share, draw.random(5) < share,
+                draw.integers(0, 8, 6))  # fmt: skip
+        got, expected = (CALLS[name](m, *map(m.tensor, data)) for m in (mezzo, torch))
+        _same(got, expected)
+
+
+def test_they_are_known():
+    """What is compared above is the short way."""
+    x = mezzo.randn(5, 7)
+    for call in (mezzo.nonzero, mezzo.unique, lambda x: mezzo.masked_select(x, x > 0)):
+        for _ in range(3):
+            call(x)
+    for record in (mezzo.nonzero, mezzo.unique, mezzo.masked_select):
+        hits = offers.native.field(record.short, offers.w.HITS)
+        before = hits.value
+        record(x, x > 0) if record is mezzo.masked_select else record(x)
+        assert hits.value == before + 1
+
+
+def test_memory_is_counted_and_returned():
+    x = mezzo.randn(50, 9)
+    for _ in range(3):
+        x[x > 0]
+    before = memory.memory_allocated()
+    kept = [x[x > 0.1 * i] for i in range(-20, 20)]
+    assert memory.memory_allocated() - before >= sum(t.nbytes for t in kept)
+    del kept
+    assert memory.memory_allocated() == before
+
+
+FAILING = [
+    (RuntimeError, lambda i: mezzo.nn.functional.one_hot(mezzo.tensor([1, i]), 3)),
+    (RuntimeError, lambda i: mezzo.multinomial(mezzo.tensor([2.0 - i, 2.0]), 1)),
+    (RuntimeError, lambda i: mezzo.zeros(4).masked_scatter(mezzo.arange(4) < i, mezzo.zeros(2))),
+    (RuntimeError, lambda i: mezzo.nn.functional.binary_cross_entropy(mezzo.tensor([0.4 * i]), mezzo.tensor([1.0]))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error, call", FAILING)
+def test_conditions(error, call):
+    for _ in range(3):
+        call(2)
+        with pytest.raises(error):
+            call(3)
+
+
+def test_a_mask_must_fit():
+    x = mezzo.zeros(3, 2)
+    for mask in (mezzo.ones(2) > 0, mezzo.ones(1) > 0, mezzo.ones(3, 3) > 0):
+        with pytest.raises(IndexError):
+            x[mask] = 1
+        with pytest.raises(IndexError):
+            x[mask]
+
+
+@pytest.mark.parametrize("target", ["avx2", "plain"])
+def test_lowered(target):
+    lowered.run_again(__file__, target)
