@@ -14,6 +14,7 @@ from mezzo.core.families.elementwise import map_plan
 from mezzo.core.families.joins import kernel_between
 from mezzo.core.layout import Layout, dense, layout
 from mezzo.core.record import composite
+from mezzo.core.state import STATE
 from mezzo.core.storage import ExternalStorage
 from mezzo.core.tensor import Tensor, tensor_method
 from mezzo.core.tensor import empty as raw_empty
@@ -275,7 +276,8 @@ def _converts(data, kind: frozenset, dtype: dtypes.dtype) -> bool:
 
 def _at_once(data, dtype, where: devices.device) -> Tensor | None:
     """Python numbers, or an array that keeps its dtype, in a new tensor; None where more is to be looked at."""
-    if where is not devices.cpu or capture.Recording.current is not None:
+    # A trace has its own memory, and must hear of constants.
+    if where is not devices.cpu or STATE.stack or STATE.storage or capture.Recording.current:
         return None
     if data.__class__ is np.ndarray:
         if dtype is not None or not data.flags.c_contiguous:
