@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.fold import FoldKernel, FoldWriter
-from mezzo.kernels.cpu.nest import entry, offsets, slots, words
-from mezzo.kernels.cpu.scan_many import WORDS, TurnedWriter, WideWriter
+from mezzo.kernels.cpu.nest import entry, offsets
+from mezzo.kernels.cpu.scan_many import TurnedWriter, WideWriter, tables
 
 
 class ScanKernel(FoldKernel):
@@ -34,15 +34,7 @@ class _ScanWriter(FoldWriter):
         outs, ins = [f"out{i}" for i in range(len(k.outs))], [f"in{i}" for i in range(len(k.ins))]
         names = outs + ins
         L += ["define internal void @body(ptr %args, i64 %begin, i64 %end, i64 %worker) {",
-              "entry:", "  %block = load ptr, ptr %args", *slots(names, k.scalars), *words(WORDS),
-              f"  %ksizes = getelementptr i64, ptr %block, i64 {len(WORDS)}",
-              "  %t0 = getelementptr i64, ptr %ksizes, i64 %dk"]  # fmt: skip
-        at = "%t0"
-        for n in names:
-            L += [f"  %{n}_lane = load i64, ptr {at}", f"  %{n}_step_at = getelementptr i64, ptr {at}, i64 1",
-                  f"  %{n}_step = load i64, ptr %{n}_step_at", f"  %{n}_kept = getelementptr i64, ptr {at}, i64 2",
-                  f"  %{n}_next = getelementptr i64, ptr %{n}_kept, i64 %dk"]  # fmt: skip
-            at = f"%{n}_next"
+              "entry:", *tables(names, k.scalars)]  # fmt: skip
         self._units(names)
         L += ["done:", "  ret void", "}", *entry()]
         return "\n".join([*L, *sorted(self.declares), ""])

@@ -21,6 +21,20 @@ WORDS = ("units", "serial", "n", "lanes", "chunk", "dk")
 WIDEST = 1024  # lines of a unit: accumulators of 8 bytes, twice, leave room in the first cache
 
 
+def tables(names: list[str], scalars: tuple[str, ...]) -> list[str]:
+    """Load the block of a scan (see scan.py): %lane, %step and the kept strides of every operand."""
+    lines = ["  %block = load ptr, ptr %args", *slots(names, scalars), *words(WORDS),
+             f"  %ksizes = getelementptr i64, ptr %block, i64 {len(WORDS)}",
+             "  %t0 = getelementptr i64, ptr %ksizes, i64 %dk"]  # fmt: skip
+    at = "%t0"
+    for n in names:
+        lines += [f"  %{n}_lane = load i64, ptr {at}", f"  %{n}_step_at = getelementptr i64, ptr {at}, i64 1",
+                  f"  %{n}_step = load i64, ptr %{n}_step_at", f"  %{n}_kept = getelementptr i64, ptr {at}, i64 2",
+                  f"  %{n}_next = getelementptr i64, ptr %{n}_kept, i64 %dk"]  # fmt: skip
+        at = f"%{n}_next"
+    return lines
+
+
 class _ManyWriter(FoldWriter):
     """What both ways share: the frame, and single lines."""
 
@@ -36,7 +50,7 @@ class _ManyWriter(FoldWriter):
         self.declares = program.declares
         with program.function("body", "ptr %args, i64 %begin, i64 %end, i64 %worker") as f:
             self.f, self.lines = f, f.lines
-            self._tables()
+            self.lines += tables([*self.outs, *self.ins], self.kernel.scalars)
             self.rooms()
             with f.loop("%begin", "%end") as unit:
                 per = f.ceil_div("%lanes", "%chunk")
@@ -51,18 +65,6 @@ class _ManyWriter(FoldWriter):
             block = f.load("ptr", "%args")
             f.share("body", "%args", f.load("i64", block), f.load("i64", f.at(block, 8)))
         return program.text()
-
-    def _tables(self) -> None:
-        names, L = [*self.outs, *self.ins], self.lines
-        L += ["  %block = load ptr, ptr %args", *slots(names, self.kernel.scalars), *words(WORDS),
-              f"  %ksizes = getelementptr i64, ptr %block, i64 {len(WORDS)}",
-              "  %t0 = getelementptr i64, ptr %ksizes, i64 %dk"]  # fmt: skip
-        at = "%t0"
-        for n in names:
-            L += [f"  %{n}_lane = load i64, ptr {at}", f"  %{n}_step_at = getelementptr i64, ptr {at}, i64 1",
-                  f"  %{n}_step = load i64, ptr %{n}_step_at", f"  %{n}_kept = getelementptr i64, ptr {at}, i64 2",
-                  f"  %{n}_next = getelementptr i64, ptr %{n}_kept, i64 %dk"]  # fmt: skip
-            at = f"%{n}_next"
 
     def _base(self, cell: str, first: str) -> dict[str, str]:
         """Where the first line of a unit begins."""
