@@ -22,8 +22,9 @@ from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, empty
 from mezzo.errors import DTypeError, Fact, ShapeError
 from mezzo.kernels import ir
-from mezzo.kernels.cpu import entry
+from mezzo.kernels.cpu import entry, taps_last
 from mezzo.kernels.cpu import taps as kernel
+from mezzo.kernels.cpu.emit import LANES
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 from mezzo.rules.taps import table
@@ -59,6 +60,21 @@ class TapsPlan:
             ptr = made.ptr
         self.launch(self.address, *self.slots, out.ptr, ptr)
         return out
+
+
+def _fill_last(plan: TapsPlan, lanes: tuple, sizes: tuple[int, int, int], storages) -> None:
+    """The launch where lanes run along the axis. sizes: lines, elements of one, and of one of the result."""
+    outer, size, to = sizes
+    first, blocks = lanes[0], len(lanes[0]) - 1
+    work = LANES * int(first[-1])  # multiplications of a line
+    chunk = max(1, min(blocks, UNIT * blocks // work))
+    chunks = blocks // chunk  # the last takes what is left
+    small = work * outer <= SERIAL
+    words = [outer * chunks, int(small), size, to, chunk, chunks, blocks]
+    plan.block, plan.arrays = array.array("q", words), lanes  # kept: the kernel reads them
+    plan.slots = (plan.block.buffer_info()[0], *[x.ctypes.data for x in lanes])
+    plan.address = taps_last.address(*storages)
+    plan.launch = entry.launch if small else entry.launch_unlocked
 
 
 class Taps(Primitive):
@@ -105,6 +121,11 @@ class Taps(Primitive):
         outer = plan.layout.numel // (inner * found.rows)
         ins, outs = source.dtype.ir, plan.layout.dtype.ir
         compute = ir.COMPUTE["f64" if "f64" in (ins, outs) else ins]
+        if inner == 1 and compute == "f32" and found.size > 1:
+            lanes = taps_last.steps(found.starts, found.index, found.weight)
+            if lanes is not None:
+                _fill_last(plan, lanes, (outer, found.size, found.rows), (ins, outs))
+                return
         weight = np.ascontiguousarray(found.weight, np.float64 if compute == "f64" else np.float32)
         work = max(len(weight), found.rows) * inner
         chunk = max(1, min(found.rows, UNIT * found.rows // max(work, 1)))
