@@ -170,3 +170,22 @@ def test_errors():
 def test_other_processors(label):
     """The same with other vectors, and with pages behind every block that nobody may touch."""
     lowered.run_code(__file__, label, CODE)
+
+
+def test_equal_of_large_tensors():
+    """Compared piece by piece: a difference at either end of a piece is seen, and NaN equals nothing."""
+    x = mezzo.zeros(400_000)
+    assert mezzo.equal(x, x.clone()) and mezzo.equal(x[:0], x[:0])
+    for at in (
+        0,
+        (1 << 14) - 1,
+        1 << 14,
+        (1 << 14) + (1 << 17) - 1,
+        (1 << 14) + (1 << 17),
+        399_999,
+    ):
+        other = x.clone()
+        other[at] = 1.0
+        assert not mezzo.equal(x, other)
+    x[-1] = float("nan")
+    assert not mezzo.equal(x, x)

@@ -12,6 +12,7 @@ from mezzo.core.families.host import host
 from mezzo.core.families.masked import is_plain, run_lengths
 from mezzo.core.families.searches import histogram_launch, search_launch
 from mezzo.core.record import composite, none
+from mezzo.core.state import STATE
 from mezzo.core.tensor import Tensor
 from mezzo.errors import ArgumentValueError, DTypeError, Fact, ShapeError
 from mezzo.ops.create import empty_like, ones, zeros
@@ -392,6 +393,8 @@ def isin(
 
 # ---- whole tensors
 
+_FIRST, _PIECE = 1 << 14, 1 << 18  # elements that equal compares before it looks at the outcome
+
 
 @composite(samples=[S(T(2, 3), T(2, 3)), S(T(0), T(0))])
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -401,9 +404,17 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """
     if tuple(input.shape) != tuple(other.shape):
         return False
-    return (
-        input.eq(other).all().__bool__()
-    )  # not bool(...), which takes nothing that stands for one
+    size, is_flat = input.layout.numel, input.layout.is_contiguous and other.layout.is_contiguous
+    if size <= _PIECE or STATE.stack or not is_flat:
+        # Not bool(...), which takes nothing that stands for one.
+        return input.eq(other).all().__bool__()
+    flat, against = reshape(input, (-1,)), reshape(other, (-1,))
+    at, step = 0, _FIRST
+    while at + step < size:
+        if not flat[at : at + step].eq(against[at : at + step]).all():
+            return False
+        at, step = at + step, min(8 * step, _PIECE)
+    return bool(flat[at:].eq(against[at:]).all())
 
 
 @composite(samples=[S(T(2, 3), T(3)), S(T(2, 3), T(2, 3), atol=9.0), S(T(0), T(0))])
