@@ -4,10 +4,12 @@ Queries and their gradients are packed once for a head, keys and values once for
 bfloat16. A block of keys and a block of queries at a time:
 
     scores     products of keys and queries, of values and gradients, on tile registers
-    weights    p and d, on vector units: a square of keys and queries at a time, while the scores of the next one are
-               made; and their terms: those of d twice, as rows (keys) of a left operand and as columns (queries) of a
-               right one
+    weights    p and d, on vector units, a square of keys and queries at a time; and their terms: those of d twice, as
+               rows (keys) of a left operand and as columns (queries) of a right one
     sums       dv += p g,  dk += d q,  dq^T += k^T d, on tile registers
+
+The weights of a square are made between the tile products of what does not depend on them: the scores of the next square, and a
+share of the sums of the block before, whose p and d wait in one of two places that alternate.
 
 dq of all queries stays in tiles, transposed, so that d need not be; dk and dv do so for the keys of a stretch.
 """
@@ -28,11 +30,9 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 _KIND = wide("float", WIDTH)
 _ZERO = f"{_KIND} zeroinitializer"
-BESIDE = 4  # pairs of keys beside a step of a product
+BESIDE = 2  # pairs of keys beside a step of a product
 _COMBINE = "ptr %scores, ptr %p, ptr %left, ptr %right, ptr %lse, ptr %delta, float %by, float %scale, float %kept, ptr %keep"
-_BLOCK = (
-    "ptr %args, ptr %space, i64 %head, i64 %stretch, i64 %key, i64 %keys, i64 %query, i64 %queries"
-)
+_BLOCK = "ptr %args, ptr %space, i64 %head, i64 %stretch, i64 %key, i64 %keys, i64 %query, i64 %queries, ptr %waiting"
 
 
 def backward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
@@ -58,8 +58,7 @@ class Places:
 
     def __init__(self, f: Function, scheme: Scheme, space: str):
         self.f, self.step_bytes = f, scheme.terms * TERM_BYTES
-        self.across = BACK_QUERIES[scheme.terms] // COLUMNS
-        self.grads = BACK_KEYS // ROWS * self.across * TILE_BYTES
+        self.block = BACK_KEYS[scheme.terms], BACK_QUERIES[scheme.terms]
         names = "ka va k2 qb gb q2 g2 s d p dq dk dv tiles rows keep".split()
         self.at = {name: f.at(space, word(f, "at_" + name)) for name in names}
 
@@ -75,15 +74,17 @@ class Places:
         panel = self.f.mul(n, word(self.f, panel))
         return self.f.at(self.at[name], self.f.add(panel, skip))
 
-    def made(self, name: str, count: Value, across: int) -> str:
-        """A panel of p ("s") or d ("d": rows, "p": columns) of the block, which has `across` elements along k."""
-        panel = across // STEP * self.step_bytes
-        return self.f.at(self.at[name], self.f.mul(self.f.div(count, COLUMNS), panel))
+    def made(self, name: str, count: Value, side: Value) -> str:
+        """A panel of p ("s") or d ("d": rows, "p": columns) of the block whose p and d are on that side."""
+        keys, queries = self.block
+        across = keys if name == "p" else queries
+        block = keys * queries // (STEP * COLUMNS) * self.step_bytes
+        panel = self.f.mul(self.f.div(count, COLUMNS), across // STEP * self.step_bytes)
+        return self.f.at(self.at[name], self.f.add(self.f.mul(side, block), panel))
 
-    def tile(self, i: Value, j: Value) -> str:
-        """The tile of scores of 32 keys and 32 queries of the block; gradients of weights lie `grads` bytes on."""
-        n = self.f.add(self.f.mul(self.f.div(i, ROWS), self.across), self.f.div(j, COLUMNS))
-        return self.f.at(self.at["tiles"], self.f.mul(n, TILE_BYTES))
+    def tile(self, number: Value) -> str:
+        """The tile of scores of 32 keys and 32 queries; gradients of weights lie behind it. There are two of both, in turn."""
+        return self.f.at(self.at["tiles"], self.f.mul(self.f.rem(number, 2), 2 * TILE_BYTES))
 
     def sums(self, name: str, count: Value, across: str) -> str:
         """The tiles of 32 keys or queries, one for every 32 features or outputs."""
@@ -95,11 +96,12 @@ class Places:
 
 
 def _units(program: Program, scheme: Scheme) -> None:
-    queries_step = BACK_QUERIES[scheme.terms]
+    keys_step, queries_step = BACK_KEYS[scheme.terms], BACK_QUERIES[scheme.terms]
     with program.function("body", parts.BODY) as f:
         micro.open_tiles(f)
         causal = f.compare("ne", word(f, "causal"), 0)
         keys, queries = word(f, "keys"), word(f, "queries")
+        waiting = f.array(8 * len(_Sums.FIELDS))
         with f.loop("%begin", "%end") as head:
             tensors = Tensors(f, BACKWARD, head)
             space = f.at(tensors.space, f.mul("%worker", word(f, "lane_bytes")))
@@ -109,16 +111,21 @@ def _units(program: Program, scheme: Scheme) -> None:
                 many = f.min(f.sub(keys, stretch), BACK_STRETCH)
                 _pack_keys(f, scheme, tensors, space, stretch, many)
                 begin = f.mul(f.div(stretch, queries_step), queries_step)
+                sums = ("ptr %args", f"ptr {space}", f"i64 {stretch}", f"ptr {waiting}")
+                _Sums.none(f, waiting)
                 with f.loop(f.select(causal, begin, 0), queries, queries_step) as query:
                     inside = f.min(f.sub(queries, query), queries_step)
                     seen = f.sub(f.add(query, inside), stretch)
                     limit = f.select(causal, f.min(many, seen), many)
-                    with f.loop(0, limit, BACK_KEYS) as key:
-                        count = f.min(f.sub(limit, key), BACK_KEYS)
+                    with f.loop(0, limit, keys_step) as key:
+                        count = f.min(f.sub(limit, key), keys_step)
                         given = (head, stretch, key, count, query, inside)
-                        given = ("ptr %args", f"ptr {space}", *(f"i64 {x}" for x in given))
-                        f.call("weights", "void", *given)
-                        f.call("gather", "void", *given)
+                        f.call("weights", "void", "ptr %args", f"ptr {space}", *(f"i64 {x}" for x in given),
+                               f"ptr {waiting}")  # fmt: skip
+                        if scheme.terms == 1:
+                            f.call("gather", "void", *sums)
+                if scheme.terms > 1:
+                    f.call("gather", "void", *sums)
                 seen = f.select(causal, f.sub(queries, stretch), f.mul(queries, many))
                 seen = f.max(f.min(seen, many), 0)
                 for name, columns in (("dk", "features"), ("dv", "outputs")):
@@ -174,28 +181,33 @@ def _deep(f: Function, scheme: Scheme, columns: str) -> str:
 
 
 def _weights(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
-    """The terms of p and d of a block."""
-    queries_step = BACK_QUERIES[scheme.terms]
+    """The terms of p and d of a block, beside the sums of the one before."""
     with program.function("weights", _BLOCK, attributes="noinline") as f:
         tensors, places = Tensors(f, BACKWARD, "%head"), Places(f, scheme, "%space")
-        keep, scale = places.at["keep"], parts.factor(f)
+        keep, scale, pitch = places.at["keep"], parts.factor(f), 2 * places.block[0]
         causal, first = f.compare("ne", word(f, "causal"), 0), f.add("%stretch", "%key")
         padded = f.mul(f.ceil_div(word(f, "queries"), COLUMNS), COLUMNS * 4)
         if drop:
-            dropout.make(f, tensors, ("%query", "%queries", first, "%keys"), keep, 2 * BACK_KEYS)
-        _scores(f, places, 0, 0, None)
-        with f.loop(0, "%keys", ROWS) as i, f.loop(0, "%queries", COLUMNS) as j:
+            dropout.make(f, tensors, ("%query", "%queries", first, "%keys"), keep, pitch)
+        before, product = _Sums(f, places, "%waiting"), products.Products(f, scheme.terms)
+        across = f.ceil_div("%queries", COLUMNS)
+        tiles = f.mul(f.ceil_div("%keys", ROWS), across)
+        side = f.sub(1, before.side)
+        _scores(f, places, 0, across, product, None)
+        with f.loop(0, tiles) as n:
+            i, j = f.mul(f.div(n, across), ROWS), f.mul(f.rem(n, across), COLUMNS)
             rows, columns = f.min(f.sub("%keys", i), ROWS), f.min(f.sub("%queries", j), COLUMNS)
-            query, tiles = f.add("%query", j), places.tile(i, j)
+            query, tile = f.add("%query", j), places.tile(n)
             by = _mask(
-                f, tensors, mask, tiles, (f.add(first, i), rows, query, columns), causal, scale
+                f, tensors, mask, tile, (f.add(first, i), rows, query, columns), causal, scale
             )
-            right = f.at(places.made("p", j, BACK_KEYS), f.mul(f.div(i, STEP), places.step_bytes))
+            skip = f.mul(f.div(i, STEP), places.step_bytes)
+            right = f.at(places.made("p", j, side), skip)
             skip = f.mul(f.div(j, STEP), places.step_bytes)
-            lefts = [f.at(places.made(name, i, queries_step), skip) for name in ("s", "d")]
-            bits = f.at(keep, f.add(f.mul(f.div(j, dropout.QUERIES), 2 * BACK_KEYS), f.mul(i, 2)))
+            lefts = [f.at(places.made(name, i, side), skip) for name in ("s", "d")]
+            bits = f.at(keep, f.add(f.mul(f.div(j, dropout.QUERIES), pitch), f.mul(i, 2)))
             lse = f.at(places.at["rows"], f.mul(query, 4))
-            pointers = (tiles, *lefts, right, lse, f.at(lse, padded))
+            pointers = (tile, *lefts, right, lse, f.at(lse, padded))
             factors = (by, scale, parts.factor(f, name="kept"))
             made = (
                 *(f"ptr {x}" for x in pointers),
@@ -203,34 +215,30 @@ def _weights(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
                 f"ptr {bits}",
             )
             made = products.Beside(f, ROWS // 2, made)
-            last = f.compare("sge", f.add(j, COLUMNS), "%queries")
-            i, j = f.select(last, f.add(i, ROWS), i), f.select(last, 0, f.add(j, COLUMNS))
-            with f.when(f.compare("slt", i, "%keys")):
-                _scores(f, places, i, j, made)
+            after = f.add(n, 1)
+            with f.when(f.compare("slt", after, tiles)):
+                _scores(f, places, after, across, product, made)
+            share = [f.div(f.mul(before.count, x), tiles) for x in (n, after)]
+            with f.loop(*share) as number:
+                before.multiply(number, product, made)
             made.finish(ROWS // 2)
+        product.finish()
+        before.follow(side)
 
 
-def _scores(f: Function, places: Places, i: Value, j: Value, made: products.Beside | None) -> None:
-    """Multiply 32 keys by 32 queries of the block, and values by gradients."""
-    for a, b, depth, skip in (("ka", "qb", "features", 0), ("va", "gb", "outputs", places.grads)):
+def _scores(
+    f: Function, places: Places, n: Value, across: str, product: products.Products, made: products.Beside | None,
+) -> None:  # fmt: skip
+    """Multiply 32 keys by 32 queries of the block, and values by gradients: its square n."""
+    i, j = f.mul(f.div(n, across), ROWS), f.mul(f.rem(n, across), COLUMNS)
+    rows, columns = f.min(f.sub("%keys", i), ROWS), f.sub("%queries", j)
+    for a, b, depth, skip in (("ka", "qb", "features", 0), ("va", "gb", "outputs", TILE_BYTES)):
         left, right = (
             places.deep(a, f.add("%key", i), depth),
             places.deep(b, f.add("%query", j), depth),
         )
-        rows, columns = f.min(f.sub("%keys", i), ROWS), f.sub("%queries", j)
-        product = (
-            left,
-            right,
-            word(f, depth),
-            "null",
-            f.at(places.tile(i, j), skip),
-            rows,
-            columns,
-        )
-        if made:
-            made.multiply(*product)
-        else:
-            products.multiply(f, *product)
+        to = f.at(places.tile(n), skip)
+        product.multiply(left, right, word(f, depth), "null", to, rows, columns, made)
 
 
 def _mask(f, tensors, mask, tiles, where, causal, scale) -> str:
@@ -310,9 +318,9 @@ def _combine(f: Function, scheme: Scheme, drop: bool) -> Callable[[str], None]:
             made = []
             for v in vectors:
                 place = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))
-                stays = _stays(f, BACK_KEYS, r, v) if drop else ""
+                stays = _stays(f, BACK_KEYS[count], r, v) if drop else ""
                 given = (by, less[v], both, delta[v], kept, stays)
-                made.append(_weight(f, scheme, place, given))
+                made.append(_weight(f, count, place, given))
             ds.append([weights.cut(f, d, count, infinite=True) for _, d in made])
             ps = [weights.cut(f, p, count, fills=True) for p, _ in made]
             for to, (low, high) in (("%p", ps), ("%left", ds[-1])):
@@ -334,15 +342,14 @@ def _stays(f: Function, pitch: int, r: str, v: int) -> str:
     return dropout.kept_queries(f, f.at("%keep", v * 2 * pitch), 0, r, WIDTH)
 
 
-def _weight(f: Function, scheme: Scheme, place: str, given: tuple[str, ...]) -> tuple[str, str]:
+def _weight(f: Function, count: int, place: str, given: tuple[str, ...]) -> tuple[str, str]:
     """The weights by which values are multiplied, and the gradients of scores, both 0 where a weight is."""
     by, less, scale, delta, kept, stays = given
-    grads = BACK_KEYS // ROWS * (BACK_QUERIES[scheme.terms] // COLUMNS) * TILE_BYTES
     x = weights.fma(f, f.load(_KIND, place, 16), by, less)
     y = f.let(f"fmul {_KIND} {x}, {weights.vector(weights.LOG2_E)}")
-    weight = weights.power(f, y, weights.SHORT if scheme.terms == 1 else weights.FULL)
+    weight = weights.power(f, y, weights.SHORT if count == 1 else weights.FULL)
     some = f.let(f"fcmp une {_KIND} {weight}, zeroinitializer")
-    given_on, grad = weight, f.load(_KIND, f.at(place, grads), 16)
+    given_on, grad = weight, f.load(_KIND, f.at(place, TILE_BYTES), 16)
     if stays:
         larger = f.let(f"fmul {_KIND} {weight}, {kept}")
         given_on, grad = (
@@ -353,40 +360,97 @@ def _weight(f: Function, scheme: Scheme, place: str, given: tuple[str, ...]) -> 
     return given_on, f.let(f"select <{WIDTH} x i1> {some}, {_KIND} {grad}, {_ZERO}")
 
 
+class _Sums:
+    """The products with p and d of the block that waits, by number, added to those of the queries before, if any see its keys."""
+
+    FIELDS = ("count", "side", "key", "keys", "query", "queries")
+
+    def __init__(self, f: Function, places: Places, waiting: str):
+        self.f, self.places, self.waiting = f, places, waiting
+        for name in self.FIELDS:
+            setattr(self, name, self._load(name))
+        self.panels = {name: f.ceil_div(word(f, name), COLUMNS) for name in ("features", "outputs")}
+
+    @classmethod
+    def none(cls, f: Function, waiting: str) -> None:
+        """Let no block wait."""
+        for i, _ in enumerate(cls.FIELDS):
+            f.store("i64", 0, f.at(waiting, 8 * i), 8)
+
+    def _load(self, name: str) -> str:
+        return self.f.load("i64", self.f.at(self.waiting, 8 * self.FIELDS.index(name)), 8)
+
+    def _counts(self, keys: Value, queries: Value) -> list[str]:
+        """How many products dv, dk and dq take."""
+        f, high = self.f, [self.f.ceil_div(many, ROWS) for many in (keys, keys, queries)]
+        return [
+            f.mul(n, self.panels[name])
+            for n, name in zip(high, ("outputs", "features", "features"))
+        ]
+
+    def follow(self, side: str) -> None:
+        """Let the block %key, %query of this function wait instead, with p and d on that side."""
+        f = self.f
+        values, keys, queries = self._counts("%keys", "%queries")
+        count = f.add(f.add(values, keys), queries)
+        found = (count, side, "%key", "%keys", "%query", "%queries")
+        for i, value in enumerate(found):
+            f.store("i64", value, f.at(self.waiting, 8 * i), 8)
+
+    def multiply(
+        self, number: str, product: products.Products, made: products.Beside | None
+    ) -> None:
+        """Product `number` of self.count."""
+        f = self.f
+        values, keys, _ = self._counts(self.keys, self.queries)
+        others, queries = f.sub(number, values), f.sub(number, f.add(values, keys))
+        is_value, is_query = f.compare("slt", others, 0), f.compare("sge", queries, 0)
+        with f.when(is_value):
+            operands = self._by_keys("dv", "s", "g2", "outputs", number)
+            product.multiply(*operands, made)
+        with f.unless(f.either(is_value, is_query)):
+            operands = self._by_keys("dk", "d", "q2", "features", others)
+            product.multiply(*operands, made)
+        with f.when(is_query):
+            product.multiply(*self._by_queries(queries), made)
+
+    def _by_keys(self, name: str, left: str, right: str, columns: str, number: str) -> tuple:
+        """The operands for dv or dk of 32 keys and a panel of columns."""
+        f, places, queries_step = self.f, self.places, self.places.block[1]
+        i = f.mul(f.div(number, self.panels[columns]), ROWS)
+        n = f.rem(number, self.panels[columns])
+        first = f.mul(f.div(f.add(f.add("%stretch", self.key), i), queries_step), queries_step)
+        first = f.select(f.compare("ne", word(f, "causal"), 0), first, 0)
+        tile = f.at(places.sums(name, f.add(self.key, i), columns), f.mul(n, TILE_BYTES))
+        start = f.select(f.compare("eq", self.query, first), "null", tile, "ptr")
+        left = places.made(left, i, self.side)
+        right = places.long(right, n, "query_panel", self.query)
+        rows, across = f.min(f.sub(self.keys, i), ROWS), f.sub(word(f, columns), f.mul(n, COLUMNS))
+        return left, right, self.queries, start, tile, rows, across
+
+    def _by_queries(self, number: str) -> tuple:
+        """The operands for dq of 32 queries and a panel of features, which are its rows."""
+        f, places = self.f, self.places
+        j = f.mul(f.div(number, self.panels["features"]), COLUMNS)
+        n = f.rem(number, self.panels["features"])
+        tile = f.at(places.sums("dq", f.add(self.query, j), "features"), f.mul(n, TILE_BYTES))
+        first = f.compare("eq", f.add("%stretch", self.key), 0)
+        start = f.select(first, "null", tile, "ptr")
+        left, right = places.long("k2", n, "key_panel", self.key), places.made("p", j, self.side)
+        rows, across = f.sub(word(f, "features"), f.mul(n, ROWS)), f.min(f.sub(self.queries, j), COLUMNS)  # fmt: skip
+        return left, right, self.keys, start, tile, rows, across
+
+
 def _gather(program: Program, scheme: Scheme) -> None:
-    """The products with p and d of a block, added to those of the queries before, if any see these keys."""
-    queries_step = BACK_QUERIES[scheme.terms]
-    with program.function("gather", _BLOCK, attributes="noinline") as f:
-        places, causal = Places(f, scheme, "%space"), f.compare("ne", word(f, "causal"), 0)
-        for name, made, panels, columns in (
-            ("dv", "s", "g2", "outputs"),
-            ("dk", "d", "q2", "features"),
-        ):
-            with f.loop(0, "%keys", ROWS) as i:
-                rows, left = f.min(f.sub("%keys", i), ROWS), places.made(made, i, queries_step)
-                key = f.add(f.add("%stretch", "%key"), i)
-                begin = f.mul(f.div(key, queries_step), queries_step)
-                fresh = f.compare("eq", "%query", f.select(causal, begin, 0))
-                sums, many = places.sums(name, f.add("%key", i), columns), word(f, columns)
-                with f.loop(0, f.ceil_div(many, COLUMNS)) as n:
-                    tile = f.at(sums, f.mul(n, TILE_BYTES))
-                    right = places.long(panels, n, "query_panel", "%query")
-                    start = f.select(fresh, "null", tile, "ptr")
-                    products.multiply(f, left, right, "%queries", start, tile, rows,
-                                      f.sub(many, f.mul(n, COLUMNS)))  # fmt: skip
-        first = f.compare("eq", f.add("%stretch", "%key"), 0)
-        with f.loop(0, "%queries", COLUMNS) as j:
-            columns, right = f.min(f.sub("%queries", j), COLUMNS), places.made("p", j, BACK_KEYS)
-            sums, many = places.sums("dq", f.add("%query", j), "features"), word(f, "features")
-            with f.loop(0, f.ceil_div(many, ROWS)) as n:
-                tile, left = (
-                    f.at(sums, f.mul(n, TILE_BYTES)),
-                    places.long("k2", n, "key_panel", "%key"),
-                )
-                start = f.select(first, "null", tile, "ptr")
-                products.multiply(
-                    f, left, right, "%keys", start, tile, f.sub(many, f.mul(n, ROWS)), columns
-                )
+    """All products with p and d of the block that waits."""
+    parameters = "ptr %args, ptr %space, i64 %stretch, ptr %waiting"
+    with program.function("gather", parameters, attributes="noinline") as f:
+        last = _Sums(f, Places(f, scheme, "%space"), "%waiting")
+        product = products.Products(f, scheme.terms)
+        with f.loop(0, last.count) as number:
+            last.multiply(number, product, None)
+        product.finish()
+        _Sums.none(f, "%waiting")
 
 
 def _store_turned(program: Program, scheme: Scheme) -> None:

@@ -34,7 +34,7 @@ UNIT, BLOCK_ROWS = 64, 512
 KEYS = {1: 256, 2: 128, 3: 64}
 CACHE = 3 << 18  # bytes of packed keys and values that are to stay in the second cache
 # Of the backward pass there: keys of a block, its queries by terms; keys of a stretch, which stay in the second cache.
-BACK_KEYS, BACK_QUERIES = 128, {1: 128, 2: 64, 3: 64}
+BACK_KEYS, BACK_QUERIES = {1: 128, 2: 64, 3: 64}, {1: 128, 2: 128, 3: 128}
 BACK_STRETCH = 512
 CHUNK_ROWS = 256  # queries for which packing the keys again is worth sharing a head among threads
 
@@ -181,7 +181,7 @@ def backward_tile_words(scheme: Scheme, s: Sizes) -> dict[str, int]:
     room, terms = Room(), scheme.terms
     stretch, keys, queries = (
         up(min(s.keys, BACK_STRETCH), 32),
-        BACK_KEYS,
+        BACK_KEYS[terms],
         BACK_QUERIES[terms],
     )
     across_e, across_v = -(-s.features // scheme.tile_columns), -(-s.outputs // scheme.tile_columns)
@@ -197,10 +197,10 @@ def backward_tile_words(scheme: Scheme, s: Sizes) -> dict[str, int]:
         "at_dq": room.take(-(-s.queries // scheme.tile_columns) * across_e * scheme.tile_bytes),
         "at_dk": room.take(tiles_of_keys * across_e * scheme.tile_bytes),
         "at_dv": room.take(tiles_of_keys * across_v * scheme.tile_bytes),
-        "at_s": room.take(_panels(scheme, keys, queries, True)),
-        "at_d": room.take(_panels(scheme, keys, queries, True)),
-        "at_p": room.take(_panels(scheme, queries, keys, False)),
-        "at_tiles": room.take(2 * keys * queries * 4),
+        "at_s": room.take(2 * _panels(scheme, keys, queries, True)),
+        "at_d": room.take(2 * _panels(scheme, keys, queries, True)),
+        "at_p": room.take(2 * _panels(scheme, queries, keys, False)),
+        "at_tiles": room.take(4 * scheme.tile_bytes),
         "at_keep": room.take((queries // 16 + 1) * keys * 2),
         "at_rows": room.take(2 * 4 * up(s.queries, scheme.tile_columns)),
         "key_panel": scheme.panel_a.nbytes(stretch), "query_panel": scheme.panel_b.nbytes(s.queries),

@@ -18,7 +18,6 @@ be larger than one, and what was summed before then need not shrink.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 from mezzo.kernels.cpu import target
@@ -320,9 +319,10 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool, fixed
     with program.function("panel", _PANEL, attributes="noinline") as f:
         tensors, places = Tensors(f, FORWARD, "%head"), Places(f, scheme, "%space")
         bases, totals, sums = (get("%panel") for get in (places.bases, places.totals, places.sums))
-        waiting = _Waiting(f, places, sums)
+        product = products.Products(f, scheme.terms)
+        waiting = _Waiting(f, places, sums, product)
         room = places.at["tiles"]  # of two units
-        _scores(f, places, room, "%first", None)
+        _scores(f, places, room, "%first", product, None)
         _mask(f, tensors, mask, room, "%first", f.min(f.sub("%last", "%first"), UNIT))
         with f.loop("%first", "%last", UNIT) as key:
             after = f.add(key, UNIT)
@@ -333,6 +333,7 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool, fixed
             risen = f.call("follow", "i64", f"ptr {scores}", f"ptr {bases}", "float %factor")
             with f.when(f.both(f.compare("ne", risen, 0), f.compare("ne", key, 0))):
                 waiting.sum(key, None)
+                product.finish()
                 f.call("rise", "void", "ptr %args", f"i64 {risen}", f"ptr {f.at(bases, 2 * ROWS * 4)}",
                        f"ptr {totals}", f"ptr {sums}", "i64 %rows")  # fmt: skip
             if drop:
@@ -343,32 +344,33 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool, fixed
             made = products.Beside(f, ROWS, made)
             more = f.compare("slt", after, "%last")
             with f.when(more):
-                _scores(f, places, others, after, made)
+                _scores(f, places, others, after, product, made)
             with f.when(waiting.is_full(key)):
                 waiting.sum(key, made)
             made.finish("%rows")
             with f.when(more):
                 _mask(f, tensors, mask, others, after, f.min(f.sub("%last", after), UNIT))
         waiting.sum("%last", None)
+        product.finish()
 
 
 def _scores(
-    f: Function, places: Places, scores: str, key: Value, made: products.Beside | None
-) -> None:
+    f: Function, places: Places, scores: str, key: Value, product: products.Products, made: products.Beside | None,
+) -> None:  # fmt: skip
     """Multiply the panel's queries by the keys of a unit."""
     count = f.min(f.sub("%last", key), UNIT)
     with f.loop(0, count, COLUMNS) as j:
         panel = f.at(places.at["k"], f.mul(f.div(f.add(key, j), COLUMNS), word(f, "key_panel")))
         tile = f.at(scores, f.mul(j, TILE_BYTES // COLUMNS))
-        multiply = made.multiply if made else functools.partial(products.multiply, f)
-        multiply(places.queries("%panel"), panel, word(f, "features"), "null", tile, "%rows", f.sub(count, j))  # fmt: skip
+        product.multiply(places.queries("%panel"), panel, word(f, "features"), "null", tile, "%rows", f.sub(count, j),
+                         made)  # fmt: skip
 
 
 class _Waiting:
     """The keys whose weights wait to be multiplied by values: some hundred, in one of two places that alternate."""
 
-    def __init__(self, f: Function, places: Places, sums: str):
-        self.f, self.places, self.sums = f, places, sums
+    def __init__(self, f: Function, places: Places, sums: str, product: products.Products):
+        self.f, self.places, self.sums, self.product = f, places, sums, product
         self.first, self.side = f.variable("i64", "%first"), f.variable("i64", 0)
         self.many = KEYS[places.terms]
         self.nbytes = self.many // STEP * places.terms * TERM_BYTES
@@ -403,8 +405,9 @@ class _Waiting:
             tile = f.at(self.sums, f.mul(g, TILE_BYTES))
             before = f.select(f.compare("eq", first, 0), "null", tile, "ptr")
             outputs = f.sub(word(f, "outputs"), f.mul(g, COLUMNS))
-            multiply = made.multiply if made else functools.partial(products.multiply, f)
-            multiply(self.weights(), panel, count, before, tile, "%rows", outputs)
+            self.product.multiply(
+                self.weights(), panel, count, before, tile, "%rows", outputs, made
+            )
         f.store("i64", end, self.first)
         f.store("i64", f.sub(1, f.load("i64", self.side)), self.side)
 
