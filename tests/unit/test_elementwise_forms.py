@@ -237,3 +237,26 @@ def test_backward_is_one_kernel(name):
     assert [r for r in ran if r not in ("ones", "fill_new")] == [
         f"{BACKWARD.get(name, name)}_backward"
     ]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", ["copy_", "add_", "mul_", "fmod_"])
+def test_operands_between_the_targets_elements(name, compiled):
+    """Columns of one table: the operand's elements lie between those that are written."""
+
+    def columns(m, x):
+        for to, source in ((2, 0), (0, 1), (1, 2)):
+            getattr(x[:, to], name)(x[:, source])
+        x[1:4, 0] = x[:3, 0]
+        x.t()[2] = x.t()[1]
+        return x
+
+    run = mezzo.compile(columns) if compiled else columns
+    for _ in range(3):
+        found = run(mezzo, mezzo.arange(1.0, 28.0).reshape(9, 3).clone())
+        expected = torch.arange(1.0, 28.0).reshape(9, 3).clone()
+        for to, source in ((2, 0), (0, 1), (1, 2)):
+            getattr(expected[:, to], name)(expected[:, source])
+        expected[1:4, 0] = expected[:3, 0].clone()
+        expected.t()[2] = expected.t()[1].clone()
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6)

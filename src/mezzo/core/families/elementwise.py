@@ -368,6 +368,11 @@ class Elementwise(Primitive):
 
     def update(self, target: Tensor, args: tuple) -> Tensor:
         tape.check_inplace(self.name + "_", target)
+        for i in self.operands[1:]:  # before the plan, which depends on the layouts of copies
+            a = args[i]
+            if isinstance(a, Tensor) and a is not target and a.storage is target.storage:
+                args = untangle(self, target, args)
+                break
         key = (*self.key(args), "into")
         plan = self.plans.get(key)
         if plan is None:
@@ -375,10 +380,6 @@ class Elementwise(Primitive):
                 plan = self.plans.setdefault(key, self.make_into(target.layout, args))
             except Fact as fact:
                 self.fail(fact, args)
-        for i in plan.tensors:
-            if args[i] is not target and args[i].storage is target.storage:
-                args = untangle(self, target, args)
-                break
         if not STATE.grad or all(
             args[i].auto is None and args[i].base is None for i in plan.tensors
         ):
