@@ -119,6 +119,59 @@ def test_a_mask_must_fit():
             x[mask]
 
 
+def _walked(m, x):
+    """What indices of every place give, and what is written there."""
+    found = []
+    for i in range(-len(x), len(x)):
+        grown = x.clone().requires_grad_()
+        part = (grown * 2)[i]
+        (part * part).sum().backward()
+        written = x.clone()
+        written[i] = 0.5
+        written[-1 - i] = written[i] + 1
+        written[i].mul_(3)
+        found += [x[i], part.detach(), grown.grad, written, part.grad_fn.name()]
+    for i in range(len(x)):
+        grown = x.clone().requires_grad_()
+        (grown[i : i + 2] ** 2).sum().backward()
+        written = x.clone()
+        written[i : i + 2] = -written[i : i + 2]
+        found += [x[i : i + 2], x[i : i + 1], x[i:i], grown.grad, written, x[i:].storage_offset()]
+    return found
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 3), (6, 3, 2), (5, 1), (4, 2), (3, 2)], ids=str)
+@pytest.mark.parametrize("turned", [False, True])
+def test_every_place_of_an_axis(shape, turned):
+    values = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    got, expected = (
+        m.tensor(values).transpose(0, -1) if turned else m.tensor(values) for m in (mezzo, torch)
+    )
+    for index in (len(got), -len(got) - 1, 1 << 70):
+        with pytest.raises((IndexError, OverflowError)):
+            got[index]
+    for one, other in zip(_walked(mezzo, got), _walked(torch, expected), strict=True):
+        if isinstance(one, mezzo.Tensor):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6, strict=True)
+        else:
+            assert one == other
+
+
+def test_places_share_what_is_known():
+    """Rows of a table larger than what calls with kernels may work on are views alike."""
+    x = mezzo.zeros(1 << 20, 2)
+    short = mezzo.Tensor.__dict__["__getitem__"]
+    for i in (3, 4):
+        x[i], x[i : i + 8]
+    hits = offers.native.field(short, offers.w.HITS)
+    before = hits.value
+    for i in (0, 5, -1, 1 << 19):
+        assert x[i].storage_offset() == 2 * (i % len(x))
+        assert x[i].base.chain[0][1] == ((i % len(x),),)
+    assert x[7:15].base.chain[0][1] == (((7, 15, 1),),)
+    assert hits.value == before + 9
+
+
 @pytest.mark.parametrize("target", ["avx2", "plain"])
 def test_lowered(target):
     lowered.run_again(__file__, target)

@@ -128,7 +128,7 @@ def place(name: str) -> ModuleType:
 for _record in list(REGISTRY.values()):
     install(_record)
 for _name in ("__getitem__", "__setitem__", "item", "__bool__", "__int__", "__float__"):
-    offers.offer(_name, Tensor.__dict__[_name])
+    offers.offer(_name, Tensor.__dict__[_name], index=_name.endswith("item__"))
 
 # Every record is an attribute of this package, so that the floors above say ops.relu, ops.conv2d.
 globals().update(dict(REGISTRY.items()))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from mezzo.core.short.words import (
     ANY,
+    ANY_INDEX,
+    ANY_SLICE,
     FLAGGED,
     FLOAT,
     FREE,
     FREE_COUNT,
     GRAD,
     HASH,
+    INDEX,
     INFERENCE,
     INT,
     KEY_AT,
@@ -43,10 +46,12 @@ from mezzo.core.short.words import (
 )
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
+FEW = 4  # places that an index may have, below which each has its own key
+
 
 def write_keys(program: Program) -> None:
     """The functions that make a key and look it up: state, read, find."""
-    for write in (_part, _read, _free_number, _state, _placed, _find):
+    for write in (_part, _read, _free_index, _free_number, _state, _placed, _find):
         write(program)
 
 
@@ -217,8 +222,11 @@ def _free_number(program: Program) -> None:
         count = field(f, "i64", "%short", FREE_COUNT)
         leave(f, "i64", 0, f.either(f.compare("eq", count, 0), f.compare("sge", "%i", "%n")))
         kind = field(f, "ptr", "%obj", 8)
-        leave(f, "i64", 0, differ(f, kind, "@PyFloat_Type"))
         at = f.variable("ptr", field(f, "ptr", "%short", FREE))
+        indexed = f.compare("eq", f.load("i64", f.load("ptr", at)), f.add("%i", INDEX))
+        with f.when(indexed):
+            leave(f, "i64", f.call("free_index", "i64", "ptr %ctx", "ptr %obj"))
+        leave(f, "i64", 0, differ(f, kind, "@PyFloat_Type"))
         with f.loop(0, count):
             words = f.load("ptr", at)
             others = field(f, "i64", words, 8)
@@ -228,6 +236,52 @@ def _free_number(program: Program) -> None:
             f.store("ptr", item_at(f, f.at(words, 16), others), at)
         leave(f, "i64", 0)
         f.do("unreachable")
+
+
+def _free_index(program: Program) -> None:
+    """@free_index(ctx, object) -> 1 for an int or start:stop within the first tensor's first axis: the key has the
+    length of the slice alone. Axes on which few places are free are left to keys with values.
+    """
+    with program.function("free_index", "ptr %ctx, ptr %obj", "i64") as f:
+        leave(f, "i64", 0, f.compare("eq", field(f, "i64", "%ctx", TENSORS), 0))
+        shape = slot(f, slot(f, f.load("ptr", f.at("%ctx", TENSORS_AT)), "layout"), "shape")
+        leave(f, "i64", 0, f.compare("eq", field(f, "i64", shape, 16), 0))
+        size = f.call("PyLong_AsLongLong", "i64", f"ptr {field(f, 'ptr', shape, 24)}")
+        kind, over = field(f, "ptr", "%obj", 8), f.variable("i32", 0)
+        single = same(f, kind, "@PyLong_Type")
+        with f.when(single):
+            value = f.call("PyLong_AsLongLongAndOverflow", "i64", "ptr %obj", f"ptr {over}")
+            leave(f, "i64", 0, f.let(f"icmp ne i32 {f.load('i32', over)}, 0"))
+            place = f.add(value, f.select(f.compare("slt", value, 0), size, 0))
+            leave(f, "i64", 0, f.either(f.compare("slt", place, 0), f.compare("sge", place, size)))
+            leave(f, "i64", 0, f.compare("slt", size, FEW))
+            _take(f, place)
+            _say(f, ANY_INDEX)
+            leave(f, "i64", 1)
+        leave(f, "i64", 0, differ(f, kind, "@PySlice_Type"))
+        start, stop, step = (f.load("ptr", item_at(f, "%obj", i)) for i in (2, 3, 4))
+        ints = (same(f, field(f, "ptr", part, 8), "@PyLong_Type") for part in (start, stop))
+        plain = f.both(f.both(*ints), same(f, step, "@_Py_NoneStruct"))
+        leave(f, "i64", 0, f.let(f"xor i1 {plain}, 1"))
+        first, last = (
+            f.call("PyLong_AsLongLongAndOverflow", "i64", f"ptr {part}", f"ptr {over}")
+            for part in (start, stop)
+        )
+        leave(f, "i64", 0, f.let(f"icmp ne i32 {f.load('i32', over)}, 0"))
+        length = f.sub(last, first)
+        inside = f.both(f.compare("sge", first, 0), f.both(f.compare("sgt", length, 0), f.compare("sle", last, size)))  # fmt: skip
+        leave(f, "i64", 0, f.let(f"xor i1 {inside}, 1"))
+        leave(f, "i64", 0, f.compare("slt", f.sub(size, length), FEW - 1))
+        _take(f, first)
+        _say(f, ANY_SLICE, length)
+        leave(f, "i64", 1)
+        f.do("unreachable")
+
+
+def _take(f: Function, value: str) -> None:
+    """Keep an integer beside the key: the first of the numbers."""
+    f.store("i64", value, f.at("%ctx", TAKEN_AT))
+    put(f, "i64", 1, "%ctx", NUMBERS_TAKEN)
 
 
 def _take_number(f: Function, special: str, count: str) -> None:

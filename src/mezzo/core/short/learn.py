@@ -15,13 +15,15 @@ from mezzo.core.layout import Size
 from mezzo.core.short import hosts, sized
 from mezzo.core.short import words as w
 from mezzo.core.short.entries import Entry, Unlike
-from mezzo.core.short.made import Made
+from mezzo.core.short.keys import FEW
+from mezzo.core.short.made import Made, along
 from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor
 from mezzo.kernels.cpu import arenas, capture, memory
 
 _ALL = -1 << 63, (1 << 63) - 1  # bounds of a number that may be any
+INDEX = "an index"  # in the place of the values of a free number that are not free
 LIMIT = 4 << 20  # bytes of operands and results; larger calls cost more than their Python
 
 
@@ -40,7 +42,7 @@ class StandIn(Tensor):
 class _Learned:
     """One call under a recording, and its entry."""
 
-    def __init__(self, args: tuple, kwargs: dict, free: dict):
+    def __init__(self, args: tuple, kwargs: dict, free: dict, places: tuple[int, ...] = ()):
         self.tensors: list[Tensor] = []
         self.stands: list[StandIn] = []
         self.autos: list[tape.Auto | None] = []
@@ -50,7 +52,8 @@ class _Learned:
         self.flagged = False
         self.recording = capture.Recording(strict=True)
         self.recording.before_count = self._unwritten
-        self.real, self.free = (args, kwargs), free
+        self.real, self.free, self.places = (args, kwargs), free, places
+        self.others: list[_Learned] = []  # the same call with its free index at the other places
 
     # ---- running
 
@@ -61,12 +64,18 @@ class _Learned:
             given = [self._free(i, a) for i, a in enumerate(args)]
             named = {name: self.stand(a) for name, a in kwargs.items()}
             self.given = (*given, *named.values())
-            if sum(t.layout.nbytes for t in self.tensors) > LIMIT:
-                raise Unlike
             self.result = original(*given, **named)
+            launches = any(event[0] in ("call", "host") for event in self.recording.events)
+            if launches and sum(t.layout.nbytes for t in self.tensors) > LIMIT:
+                raise Unlike
 
     def _free(self, position: int, value):
         special = self.free.get(position)
+        if special is INDEX:
+            if not self.places:
+                return self.stand(value)
+            place = self.places[0]
+            return slice(place, place + value.stop - value.start) if isinstance(value, slice) else place  # fmt: skip
         if special is None or value.__class__ is not float or value in special or value != value:
             return self.stand(value)
         # A number that no size, stride or offset is.
@@ -117,10 +126,11 @@ class _Learned:
             raise Unlike
         writes = self._writes()
         entry.put(w.WRITES, writes)
-        made = Made(entry, self.stands, self.mapped)
+        made = Made(entry, self.stands, self.mapped, self.places)
         made.sizes = self._sizes()
         if not isinstance(self.result, capture.Number):
             made.gather(self.result)
+        made.others = tuple([other._like(writes) for other in self.others])
         self.fresh = made.fresh
         self._allocations(made.fresh)
         if isinstance(self.result, capture.Number):
@@ -142,6 +152,14 @@ class _Learned:
         entry.put(w.CHECKS, [(cell.buffer_info()[0],) for cell, _ in checks])
         entry.words[w.UNLOCKED] = unlocked
         entry.words[w.TAKEN] = 1
+
+    def _like(self, writes: list[tuple]) -> Made:
+        """What this run made, if it wrote the same."""
+        made = Made(Entry(bytes(16)), self.stands, self.mapped, self.places)
+        made.gather(self.result)
+        if self._writes() != writes:
+            raise Unlike
+        return made
 
     def _writes(self) -> list[tuple]:
         found = []
@@ -182,41 +200,58 @@ class _Learned:
 
     def _calls(self) -> None:
         rows, used = [], set()
-        for event in self.recording.events:
+        events = [o.recording.events for o in self.others]
+        if any(len(e) != len(self.recording.events) for e in events):
+            raise Unlike
+        for event, *others in zip(self.recording.events, *events):
+            if any(other[0] != event[0] for other in others):
+                raise Unlike
             if event[0] in ("new", "free"):
                 continue
+            if event[0] == "call":
+                rows.append(self._launch(event, others, used))
+                continue
+            if others:
+                raise Unlike
             if event[0] in ("count", "number", "sized"):
                 rows.append(self._read(event))
-                continue
-            if event[0] == "host":
+            elif event[0] == "host":
                 rows.append(self._step(*event[1:]))
-                continue
-            if event[0] == "draw":
+            elif event[0] == "draw":
                 place = w.DRAW_BASE + 2 * sum(row[0] == 0 and row[1] > 0 for row in rows)
                 rows.append((0, place, self.entry.hold(event[1]), 0, 0))
-                continue
-            if event[0] != "call":
+            else:
                 raise Unlike
-            slots, patches = [], []
-            for i, slot in enumerate(event[2]):
-                if isinstance(slot, capture.Late):
-                    patches.append((8 * i, w.DRAW_BASE + 2 * slot.key + slot.at, 0))
-                    slot = 0
-                elif isinstance(slot, capture.Pointer):
-                    patches.append((8 * i, *self._base(slot)))
-                    slot = 0
-                elif isinstance(slot, float) and slot in self.numbers:
-                    which = self.numbers.index(slot)
-                    used.add(which)
-                    patches.append((8 * i, w.NUMBER_BASE + which, 0))
-                    slot = 0
-                slots.append(_bits(slot) if isinstance(slot, float) else int(slot))
-            flat = [n for patch in patches for n in patch]
-            rows.append((event[1], len(slots), self.entry.block(slots), len(patches),
-                         self.entry.block(flat)))  # fmt: skip
         if len(used) != len(self.numbers):
             raise Unlike
         self.entry.put(w.CALLS, rows)
+
+    def _launch(self, event: tuple, others: list[tuple], used: set) -> tuple:
+        """A row for a kernel, whose slots are patched with what a run knows."""
+        if any(other[1] != event[1] or len(other[2]) != len(event[2]) for other in others):
+            raise Unlike
+        slots, patches = [], []
+        for i, (slot, *elsewhere) in enumerate(zip(event[2], *(other[2] for other in others))):
+            if isinstance(slot, capture.Late):
+                patches.append((8 * i, w.DRAW_BASE + 2 * slot.key + slot.at, 0, 0))
+                slot = 0
+            elif isinstance(slot, capture.Pointer):
+                offset, step = along([slot, *elsewhere], self.places)
+                base, offset = self._base(capture.Pointer(offset))
+                patches.append((8 * i, base, offset, step))
+                slot = 0
+            elif isinstance(slot, float) and slot in self.numbers:
+                which = self.numbers.index(slot)
+                used.add(which)
+                patches.append((8 * i, w.NUMBER_BASE + which, 0, 0))
+                slot = 0
+            elif any(other != slot for other in elsewhere):
+                offset, step = along([slot, *elsewhere], self.places)
+                patches.append((8 * i, w.NUMBER_BASE, offset, step - 1))
+                slot = 0
+            slots.append(_bits(slot) if isinstance(slot, float) else int(slot))
+        flat = [n for patch in patches for n in patch]
+        return (event[1], len(slots), self.entry.block(slots), len(patches), self.entry.block(flat))
 
     # ---- numbers
 
@@ -263,7 +298,7 @@ class _Learned:
     def _base(self, pointer: capture.Pointer) -> tuple[int, int]:
         """Where a run keeps the address of the block, and the offset in it."""
         block, offset = capture.place(pointer)
-        if offset > LIMIT:  # in front of its block
+        if offset > 1 << 39:  # in front of its block
             raise Unlike
         return self.blocks[block], offset
 
@@ -272,9 +307,9 @@ class _Learned:
         step = hosts.Step(function, outs, args)
         if len(step.pointers) > w.MAX_ARGS:
             raise Unlike
-        flat = [n for pointer in step.pointers for n in (0, *self._base(pointer))]
+        flat = [n for pointer in step.pointers for n in (0, *self._base(pointer), 0)]
         step.pointers.clear()
-        return 0, 0, self.entry.hold(step), len(flat) // 3, self.entry.block(flat)
+        return 0, 0, self.entry.hold(step), len(flat) // 4, self.entry.block(flat)
 
 
 def _bits(value: float) -> int:
@@ -284,15 +319,42 @@ def _bits(value: float) -> int:
 def learn(original, key: bytes, args: tuple, kwargs: dict, free: dict) -> Entry:
     """The entry of a call; one that says "not this way" if it cannot be one."""
     entry = Entry(key)
-    learned = _Learned(args, kwargs, free)
     try:
-        learned.run(original)
-        learned.fill(entry)
+        first, *others = [_Learned(args, kwargs, free, p) for p in _places(args, free)]
+        first.others = others
+        for learned in (first, *others):
+            learned.run(original)
+        first.fill(entry)
     except Exception:
         # Whatever went wrong goes wrong again, with its own error, when Python makes the call.
         entry = Entry(key)
     entry.kept += [*_named(args), *_named(kwargs), *_named(kwargs.values())]
     return entry
+
+
+def _places(args: tuple, free: dict) -> list[tuple[int, ...]]:
+    """Where a free index is tried: both ends of what it may be and one between, each once the first."""
+    value = next(
+        (args[p] for p, special in free.items() if special is INDEX and p < len(args)), None
+    )
+    if not args or not isinstance(args[0], Tensor) or not args[0].ndim:
+        return [()]
+    size = args[0].layout.shape[0]
+    if value.__class__ is int and -size <= value < size and size >= FEW:
+        last = size - 1
+    elif value.__class__ is slice and _is_free(value, size):
+        last = size - (value.stop - value.start)
+    else:
+        return [()]
+    return [(0, 1, last), (1, last, 0), (last, 0, 1)]
+
+
+def _is_free(part: slice, size: int) -> bool:
+    """What keys.py says of a slice."""
+    start, stop = part.start, part.stop
+    if start.__class__ is not int or stop.__class__ is not int or part.step is not None:
+        return False
+    return 0 <= start < stop <= size and size - (stop - start) >= FEW - 1
 
 
 def _named(values) -> list:

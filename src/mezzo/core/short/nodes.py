@@ -20,6 +20,7 @@ from mezzo.core.short.words import (
     RECORD,
     SAVED,
     SAVED_AT,
+    TAKEN_AT,
     TENSORS_AT,
     TIES,
     TIES_AT,
@@ -43,7 +44,7 @@ from mezzo.core.short.words import (
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
 _EDGE, _SPEC, _TIE = 24, 16, 16  # [position, object, slot]; [kind, value]; [tensor, slot]
-CONST, ARGUMENT, OBJECT, NESTED, LAYOUT = range(5)  # the kinds of what tuples are made of
+CONST, ARGUMENT, OBJECT, NESTED, LAYOUT, INDEXED = range(6)  # the kinds of what tuples are made of
 
 
 def write_tape(program: Program) -> None:
@@ -224,6 +225,10 @@ def _one(program: Program) -> None:
             f.store("ptr", f.load("ptr", item_at(f, "%args", value)), found)
         with f.when(f.compare("eq", kind, OBJECT)):
             f.store("ptr", tensor_of(f, "%ctx", value), found)
+        with f.when(f.compare("eq", kind, INDEXED)):
+            index = f.mul(f.load("i64", as_pointer), f.load("i64", f.at("%ctx", TAKEN_AT)))
+            number = f.add(index, field(f, "i64", as_pointer, 8))
+            leave(f, "ptr", f.call("PyLong_FromLongLong", "ptr", f"i64 {number}"))
         with f.when(f.compare("eq", kind, LAYOUT)):
             f.store("ptr", slot(f, tensor_of(f, "%ctx", value), "layout"), found)
         leave(f, "ptr", own(f, f.load("ptr", found)))

@@ -13,7 +13,7 @@ from mezzo.core.layout import Layout, Size
 from mezzo.core.record import DROPPED, REGISTRY, Keyed, Primitive, Record
 from mezzo.core.short import native, sized
 from mezzo.core.short import words as w
-from mezzo.core.short.learn import Entry, learn
+from mezzo.core.short.learn import INDEX, Entry, learn
 from mezzo.core.state import STATE
 from mezzo.core.storage import INFERENCE, Storage
 from mezzo.core.tensor import Tensor
@@ -35,7 +35,12 @@ class Way:
         self.original, self.free = original, free
         self.strikes, self.entries = 0, []
         self.short = native_.short(how, original, owner, self.missed)
-        rows = [struct.pack(f"=qq{len(v)}d", p, len(v), *v) for p, v in free.items()]
+        rows = [
+            struct.pack("=qq", p | w.INDEX, 0)
+            if v is INDEX
+            else struct.pack(f"=qq{len(v)}d", p, len(v), *v)
+            for p, v in free.items()
+        ]
         self._free = ctypes.create_string_buffer(b"".join(rows))
         native.field(self.short, w.FREE).value = ctypes.addressof(self._free)
         native.field(self.short, w.FREE_COUNT).value = len(free)
@@ -109,9 +114,13 @@ def free_of(record: Record) -> dict[int, tuple[float, ...]]:
     return record.free_numbers() if isinstance(record, Primitive) else {}
 
 
-def offer(name: str, function: Callable, record: Record | None = None, swap: bool = False) -> None:
-    """Let a method of Tensor take the short way. record: whose operation it is; swap: its operands come in reverse."""
+def offer(name: str, function: Callable, record: Record | None = None, swap: bool = False, index: int = 0) -> None:  # fmt: skip
+    """Let a method of Tensor take the short way. record: whose operation it is; swap: its operands come in reverse;
+    index: the position of an argument that counts along the first axis of the tensor, so that no value of it is special.
+    """
     free = free_of(record) if record is not None else {}
+    if index:
+        free = {index: INDEX}
     if swap:
         free = {{0: 1, 1: 0}.get(position, position): v for position, v in free.items()}
     _offered.setdefault(record, []).append((name, function, free))
@@ -169,7 +178,8 @@ def _set_up(made: native.Native) -> None:
     for cls, names in slots.items():
         for name in names:
             made.set(f"at_{name}", native.offset(cls, name))
-    made.set("at_layout_nbytes", native.offset(Layout, "nbytes"))
+    for name in ("layout_nbytes", "shape"):
+        made.set(f"at_{name}", native.offset(Layout, name.removeprefix("layout_")))
     made.set("at_store_ptr", native.offset(memory.Block, "ptr"))
     for name in ("short", "applied"):
         made.set(f"at_{name}", native.offset(Keyed, name))

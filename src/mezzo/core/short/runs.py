@@ -64,7 +64,7 @@ from mezzo.kernels.cpu.contract.writer import Function, Program
 _BASES = 0
 _OBJECTS = 8 * BASES
 _RUN = _OBJECTS + 8 * MAX_ALLOCS
-_ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 24, 48, 16, 8 * (NODE_UNSIZED + 1)
+_ALLOC, _CALL, _PATCH, _ROW, _WRITE, _NODE = 40, 40, 32, 64, 16, 8 * (NODE_UNSIZED + 1)
 
 
 def write_runs(program: Program) -> None:
@@ -240,7 +240,12 @@ def _launches(program: Program) -> None:
 
 def _patched(f: Function, patch: str) -> str:
     base = f.load("i64", item_at(f, "%run", field(f, "i64", patch, 8)))
-    return f.add(base, field(f, "i64", patch, 16))
+    return f.add(base, f.add(field(f, "i64", patch, 16), _indexed(f, field(f, "i64", patch, 24))))
+
+
+def _indexed(f: Function, step: str) -> str:
+    """A step for each place of the free index; 0 where there is none."""
+    return f.mul(step, f.load("i64", f.at("%run", 8 * NUMBER_BASE)))
 
 
 def _step(program: Program) -> None:
@@ -330,11 +335,13 @@ def _make(program: Program) -> None:
     """@make(run, row, ctx, i) -> 1, 0 after an error: the i-th tensor that the call makes.
 
     row: [kind, layout, which block or object, offset, chain or null, multiple]; without a layout the last is
-    which of those it has that the run made.
+    which of those it has that the run made. Behind them: how far the free index moves it, and whether the chain is
+    written as specs (nodes.py), since it holds the index.
     """
     with program.function("make", "ptr %run, ptr %row, ptr %ctx, i64 %i", "i64") as f:
         kind, layout = f.load("i64", "%row"), field(f, "ptr", "%row", 8)
-        which, offset = field(f, "i64", "%row", 16), field(f, "i64", "%row", 24)
+        which = field(f, "i64", "%row", 16)
+        offset = f.add(field(f, "i64", "%row", 24), _indexed(f, field(f, "i64", "%row", 48)))
         place = f.add("%i", FIRST_MADE)
         made = new(f, setting(f, "o_tensor"))
         f.store("ptr", made, item_at(f, f.at("%ctx", TENSORS_AT), place))
@@ -365,7 +372,18 @@ def _make(program: Program) -> None:
             with f.when(bare):
                 own(f, "@_Py_NoneStruct")
             with f.unless(bare):
-                info = f.call("view", "ptr", f"ptr {source}", f"ptr {chain}", f"ptr {field(f, 'ptr', '%row', 40)}")  # fmt: skip
+                path = f.variable("ptr", chain)
+                indexed = f.compare("ne", field(f, "i64", "%row", 56), 0)
+                with f.when(indexed):
+                    made_path = f.call("collect", "ptr", f"ptr {f.at(chain, 8)}", f"i64 {f.load('i64', chain)}", "ptr %ctx", "ptr null")  # fmt: skip
+                    f.store("ptr", made_path, path)
+                lost = same(f, f.load("ptr", path), "null")
+                with f.when(lost):
+                    give(f, made, "base", own(f, "@_Py_NoneStruct"))
+                    leave(f, "i64", 0)
+                info = f.call("view", "ptr", f"ptr {source}", f"ptr {f.load('ptr', path)}", f"ptr {field(f, 'ptr', '%row', 40)}")  # fmt: skip
+                with f.when(indexed):
+                    drop(f, f.load("ptr", path))
                 f.store("ptr", info, seen)
             give(f, made, "base", f.load("ptr", seen))
             leave(f, "i64", 0, same(f, f.load("ptr", seen), "null"))

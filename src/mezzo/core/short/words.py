@@ -57,9 +57,13 @@ OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generati
 OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
            "at_version", "at_saved", "at_root", "at_chain", "at_generation", "at_multiple", "at_allocated", "at_peak",
            "at_short", "at_applied", "at_size", "at_node", "at_slot", "at_requires_grad", "at_args", "at_edges", "at_layouts",
-           "at_needs_out", "at_order", "at_outs", "at_record", "at_versions", "at_layout_nbytes")  # fmt: skip
+           "at_needs_out", "at_order", "at_outs", "at_record", "at_versions", "at_layout_nbytes", "at_shape")  # fmt: skip
 OTHERS = ("off", "kinds", "kind_count", "small")
 GLOBALS = (*OBJECTS, *OFFSETS, *OTHERS)
+
+INDEX = (
+    1 << 32
+)  # added to the position of a free argument that is an index of the first axis, not a float
 
 # The fields of a Short object, in bytes from its start.
 VECTORCALL, FALLBACK, TABLE, MISS, OWNER, FREE_COUNT, FREE, HITS, SIZE = range(16, 88, 8)
@@ -94,7 +98,7 @@ BASES = LAYOUT_BASE + MAX_COUNTS
 TAKE, SIZED = -1, -2
 LATER = 2  # memory that a SIZED row makes, in the place of what is given back
 # How a word of a key says what follows; addresses of objects are larger than any of them.
-INT, FLOAT, SAME, SLICE, ANY = range(16, 21)
+INT, FLOAT, SAME, SLICE, ANY, ANY_INDEX, ANY_SLICE = range(16, 23)
 
 # The context of a call: counts, then words, objects and numbers.
 COUNT, TENSORS, GRAD, FLAGGED, NUMBERS_TAKEN, KEY_HASH, INFERENCE, MODES = range(0, 64, 8)
