@@ -63,6 +63,9 @@ def run(
                 if wanted is None:
                     accumulate(node.variable, slots[0], create)
                 continue
+            if not node.__dict__ and wanted is None and node.record.quick_joint is None:
+                _plain(node, slots[0], keep, pending, heap)
+                continue
             if useful is not None and node not in useful:
                 continue
             if node.__dict__ and node.metadata is not None:
@@ -170,9 +173,47 @@ def owned(grad: Tensor, create: bool) -> Tensor:
 
 def fitted(grad: Tensor, want: Layout) -> Tensor:
     """A gradient summed over broadcast axes and in the operand's dtype."""
-    if tuple(grad.shape) != tuple(want.shape):
+    if grad.layout.shape != want.shape:
         grad = sum_to(grad, tuple(want.shape))
-    return grad if grad.dtype is want.dtype else cast(grad, want.dtype)
+    return grad if grad.layout.dtype is want.dtype else cast(grad, want.dtype)
+
+
+def _plain(node: Node, g: Tensor, keep: bool, pending: dict, heap: list) -> None:
+    """derivative() and arrive() in one, for a node with one result and no hooks, of a record with a rule for each
+    argument: what most are, and Python's calls are what a small one costs.
+    """
+    versions = node.versions
+    if versions is None:
+        unpack(node)
+    for tensor, version in versions:
+        if tensor.storage.version != version:
+            unpack(node)
+    y = unpack(node)[0] if node.needs_out else node.outs[0]
+    if STATE.anomaly or node.edges[0][0].__class__ is not int:
+        found = _by_record(node, g, y)
+        if STATE.anomaly:
+            _refuse_nan(node, found)
+    else:
+        args, rules, found = node.args, node.record.quick_vjps, []
+        for position, to, slot in node.edges:
+            rule = rules.get(position)
+            if rule is None:
+                _refuse_argument(node.record, position)
+            grad = rule(g, y, *args)
+            if grad is not None:
+                operand = args[position]
+                want = operand if operand.__class__ is Layout else operand.layout
+                found.append((to, slot, grad if grad.layout is want else fitted(grad, want)))
+    if not keep:
+        node.args, node.outs, node.versions = (), node.layouts, None
+    for to, slot, grad in found:
+        slots = pending.get(to)
+        if slots is None:
+            slots = [None] if to.__class__ is Accumulate else [None] * len(to.layouts)
+            pending[to] = slots
+            heapq.heappush(heap, (-to.order, id(to), to))
+        have = slots[slot]
+        slots[slot] = grad if have is None else have + grad
 
 
 def derivative(node: Node, grads: list, keep: bool) -> list:
