@@ -9,6 +9,8 @@ rows and V vectors of columns are computed: edges of the output do not pay for a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from mezzo.kernels.cpu.contract import lanes, terms
 from mezzo.kernels.cpu.contract.lanes import FLOAT, SIZE, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
@@ -143,38 +145,51 @@ def _tiles(f: Function, scheme: Scheme, rows: int, vectors: int) -> None:
 
 
 def _term_tiles(f: Function, scheme: Scheme, corners: list[tuple[int, int]]) -> None:
-    """Add the products of terms along k.
+    """Add the products of terms along k."""
+    with f.loop(0, f.ceil_div("%depth", scheme.panel_a.k_step)) as step:
+        term_step(f, scheme, corners, step)
 
-    Both panels come from the second cache, so between products the lines of the next step are asked for, and a
-    share of `next`.
+
+def term_step(
+    f: Function, scheme: Scheme, corners: list[tuple[int, int]], step: str,
+    work: Sequence[Callable[[], None]] = (),
+) -> None:  # fmt: skip
+    """Add the products of terms of a step along k of the panels %a and %b.
+
+    Both come from the second cache, so between products the lines of the next step are asked for, and a share of %next.
+    work: what else is written between them, evenly.
     """
     panels = {"a": scheme.panel_a, "b": scheme.panel_b}
     products, line = terms.PRODUCTS[scheme.terms], scheme.tile_columns * 4
-    with f.loop(0, f.ceil_div("%depth", panels["a"].k_step)) as step:
-        here = {
-            side: f.at(f"%{side}", f.mul(step, panel.nbytes(panel.k_step)))
-            for side, panel in panels.items()
-        }
-        for part in range(0, 16, 4):
-            f.prefetch(f.at("%next", f.mul(f.add(f.mul(step, 16), part), "%pace")), 0, level=2)
-        size = panels["a"].nbytes(panels["a"].k_step)
-        soon = [(side, size + at) for at in range(0, size, LINE) for side in panels]
-        share, held = -(-len(soon) // (len(products) * len(corners))), (-1, -1)
-        for wanted in products:
-            a, b = (
-                f.at(here[side], panel.term_bytes * at)
-                for (side, panel), at in zip(panels.items(), wanted)
-            )
-            for i in sorted({i for i, _ in corners}) if wanted[0] != held[0] else ():
-                tile(f, "tileloadd64", 4 + i, f.at(a, 16 * LINE * i), LINE)
-            for j in sorted({j for _, j in corners}) if wanted[1] != held[1] else ():
-                tile(f, "tileloadd64", 6 + j, f.at(b, LINE * j), line)
-            held = wanted
-            for i, j in corners:
-                dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
-                for side, at in soon[:share]:
-                    f.prefetch(here[side], at)
-                del soon[:share]
+    here = {
+        side: f.at(f"%{side}", f.mul(step, panel.nbytes(panel.k_step)))
+        for side, panel in panels.items()
+    }
+    for part in range(0, 16, 4):
+        f.prefetch(f.at("%next", f.mul(f.add(f.mul(step, 16), part), "%pace")), 0, level=2)
+    size = panels["a"].nbytes(panels["a"].k_step)
+    soon = [(side, size + at) for at in range(0, size, LINE) for side in panels]
+    count, made, done, held = len(products) * len(corners), 0, 0, (-1, -1)
+    share = -(-len(soon) // count)
+    for wanted in products:
+        a, b = (
+            f.at(here[side], panel.term_bytes * at)
+            for (side, panel), at in zip(panels.items(), wanted)
+        )
+        for i in sorted({i for i, _ in corners}) if wanted[0] != held[0] else ():
+            tile(f, "tileloadd64", 4 + i, f.at(a, 16 * LINE * i), LINE)
+        for j in sorted({j for _, j in corners}) if wanted[1] != held[1] else ():
+            tile(f, "tileloadd64", 6 + j, f.at(b, LINE * j), line)
+        held = wanted
+        for i, j in corners:
+            dot_tiles(f, 2 * i + j, 4 + i, 6 + j)
+            for side, at in soon[:share]:
+                f.prefetch(here[side], at)
+            del soon[:share]
+            made += 1
+            while done < len(work) * made // count:
+                work[done]()
+                done += 1
 
 
 def add_start(f: Function, place: dict[tuple[int, int], int], line: int) -> None:

@@ -15,6 +15,7 @@ from mezzo.kernels.cpu.contract.scheme import Panel, Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
 SIDE, WIDTH = 32, 16  # elements of a block along either way, and of a vector
+LINE = 64  # bytes of a cache line: of a term, what a unit makes
 RUN = 4  # blocks of a line that are read before the next line, where lines go along k
 _STAGE = "ptr %from, i64 %line, i64 %element, i64 %lines, i64 %elements, ptr %to"
 
@@ -65,33 +66,48 @@ def _split(program: Program, name: str, scheme: Scheme, storage: str, panel: Pan
 
     What lies `ahead` bytes on will be wanted next.
     """
-    size, kind = SIZE[storage], wide("i32", WIDTH)
+    units = Units(scheme, storage, panel)
     signature = "ptr %from, i64 %pitch, i64 %steps, i64 %ahead, ptr %to"
     with program.function(name, signature, attributes="noinline") as f:
-
-        def cut(line: str, at: int) -> list[str]:
-            here = f.at(line, at * size)
-            raw = lanes.load(f, here, storage, WIDTH)
-            f.prefetch(f.at(here, "%ahead"), 0, level=2)
-            value = lanes.operand(f, raw, storage, scheme.compute, "f32", WIDTH)
-            return terms.cut(f, value, scheme.terms, WIDTH, scheme.is_exact)
-
-        def write(low: list[str], high: list[str], place: str) -> None:
-            for i, (a, b) in enumerate(zip(low, high)):
-                f.store(kind, terms.paired(f, a, b, WIDTH), f.at(place, i * panel.term_bytes), 64)
-
         if panel.k_fast:
             with f.loop(0, SIDE) as row, f.loop(0, "%steps") as step:
-                line = f.at(f.at("%from", f.mul(row, "%pitch")), f.mul(step, SIDE * size))
-                to = f.at(f.at("%to", f.mul(step, panel.nbytes(SIDE))), f.mul(row, 2 * SIDE))
-                write(cut(line, 0), cut(line, WIDTH), to)
+                line = f.at(f.at("%from", f.mul(row, "%pitch")), f.mul(step, SIDE * units.size))
+                to = f.at(f.at("%to", f.mul(step, panel.nbytes(SIDE))), f.mul(row, LINE))
+                units.write(f, line, "%pitch", to, "%ahead")
             return
-        with f.loop(0, WIDTH) as pair:
-            line = f.at("%from", f.mul(pair, "%pitch"))
-            other = f.at(line, f.mul("%pitch", WIDTH))
-            for at in (0, WIDTH):
-                to = f.at(f.at("%to", f.mul(pair, 4 * SIDE)), at * 4)
-                write(cut(line, at), cut(other, at), to)
+        with f.loop(0, SIDE, units.of_line) as unit:
+            line = f.at("%from", f.mul(f.div(unit, units.of_line), "%pitch"))
+            for at in range(units.of_line):
+                to = f.at("%to", f.mul(f.add(unit, at), LINE))
+                units.write(f, line, "%pitch", to, "%ahead", at)
+
+
+class Units:
+    """A block is packed in SIDE units: of each, two vectors of elements become a line of every term.
+
+    of_line: how many units begin on the same line of the operand: one where lines go along k, else two.
+    """
+
+    def __init__(self, scheme: Scheme, storage: str, panel: Panel) -> None:
+        self.scheme, self.storage, self.panel = scheme, storage, panel
+        self.size, self.of_line = SIZE[storage], 1 if panel.k_fast else SIDE // WIDTH
+
+    def write(
+        self, f: Function, line: str, pitch: Value, to: str, ahead: Value, at: int = 0
+    ) -> None:
+        """Unit `at` of those that begin on a line, to where its lines go; what lies `ahead` bytes on will be wanted next."""
+        low = f.at(line, at * WIDTH * self.size)
+        high = f.at(low, WIDTH * self.size if self.panel.k_fast else f.mul(pitch, WIDTH))
+        pairs = zip(self._cut(f, low, ahead), self._cut(f, high, ahead))
+        for number, (a, b) in enumerate(pairs):
+            place = f.at(to, number * self.panel.term_bytes)
+            f.store(wide("i32", WIDTH), terms.paired(f, a, b, WIDTH), place, LINE)
+
+    def _cut(self, f: Function, here: str, ahead: Value) -> list[str]:
+        raw = lanes.load(f, here, self.storage, WIDTH)
+        f.prefetch(f.at(here, ahead), 0, level=2)
+        value = lanes.operand(f, raw, self.storage, self.scheme.compute, "f32", WIDTH)
+        return terms.cut(f, value, self.scheme.terms, WIDTH, self.scheme.is_exact)
 
 
 def stage(program: Program, storage: str) -> str:
