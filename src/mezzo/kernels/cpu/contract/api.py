@@ -27,6 +27,7 @@ from mezzo.kernels.cpu.contract.plan import (
     blocks,
     kept_bytes,
     lane_count,
+    packed_beside,
     pays_in_terms,
     reads_in_place,
     skinny,
@@ -221,7 +222,11 @@ class Contraction:
         along_k = tuple(of_k == SIZE[kind] for of_k, kind in (
             (of.a[1], self.scheme.a), (of.b[0], self.scheme.b)))  # fmt: skip
         sharing = 1 if serial else of.threads
-        cut = blocks(self.scheme, of.m, of.n, of.k, sharing, direct, kept, along_k)
+        beside = 0
+        if drive.besides(self.scheme, self.readers):
+            lines = along_k[0], of.b[1] == SIZE[self.scheme.b]
+            beside = packed_beside(self.scheme, of.m, of.n, lines, kept)
+        cut = blocks(self.scheme, of.m, of.n, of.k, sharing, direct, kept, along_k, beside)
         if kept and path:
             lanes, cut = 1, replace(cut, lane_bytes=0)
         elif path:

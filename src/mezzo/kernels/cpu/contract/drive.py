@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mezzo.kernels.cpu.contract import group, micro, pack_terms, slots
+from mezzo.kernels.cpu.contract import beside, group, micro, pack_terms, slots
 from mezzo.kernels.cpu.contract.group import pack_a, pack_b, panel_bytes, strips
 from mezzo.kernels.cpu.contract.pack import Packer, pack
 from mezzo.kernels.cpu.contract.scheme import Scheme
@@ -48,8 +48,11 @@ def packed(program: Program, scheme: Scheme, readers: Readers = (None, None)) ->
         else:
             reader(program, name, packer)
     micro.micro(program, scheme)
+    if besides(scheme, readers):
+        for which in (1, 2):
+            beside.beside(program, scheme, which)
     _pack_body(program, scheme)
-    _tile_body(program, scheme, scheme.reads_rows and readers[0] is None, not any(readers))
+    _tile_body(program, scheme, readers)
     _product(program, scheme)
     _keep(program, scheme)
 
@@ -72,16 +75,25 @@ def _pack_body(program: Program, scheme: Scheme) -> None:
                 pack_b(f, scheme, panel, f.add(k0, k), inside, to)
 
 
-def _tile_body(program: Program, scheme: Scheme, in_place: bool, plain: bool) -> None:
+def besides(scheme: Scheme, readers: Readers) -> bool:
+    """Whether an operand may be packed beside products (beside.py; the slot `beside` says which)."""
+    return scheme.terms > 1 and not any(readers)
+
+
+def _tile_body(program: Program, scheme: Scheme, readers: Readers) -> None:
     """A task is a group of row panels times a group of column panels."""
-    group.task(program, scheme, in_place, plain)
+    group.task(program, scheme, scheme.reads_rows and readers[0] is None, not any(readers))
     with program.function("tile_body", BODY) as f:
         if scheme.method == "amx":
             micro.open_tiles(f)
         own = f.at(pointer(f, "space"), get(f, "at_scratch"))
         scratch = f.at(own, f.mul("%worker", get(f, "scratch_bytes")))
-        with f.loop("%begin", "%end") as task:
-            f.call("task", "void", "ptr %ctx", f"i64 {task}", f"ptr {scratch}")
+        task = "@task"
+        for which in (1, 2) if besides(scheme, readers) else ():
+            chosen = f.compare("eq", get(f, "beside"), which)
+            task = f.select(chosen, f"@task_{'ab'[which - 1]}", task, "ptr")
+        with f.loop("%begin", "%end") as number:
+            f.do(f"call void {task}(ptr %ctx, i64 {number}, ptr {scratch})")
         with f.when(f.compare("ne", get(f, "streams"), 0)):
             f.do("fence seq_cst")  # such stores are not ordered with those that follow
         if scheme.method == "amx":

@@ -57,13 +57,18 @@ def pack_b(f: Function, scheme: Scheme, panel: str, k: str, depth: str, to: str)
 class Group:
     """The panels [i0, i1) of a and [j0, j1) of b that a task multiplies, slice after slice of k, and where their sums lie."""
 
-    def __init__(self, f: Function, scheme: Scheme) -> None:
+    def __init__(self, f: Function, scheme: Scheme, down_first: bool = False) -> None:
+        """down_first: tasks that follow each other share panels of b, not of a."""
         self.f, self.scheme = f, scheme
         self.panels_m, panels_n = get(f, "panels_m"), get(f, "panels_n")
         self.group_m, group_n = get(f, "group_m"), get(f, "group_n")
-        across = f.ceil_div(panels_n, group_n)
-        self.i0 = f.mul(f.div("%task", across), self.group_m)
-        self.j0 = f.mul(f.rem("%task", across), group_n)
+        if down_first:
+            down = f.ceil_div(self.panels_m, self.group_m)
+            at_m, at_n = f.rem("%task", down), f.div("%task", down)
+        else:
+            across = f.ceil_div(panels_n, group_n)
+            at_m, at_n = f.div("%task", across), f.rem("%task", across)
+        self.i0, self.j0 = f.mul(at_m, self.group_m), f.mul(at_n, group_n)
         self.i1 = f.min(f.add(self.i0, self.group_m), self.panels_m)
         self.j1 = f.min(f.add(self.j0, group_n), panels_n)
         self.depth, self.slice_k = f.max(get(f, "depth"), 1), get(f, "slice_k")

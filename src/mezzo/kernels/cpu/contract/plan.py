@@ -19,6 +19,9 @@ NARROW, NARROW_GROUP = 4, 2
 # Tasks that a thread of several has at least, so that one that is slow keeps few; but tasks of so few multiply-adds are not cut.
 TASKS = 4
 TASK_WORK = {False: 1 << 26, True: 1 << 25}  # whether in terms
+# What of one operand stays in the second cache while panels of the other are packed beside its products, and of sums;
+# panels that pass in a task at least, since the first is packed beside nothing.
+RESIDENT_BYTES, SUMS_BYTES, LEAST_PASSING = 25 << 14, 1 << 19, 8
 KEPT_SHARE = 0.8  # of a group's bytes, at most, for all panels of the narrower operand
 NEAR_BYTES = {
     False: 1 << 19,
@@ -62,6 +65,7 @@ class Blocks:
     at_sums: int
     at_scratch: int
     private: int
+    beside: int
     at_private: int
     direct: int
     kept: int
@@ -80,12 +84,12 @@ def parts(size: int, limit: int) -> int:
 
 def blocks(
     scheme: Scheme, m: int, n: int, k: int, threads: int, direct: bool = False, kept: int = 0,
-    along_k: tuple[bool, bool] = (False, False),
+    along_k: tuple[bool, bool] = (False, False), beside: int = 0,
 ) -> Blocks:  # fmt: skip
     """How a product of these sizes is cut. Of all this only slice_k matters to the result.
 
     direct: panels of a are read where they lie, but for one that lacks rows. kept: the operand that comes packed.
-    along_k: whether what lies together of a, of b, is along k.
+    along_k: whether what lies together of a, of b, is along k. beside: the operand that is packed beside products.
     """
     slice_k = up(parts(k, scheme.k_slice), scheme.panel_a.k_step)
     bytes_a, bytes_b = (panel.nbytes(slice_k) for panel in (scheme.panel_a, scheme.panel_b))
@@ -93,12 +97,18 @@ def blocks(
     block_n = up(parts(n, BLOCK_COLUMNS), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
     group_m, group_n = _groups(scheme, rows, columns, slice_k, threads, k)
-    if scheme.terms > 1 and group_n == columns <= NARROW and along_k[0]:
+    if beside:
+        group_m, group_n = _groups_beside(
+            scheme, beside, (m, n), (rows, columns), slice_k, threads, k
+        )
+    elif scheme.terms > 1 and group_n == columns <= NARROW and along_k[0]:
         group_m = min(group_m, NARROW_GROUP)
     elif scheme.terms > 1 and group_m == rows <= NARROW and along_k[1]:
         group_n = min(group_n, NARROW_GROUP)
-    private = 0
-    if direct:
+    private = beside
+    if beside:
+        widest = columns * bytes_b if beside == PRIVATE_A else rows * bytes_a
+    elif direct:
         private, widest = PRIVATE_A, columns * bytes_b
     elif group_n == columns and block_n >= n and group_m < rows:
         private, widest = PRIVATE_A, columns * bytes_b
@@ -116,7 +126,10 @@ def blocks(
     if small and shared <= near:
         # a small output and a long k: what is packed is used once, so it should not leave the second cache
         block_k = min(block_k, near // max(shared, 1) * slice_k)
-    if private and block_k >= k:  # nothing is kept for the whole block: let it be all
+    if beside and block_k >= k:  # of the other operand all panels stay for a block
+        block_m = up(max(m, 1), scheme.tile_rows) if beside == PRIVATE_A else block_m
+        block_n = up(max(n, 1), scheme.tile_columns) if beside == PRIVATE_B else block_n
+    elif private and block_k >= k:  # nothing is kept for the whole block: let it be all
         block_m = up(max(m, 1), scheme.tile_rows)
         block_n = block_n if direct else up(max(n, 1), scheme.tile_columns)
     rows, columns = block_m // scheme.tile_rows, block_n // scheme.tile_columns
@@ -127,13 +140,16 @@ def blocks(
     at_sums = up(at_b + packed_b + behind, 64)
     sums = (group_m * group_n if slice_k < k else 1) * scheme.tile_bytes
     far = up(rows * columns * scheme.tile_bytes, 64) if block_k < k else 0
-    own = {0: 0, PRIVATE_A: group_m * bytes_a, PRIVATE_B: group_n * bytes_b}[private]
+    of_a, of_b = (
+        (2, 2) if beside else (group_m, group_n)
+    )  # the one that is multiplied, and the next
+    own = {0: 0, PRIVATE_A: of_a * bytes_a, PRIVATE_B: of_b * bytes_b}[private]
     scratch = (
         up(sums + own + behind, 4096) + 64
     )  # neighbours must not fall on the same sets of a cache
     total = up(at_sums + far + threads * scratch, 64)
     return Blocks(total, scratch, block_m, block_n, block_k, slice_k, group_m, group_n,
-                  at_b, at_sums, at_sums + far, private, sums, int(direct), kept)  # fmt: skip
+                  at_b, at_sums, at_sums + far, private, beside, sums, int(direct), kept)  # fmt: skip
 
 
 def kept_bytes(scheme: Scheme, kept: int, m: int, n: int, k: int) -> int:
@@ -183,6 +199,54 @@ def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> 
 def skinny_bytes(scheme: Scheme, m: int, k: int) -> int:
     """Workspace of such a product: the rows of a as accumulators."""
     return up(m * up(max(k, 1), scheme.width) * SIZE[scheme.acc], 64)
+
+
+def packed_beside(scheme: Scheme, m: int, n: int, lines: tuple[bool, bool], kept: int = 0) -> int:
+    """The operand that is packed beside products (1 or 2); 0: none.
+
+    lines: whether a is contiguous along k, b along n, as their panels are. The other operand is packed ahead, so this one
+    should not be much the smaller; of the two a is read the faster, a line for 32 elements of k.
+    """
+    if m <= scheme.tile_rows or n <= scheme.tile_columns:
+        return 0
+    can_a = lines[0] and kept != KEPT_A and (4 * m >= 3 * n or kept == KEPT_B)
+    can_b = lines[1] and kept != KEPT_B and (4 * n >= 3 * m or kept == KEPT_A)
+    if can_a and (2 * m >= n or not can_b):
+        return PRIVATE_A
+    return PRIVATE_B if can_b else 0
+
+
+def _groups_beside(
+    scheme: Scheme,
+    beside: int,
+    sizes: tuple[int, int],
+    block: tuple[int, int],
+    slice_k: int,
+    threads: int,
+    k: int,
+) -> tuple[int, int]:
+    """Panels of rows and of columns in a task that packs one after another: of the other operand as many as stay near."""
+    bytes_a, bytes_b = scheme.panel_a.nbytes(slice_k), scheme.panel_b.nbytes(slice_k)
+    stays, resident = (bytes_b, block[1]) if beside == PRIVATE_A else (bytes_a, block[0])
+    side, size = (
+        (scheme.tile_rows, sizes[0]) if beside == PRIVATE_A else (scheme.tile_columns, sizes[1])
+    )
+    moving = -(-size // side)
+    held = parts(resident, max(2, RESIDENT_BYTES // stays))
+    passing = moving
+    if slice_k < k:
+        passing = parts(moving, max(2, SUMS_BYTES // (held * scheme.tile_bytes)))
+    tile = scheme.tile_rows * scheme.tile_columns * k
+    while threads > 1 and held * passing * tile > TASK_WORK[True]:
+        if -(-moving // passing) * -(-resident // held) >= TASKS * threads:
+            break
+        if passing > LEAST_PASSING:
+            passing = parts(moving, passing - 1)
+        elif held > 2:
+            held = parts(resident, held - 1)
+        else:
+            break
+    return (passing, held) if beside == PRIVATE_A else (held, passing)
 
 
 def _groups(

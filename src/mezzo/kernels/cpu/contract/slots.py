@@ -18,7 +18,7 @@ ARGUMENTS = (
 # Found once for sizes and strides. Strides are in bytes. Lanes are entries of the batch that run side
 # by side, each with its own workspace; threads that share a product have scratch of their own.
 # Blocks and slices are in elements, groups in panels. private: 1 or 2 if a task packs its own
-# panels of a or of b, because no other task needs them; direct: whole panels of a need no packing;
+# panels of a or of b; beside: 1 or 2 if it does so beside products (and private is the same); direct: whole panels of a need no packing;
 # kept: 1 or 2 if a or b comes as panels that @keep made of all of it; strips: elements
 # of k that are packed of every panel before the next; streams: whether the output goes past the caches.
 CONSTANTS = (
@@ -26,7 +26,7 @@ CONSTANTS = (
     "a_m", "a_k", "b_k", "b_n", "out_m", "out_n", "bias_m", "bias_n",
     "path", "swap", "serial", "lanes", "lane_bytes", "scratch_bytes",
     "block_m", "block_n", "block_k", "slice_k", "group_m", "group_n", "at_b", "at_sums", "at_scratch",
-    "private", "at_private", "direct", "kept",
+    "private", "beside", "at_private", "direct", "kept",
     "strip_a", "strip_b", "streams",
 )  # fmt: skip
 LOCALS = (
