@@ -165,9 +165,10 @@ class Contraction:
         other = functools.partial(
             kernel, s.b, s.a, s.out, s.compute, s.bias, self.epilogue, self.how
         )
-        if n < m and (path := skinny(s.turned, n, m, k, turned.b)):
+        few = self.serving(problem) is self  # else tile registers beat what reads b in place
+        if few and n < m and (path := skinny(s.turned, n, m, k, turned.b)):
             return other().plan_as(turned, path, swap=1)
-        if m <= n and (path := skinny(s, m, n, k, b)):
+        if few and m <= n and (path := skinny(s, m, n, k, b)):
             return self.plan_as(problem, path)
         if out[1] != SIZE[s.out] and out[0] == SIZE[s.out]:
             # a column-major output: its transpose is b^T a^T

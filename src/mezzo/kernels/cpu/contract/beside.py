@@ -113,21 +113,24 @@ def _micro(program: Program, side: Side, count: int) -> None:
     ) as f:
         micro.start_tiles(f, "null", place, line)
         block = SIDE * units.size if side.panel.k_fast else f.mul("%pitch", SIDE)
-        with f.loop(0, "%steps") as step:
+        nowhere = f.array(side.panel.nbytes(SIDE))
+        with f.loop(0, f.ceil_div("%depth", side.panel.k_step)) as step:
+            inside = f.compare("slt", step, "%steps")
+            # beside the steps that remain units read what is there, and what they make is lost
+            pitch = f.select(inside, "%pitch", 0)
+            source = f.select(inside, f.at("%from", f.mul(step, block)), "%a", "ptr")
+            to = f.at("%to", f.mul(step, side.panel.nbytes(SIDE)))
+            to = f.select(inside, to, nowhere, "ptr")
             more = f.compare("slt", f.add(step, run), "%steps")
             ahead = f.select(more, f.mul(block, run), "%turn")
-            source = f.at("%from", f.mul(step, block))
-            to = f.at("%to", f.mul(step, side.panel.nbytes(SIDE)))
 
             def unit(number: int) -> None:
-                begin = f.at(source, f.mul("%pitch", number // units.of_line))
+                begin = f.at(source, f.mul(pitch, number // units.of_line))
                 at = number % units.of_line
-                units.write(f, begin, "%pitch", f.at(to, number * LINE), ahead, at)
+                units.write(f, begin, pitch, f.at(to, number * LINE), ahead, at)
 
             work = [lambda number=number: unit(number) for number in range(count)]
             micro.term_step(f, scheme, corners, step, work)
-        with f.loop("%steps", f.ceil_div("%depth", side.panel.k_step)) as step:
-            micro.term_step(f, scheme, corners, step)
         micro.add_start(f, place, line)
 
 

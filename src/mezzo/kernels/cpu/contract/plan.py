@@ -33,9 +33,10 @@ SKINNY_ROWS, SKINNY_K = (24, 48), 10
 SKINNY_ROWS_BF16, SKINNY_K_BF16 = (12, 12), 128  # where packing leads to dot products of bf16
 PRIVATE_A, PRIVATE_B = 1, 2  # values of the slot `private`
 KEPT_A, KEPT_B = 1, 2  # values of the slot `kept`
+TERMS_TILE = 32  # rows, and columns, of a tile of terms
 # Least rows and columns, k, and multiply-adds of a product whose operands are packed as terms for tile registers; from so
 # many rows of the other operand on, panels of terms are not kept.
-TERMS_SIDE, TERMS_K, TERMS_WORK, TERMS_KEPT = 32, 32, 1 << 18, 512
+TERMS_SIDE, TERMS_K, TERMS_WORK, TERMS_KEPT = 24, 32, 1 << 18, 512
 KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, and no product
 CROWDED = 4096
 # Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.
@@ -177,7 +178,9 @@ def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> 
 
 def pays_in_terms(m: int, n: int, k: int) -> bool:
     """Whether tile registers multiply floats of these sizes as terms faster than multiply-adds do."""
-    return min(m, n) >= TERMS_SIDE and k >= TERMS_K and m * n * k >= TERMS_WORK
+    if min(m, n) < TERMS_SIDE or k < TERMS_K or m * n * k < TERMS_WORK:
+        return False
+    return 2 * m * n >= up(m, TERMS_TILE) * up(n, TERMS_TILE)  # tiles are at least half full
 
 
 def skinny(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> int:
@@ -207,10 +210,15 @@ def packed_beside(scheme: Scheme, m: int, n: int, lines: tuple[bool, bool], kept
     lines: whether a is contiguous along k, b along n, as their panels are. The other operand is packed ahead, so this one
     should not be much the smaller; of the two a is read the faster, a line for 32 elements of k.
     """
-    if m <= scheme.tile_rows or n <= scheme.tile_columns:
-        return 0
-    can_a = lines[0] and kept != KEPT_A and (4 * m >= 3 * n or kept == KEPT_B)
-    can_b = lines[1] and kept != KEPT_B and (4 * n >= 3 * m or kept == KEPT_A)
+    can_a = (
+        lines[0] and m > scheme.tile_rows and kept != KEPT_A and (4 * m >= 3 * n or kept == KEPT_B)
+    )
+    can_b = (
+        lines[1]
+        and n > scheme.tile_columns
+        and kept != KEPT_B
+        and (4 * n >= 3 * m or kept == KEPT_A)
+    )
     if can_a and (2 * m >= n or not can_b):
         return PRIVATE_A
     return PRIVATE_B if can_b else 0
