@@ -22,6 +22,9 @@ CALLS = {
     "masked_scatter": lambda m, x, k, r, i: x.masked_scatter(k, m.arange(40).float()),
     "unique": lambda m, x, k, r, i: (m.unique(i), m.unique(i, return_inverse=True, return_counts=True)),
     "unique_consecutive": lambda m, x, k, r, i: m.unique_consecutive(i, return_inverse=True, return_counts=True),
+    "bincount": lambda m, x, k, r, i: (m.bincount(i), m.bincount(i, minlength=12), m.bincount(r.long())),
+    "isin": lambda m, x, k, r, i: (m.isin(i, i[2:4]), m.isin(x, x[k][:3], invert=True)),
+    "repeat_interleave": lambda m, x, k, r, i: m.repeat_interleave(x, i[:5], 0),
     "one_hot": lambda m, x, k, r, i: m.nn.functional.one_hot(i, 9),
     "numbers": lambda m, x, k, r, i: (m.equal(x, x + k), m.allclose(x, x * 1), i[0].item(), x[0, 0].item(), k[0, 0].item(),
                                       x.double()[0, 0].item(), (-i).to(m.int8)[0].item(), x.half()[0, 0].item()),
@@ -99,6 +102,8 @@ FAILING = [
     (RuntimeError, lambda i: mezzo.multinomial(mezzo.tensor([2.0 - i, 2.0]), 1)),
     (RuntimeError, lambda i: mezzo.zeros(4).masked_scatter(mezzo.arange(4) < i, mezzo.zeros(2))),
     (RuntimeError, lambda i: mezzo.nn.functional.binary_cross_entropy(mezzo.tensor([0.4 * i]), mezzo.tensor([1.0]))),
+    (RuntimeError, lambda i: mezzo.bincount(mezzo.tensor([5 - 2 * i, 2]))),
+    (RuntimeError, lambda i: mezzo.repeat_interleave(mezzo.ones(2), mezzo.tensor([5 - 2 * i, 2]))),
 ]  # fmt: skip
 
 

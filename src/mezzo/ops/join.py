@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mezzo import dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.joins import join
+from mezzo.core.families.masked import holds, is_plain, tallied
 from mezzo.core.families.views import views
-from mezzo.core.record import Cast, composite
+from mezzo.core.record import Cast, composite, none
 from mezzo.core.tensor import Tensor
 from mezzo.errors import (
     ArgumentTypeError,
@@ -384,12 +386,29 @@ def repeat(input: Tensor, repeats) -> Tensor:
     )
 
 
-@dynamic(where="", samples=[S(index(5, below=4))], reference="repeat_interleave")
-def repetitions(input: Tensor) -> Tensor:
+@dynamic(where="")
+def repetitions_of(input: Tensor) -> Tensor:
     """Each index as often as input says: the index that repeat_interleave selects with."""
     if input.dtype.kind not in "iu" or (input < 0).any():
         raise Fact(DTypeError, "repeats must be integers and not negative")
     return np.repeat(np.arange(len(input), dtype=np.int64), input)
+
+
+@composite(
+    where="",
+    batch=none("the shape of its result depends on the values"),
+    samples=[S(index(5, below=4))],
+    reference="repeat_interleave",
+)
+def repetitions(input: Tensor) -> Tensor:
+    """The same, of few without NumPy."""
+    few = input.dtype is dtypes.int64 and 0 < input.layout.numel <= _FEW and is_plain(input)
+    if few and holds(input.amin() >= 0):
+        return tallied("repeat", input, input.sum())
+    return repetitions_of(input)
+
+
+_FEW = 4096  # numbers whose repetitions are written one after another
 
 
 @composite(samples=[S(T(2, 3), 2), S(T(2, 3), 3, 1), S(T(3), 2, dim=0)])

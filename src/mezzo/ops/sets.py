@@ -9,7 +9,7 @@ import numpy as np
 from mezzo import dtypes
 from mezzo.core.families.dynamic import dynamic
 from mezzo.core.families.host import host
-from mezzo.core.families.masked import is_plain, run_lengths
+from mezzo.core.families.masked import holds, is_plain, run_lengths, tallied
 from mezzo.core.families.searches import histogram_launch, search_launch
 from mezzo.core.record import composite, none
 from mezzo.core.state import STATE
@@ -20,7 +20,7 @@ from mezzo.ops.data import tensor
 from mezzo.ops.index import mask_pick
 from mezzo.ops.indirect import scatter_add
 from mezzo.ops.join import cat, stack
-from mezzo.ops.shape import reshape
+from mezzo.ops.shape import reshape, unsqueeze
 from mezzo.ops.sort import comparable, sort
 from mezzo.rules import batching, shapes
 from mezzo.rules.samples import S, T, index
@@ -172,19 +172,18 @@ def counted(input: Tensor, weights: Tensor | None, minlength) -> Tensor:
     return found.astype(weights.dtype if weights.dtype == np.float32 else np.float64)
 
 
-_FEW = 4096  # elements that are counted without NumPy, whose call takes as long
+_FEW = 4096  # elements that are counted or compared without NumPy, whose call takes as long
 
 
 def _few_counted(input: Tensor, weights: Tensor | None, minlength) -> Tensor | None:
     """The counts of few numbers; None where NumPy is to count, or to refuse."""
     if input.ndim != 1 or input.dtype is not dtypes.int64 or not 0 < input.layout.numel <= _FEW:
         return None
-    if not is_plain(input) or int(input.amin()) < 0:
+    if not is_plain(input) or not holds(input.amin() >= 0) or minlength < 0:
         return None
-    size = max(int(input.amax()) + 1, minlength)
     if weights is None:
-        source = ones((input.shape[0],), dtype=dtypes.int64)
-        return scatter_add(zeros((size,), dtype=dtypes.int64), 0, input, source)
+        return tallied("count", input, (input.amax() + 1).clamp(min=minlength))
+    size = max(int(input.amax()) + 1, minlength)
     if weights.dtype not in (dtypes.float32, dtypes.float64) or weights.shape != input.shape:
         return None
     source = weights.detach().to(dtypes.float64)
@@ -388,7 +387,11 @@ def isin(
     """
     if not isinstance(elements, Tensor):
         elements = _as_values(elements, test_elements)
-    return member_of(elements, _as_values(test_elements, elements), bool(invert))
+    tests = _as_values(test_elements, elements)
+    if elements.layout.numel * tests.layout.numel <= _FEW and is_plain(elements, tests):
+        found = unsqueeze(elements, -1).eq(reshape(tests, (-1,))).any(-1)
+        return found.logical_not() if invert else found
+    return member_of(elements, tests, bool(invert))
 
 
 # ---- whole tensors

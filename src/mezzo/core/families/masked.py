@@ -23,7 +23,7 @@ from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
 from mezzo.core.tensor import Tensor, empty, empty_counted
 from mezzo.errors import Fact, ShapeError, UnsupportedError
-from mezzo.kernels.cpu import capture, compress, entry
+from mezzo.kernels.cpu import capture, compress, entry, tally
 from mezzo.kernels.cpu.memory import allocate
 from mezzo.rules import shapes
 
@@ -105,6 +105,18 @@ def holds(condition: Tensor, wanted: bool = True) -> bool:
     if recording is None:
         raise capture.NotCapturable
     return recording.count(condition.ptr, "b8").within(int(wanted), int(wanted))
+
+
+def tallied(kind: str, input: Tensor, size: Tensor) -> Tensor:
+    """A vector of `size`, an int64 of one element, from one of int64 (kernels/cpu/tally.py)."""
+    x = input if input.layout.is_contiguous else input.contiguous()
+    if size.ptr.__class__ is int:
+        count = ctypes.c_int64.from_address(size.ptr).value
+    else:
+        count = capture.active().count(size.ptr)
+    out = empty_counted(count, _lines((), dtypes.int64), dtypes.int64)
+    entry.launch(tally.address(kind), x.layout.numel, out.ptr, x.ptr, size.ptr)
+    return out
 
 
 @functools.lru_cache(maxsize=256)
