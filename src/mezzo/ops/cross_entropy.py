@@ -61,7 +61,8 @@ def _place(t: k.Expr, ignore_index: k.Expr):
     t = k.cast(t, "i64")
     active = t.ne(ignore_index)
     bad = active & ((t < 0) | (t >= k.row_size("i64")))
-    return k.index().eq(t), active, (bad, t)
+    # Half as many vectors; classes are far fewer than 2^32, and what is no class is not active.
+    return k.cast(k.index(), "i32").eq(k.cast(t, "i32")), active, (bad, t)
 
 
 def _weight_of(hit, active, w, like) -> k.Expr:

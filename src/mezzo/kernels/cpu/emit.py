@@ -222,6 +222,8 @@ class Emitter:
         """The nodes whose registers must exist before this one is emitted."""
         if node.op in _ROW:
             return ()
+        if node.op == "scaled":
+            return node.args[:2] if self._can_scale(node) else node.args[2:]
         return vecmath_rare.needed(node) if node.op == "select" and node.attr else node.args
 
     def _node(self, node: Expr) -> str:
@@ -233,6 +235,8 @@ class Emitter:
         handler = getattr(self, f"_{op}", None)
         if op == "select" and node.attr:
             return vecmath_rare.emit(self, node)
+        if op == "scaled":
+            return self._scaled(node)
         operands = [self.memo[id(a)] for a in node.args]
         if handler is not None:
             return handler(node, *operands)
@@ -241,6 +245,18 @@ class Emitter:
         if op in _INTRINSIC1:
             return self.call(op, LLVM[node.type], *operands)
         raise KernelError(f"kernel IR: operation {op!r} has no CPU emission.")
+
+    def _can_scale(self, node: Expr) -> bool:
+        """Whether the processor multiplies by powers of two: exactly, so that single elements agree."""
+        return node.type == "f32" and self.lanes == LANES and target.host().has_avx512
+
+    def _scaled(self, node: Expr) -> str:
+        if not self._can_scale(node):
+            return self.memo[id(node.args[2])]
+        kind, name = self.type("f32"), "llvm.x86.avx512.mask.scalef.ps.512"
+        self.declares.add(f"declare {kind} @{name}({kind}, {kind}, {kind}, i16, i32 immarg)")
+        given = ", ".join(f"{kind} {self.memo[id(a)]}" for a in node.args[:2])
+        return self.put(f"call {kind} @{name}({given}, {kind} zeroinitializer, i16 -1, i32 4)")
 
     def _comparison(self, node, a, b):
         kind = node.args[0].type

@@ -17,7 +17,7 @@ CHUNK = UNROLL * LANES
 LINE = 64  # bytes of a cache line
 WORDS = ("units", "serial", "count", "per", "dk", "dr", "rn", "ro", "lanes", "chunk")
 _INTEGER = {1: "i8", 2: "i16", 4: "i32", 8: "i64"}
-_IOTA = ", ".join(f"i64 {i}" for i in range(LANES))
+_IOTA, _NARROW = (", ".join(f"{kind} {i}" for i in range(LANES)) for kind in ("i64", "i32"))
 
 
 class Writer:
@@ -84,8 +84,10 @@ class Writer:
 
     def mask(self, left: str) -> str:
         """Lanes below a count."""
-        e = self.emitter(LANES)
-        return e.put(f"icmp slt <{LANES} x i64> <{_IOTA}>, {e.splat(left, 'i64')}")
+        one, e = self.emitter(1), self.emitter(LANES)
+        few = one.put(f"icmp slt i64 {left}, {LANES}")
+        few = one.put(f"trunc i64 {one.put(f'select i1 {few}, i64 {left}, i64 {LANES}')} to i32")
+        return e.put(f"icmp slt <{LANES} x i32> <{_NARROW}>, {e.splat(few, 'i32')}")
 
     def load(self, e: Emitter, pointer: str, storage: str, mask: str | None) -> str:
         """A vector of a storage type, only the masked lanes of which are read."""

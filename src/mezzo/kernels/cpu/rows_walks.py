@@ -52,7 +52,8 @@ class InnerWriter(Writer):
         self.reading = used
         if self.waited is None:
             self.waited = [n for n in used if n in self.ins and self.letter(n) == "c"]
-            return
+            if not self.final:
+                return
         if self.streams and not self.final:
             return
         self.ahead, self.waited = self.waited, []

@@ -17,6 +17,7 @@ from mezzo.kernels.cpu.vecmath_parts import (
     polynomial,
     power_of_two,
     scale,
+    scaled,
     with_sign_of,
 )
 from mezzo.kernels.ir import Expr, abs, const, fma, where
@@ -30,11 +31,11 @@ EXPM1_LOW = {"f32": -18.0, "f64": -38.0}
 TANH_HIGH = {"f32": 9.2, "f64": 19.2}
 
 
-def _reduce(x: Expr) -> tuple[Expr, Expr]:
-    """(r, n) with x = n ln 2 + r."""
+def _reduce(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """(r, n, n as a float) with x = n ln 2 + r."""
     n, exponent = nearest_multiple(x, tables.LOG2_E[x.type][0])
     high, low, _ = tables.LN2[x.type]
-    return fma(n, number(-low, x), fma(n, number(-high, x), x)), exponent
+    return fma(n, number(-low, x), fma(n, number(-high, x), x)), exponent, n
 
 
 def _expm1_of_rest(r: Expr) -> Expr:
@@ -42,14 +43,14 @@ def _expm1_of_rest(r: Expr) -> Expr:
     return fma(r * r, polynomial(tables.EXP[r.type], r), r)
 
 
-def _reduced_expm1(x: Expr, lost: Expr | None = None) -> tuple[Expr, Expr]:
-    """(exp(r) - 1, n) for x + lost, with the rounding error of r put back."""
+def _reduced_expm1(x: Expr, lost: Expr | None = None) -> tuple[Expr, Expr, Expr]:
+    """(exp(r) - 1, n, n as a float) for x + lost, with the rounding error of r put back."""
     n, exponent = nearest_multiple(x, tables.LOG2_E[x.type][0])
     high, low, _ = tables.LN2[x.type]
     start = fma(n, number(-high, x), x)
     rest = n * -low if lost is None else fma(n, number(-low, x), lost)
     r, error = fast_two_sum(start, rest)
-    return r + fma(r * r, polynomial(tables.EXP[x.type], r), error), exponent
+    return r + fma(r * r, polynomial(tables.EXP[x.type], r), error), exponent, n
 
 
 def _clamped(x: Expr, bounds: dict[str, tuple[float, float]]) -> Expr:
@@ -65,42 +66,44 @@ def exp(x: Expr) -> Expr:
     """
     low, high = EXP_RANGE[x.type]
     vanishes = x < low
-    r, exponent = _reduce(where(vanishes, 0.0, at_most(x, high)))
-    return where(vanishes, 0.0, scale(_expm1_of_rest(r) + 1.0, exponent))
+    r, exponent, n = _reduce(where(vanishes, 0.0, at_most(x, high)))
+    return where(vanishes, 0.0, scale(_expm1_of_rest(r) + 1.0, exponent, n))
 
 
 def half_exp(x: Expr) -> Expr:
     """e**x / 2 for x >= 0, which overflows only where e**x / 2 does."""
-    r, exponent = _reduce(at_most(x, EXP_RANGE[x.type][1] + 1.0))
+    r, exponent, _ = _reduce(at_most(x, EXP_RANGE[x.type][1] + 1.0))
     return scale(_expm1_of_rest(r) + 1.0, exponent - 1)
 
 
 def exp_of_sum(high: Expr, low: Expr) -> Expr:
     """e**(high + low) where low is a rounding error of high."""
-    p, exponent = _reduced_expm1(_clamped(high, EXP_RANGE), low)
-    return scale(1.0 + p, exponent)
+    p, exponent, n = _reduced_expm1(_clamped(high, EXP_RANGE), low)
+    return scale(1.0 + p, exponent, n)
 
 
-def lifted_exp(high: Expr, low: Expr | None = None) -> tuple[Expr, float]:
+def lifted_exp(high: Expr, low: Expr) -> tuple[Expr, float]:
     """(y, f) with y * f == e**(high + low) for arguments from EXP_RANGE's lower end to 0.
 
     y is never subnormal, so one power of two makes it, and the product with f is rounded once.
     """
-    if low is None:
-        r, exponent = _reduce(high)
-        p = _expm1_of_rest(r)
-    else:
-        p, exponent = _reduced_expm1(high, low)
-    lift = LIFT[high.type]
-    return (1.0 + p) * power_of_two(exponent + lift, high.type), 2.0**-lift
+    p, exponent, _ = _reduced_expm1(high, low)
+    return _lifted(1.0 + p, exponent)
+
+
+def _lifted(x: Expr, exponent: Expr) -> tuple[Expr, float]:
+    lift = LIFT[x.type]
+    return x * power_of_two(exponent + lift, x.type), 2.0**-lift
 
 
 def _exp_of_negative_magnitude(x: Expr) -> Expr:
     """e**-|x|; what is 0 is chosen, as in exp."""
     x = -abs(x)
     vanishes = x < EXP_RANGE[x.type][0]
-    lifted, factor = lifted_exp(where(vanishes, 0.0, x))
-    return where(vanishes, 0.0, lifted * factor)
+    r, exponent, n = _reduce(where(vanishes, 0.0, x))
+    one = 1.0 + _expm1_of_rest(r)
+    lifted, factor = _lifted(one, exponent)
+    return where(vanishes, 0.0, scaled(one, n, lifted * factor))
 
 
 def exp2(x: Expr) -> Expr:
@@ -110,13 +113,13 @@ def exp2(x: Expr) -> Expr:
     x = where(vanishes, 0.0, at_most(x, high))
     n, exponent = nearest_multiple(x, 1.0)
     r = x - n
-    result = scale(fma(r, polynomial(tables.EXP2[x.type], r), number(1.0, x)), exponent)
+    result = scale(fma(r, polynomial(tables.EXP2[x.type], r), number(1.0, x)), exponent, n)
     return where(vanishes, 0.0, result)
 
 
 def _expm1_clamped(x: Expr) -> Expr:
     """exp(x) - 1 for clamped x; loses the last bit of subnormal x."""
-    p, exponent = _reduced_expm1(x)
+    p, exponent, _ = _reduced_expm1(x)
     # Half the power of two, so that exp(x) - 1 may reach the largest number.
     power = power_of_two(exponent - 1, x.type)
     half = fma(p, power, power - 0.5)
@@ -134,7 +137,7 @@ def expm1(x: Expr) -> Expr:
 def tanh(x: Expr) -> Expr:
     """Hyperbolic tangent: t / (t + 2) with t = exp(2|x|) - 1."""
     a = at_most(abs(x), TANH_HIGH[x.type])
-    r, exponent = _reduce(a + a)
+    r, exponent, _ = _reduce(a + a)
     power = power_of_two(exponent, x.type)
     t = fma(_expm1_of_rest(r), power, power - 1.0)
     below = t + 2.0

@@ -93,14 +93,23 @@ def power_of_two(exponent: Expr, type: str) -> Expr:
     return bitcast((exponent + form.bias) << form.mantissa, type)
 
 
-def scale(x: Expr, exponent: Expr) -> Expr:
-    """x * 2**exponent in two steps, so that results may be subnormal or overflow, rounded once."""
+def scale(x: Expr, exponent: Expr, n: Expr | None = None) -> Expr:
+    """x * 2**exponent in two steps, so that results may be subnormal or overflow, rounded once.
+
+    n: the exponent as a float, which an instruction of some processors takes.
+    """
     form = FORMATS[x.type]
     biased = exponent + 2 * form.bias
     half = Expr("lshr", (biased, const(1, form.integer)), form.integer)
     rest = biased - half
     first = bitcast(half << form.mantissa, x.type)
-    return x * first * bitcast(rest << form.mantissa, x.type)
+    stepwise = x * first * bitcast(rest << form.mantissa, x.type)
+    return stepwise if n is None else scaled(x, n, stepwise)
+
+
+def scaled(x: Expr, n: Expr, otherwise: Expr) -> Expr:
+    """x * 2**n for a float n that is an integer, rounded once; `otherwise` is the same without an instruction for it."""
+    return Expr("scaled", (x, n, otherwise), x.type)
 
 
 def two_sum(a: Expr, b: Expr) -> tuple[Expr, Expr]:
