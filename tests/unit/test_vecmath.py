@@ -128,6 +128,8 @@ def _node(node, args, inputs, size):
         return args[0].astype(kind)
     if node.op == "bitcast":
         return args[0].view(kind)
+    if node.op == "scaled":
+        return args[2]  # what the product with the power of two must be, bit for bit
     if node.op == "lshr":
         unsigned = np.uint32 if node.type == "i32" else np.uint64
         return (args[0].view(unsigned) >> args[1].view(unsigned)).view(kind)

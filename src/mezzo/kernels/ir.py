@@ -7,6 +7,7 @@ exist only in memory. Modules use it as `from mezzo.kernels import ir as k`.
 
     expr  ::= load(i) | scalar(i) | const | index | unary(expr) | binary(expr, expr)
             | select(cond, expr, expr) | fma(expr, expr, expr) | cast(expr)
+            | scaled(expr, n, the same expr * 2**n without an instruction for it)
             | row_sum(expr) | row_max(expr) | row_min(expr) | row_size
 """
 
