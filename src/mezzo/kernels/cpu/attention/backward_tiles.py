@@ -31,7 +31,8 @@ from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 _KIND = wide("float", WIDTH)
 _ZERO = f"{_KIND} zeroinitializer"
 BESIDE = 2  # pairs of keys beside a step of a product
-_COMBINE = "ptr %scores, ptr %p, ptr %left, ptr %right, ptr %lse, ptr %delta, float %by, float %scale, float %kept, ptr %keep"
+_MASKED = ("float", "ptr", "i64")
+_COMBINE = "ptr %scores, ptr %p, ptr %left, ptr %right, ptr %lse, ptr %delta, float %by, float %scale, float %kept, ptr %keep, ptr %later, i64 %mask_row, ptr %mask, i64 %step"
 _BLOCK = "ptr %args, ptr %space, i64 %head, i64 %stretch, i64 %key, i64 %keys, i64 %query, i64 %queries, ptr %waiting"
 
 
@@ -43,7 +44,12 @@ def backward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: boo
         dropout.keep(program)
     _hide(program, mask)
     products.beside(
-        program, scheme.terms, _COMBINE, BESIDE, ROWS // 2, lambda f: _combine(f, scheme, drop)
+        program,
+        scheme.terms,
+        _COMBINE,
+        BESIDE,
+        ROWS // 2,
+        lambda f: _combine(f, scheme, mask, drop),
     )
     _weights(program, scheme, mask, drop)
     _gather(program, scheme)
@@ -193,14 +199,14 @@ def _weights(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
         across = f.ceil_div("%queries", COLUMNS)
         tiles = f.mul(f.ceil_div("%keys", ROWS), across)
         side = f.sub(1, before.side)
+        neutral = _neutral(f, mask)
         _scores(f, places, 0, across, product, None)
         with f.loop(0, tiles) as n:
             i, j = f.mul(f.div(n, across), ROWS), f.mul(f.rem(n, across), COLUMNS)
             rows, columns = f.min(f.sub("%keys", i), ROWS), f.min(f.sub("%queries", j), COLUMNS)
             query, tile = f.add("%query", j), places.tile(n)
-            by = _mask(
-                f, tensors, mask, tile, (f.add(first, i), rows, query, columns), causal, scale
-            )
+            where = (f.add(first, i), rows, query, columns)
+            by, at_mask, stride = _mask(f, tensors, mask, neutral, tile, where, causal, scale)
             skip = f.mul(f.div(i, STEP), places.step_bytes)
             right = f.at(places.made("p", j, side), skip)
             skip = f.mul(f.div(j, STEP), places.step_bytes)
@@ -214,7 +220,16 @@ def _weights(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> 
                 *(f"float {x}" for x in factors),
                 f"ptr {bits}",
             )
-            made = products.Beside(f, ROWS // 2, made)
+            made = products.Beside(
+                f,
+                ROWS // 2,
+                (
+                    *made,
+                    *_later(f, tensors, mask, n, across, tiles),
+                    f"ptr {at_mask}",
+                    f"i64 {stride}",
+                ),
+            )
             after = f.add(n, 1)
             with f.when(f.compare("slt", after, tiles)):
                 _scores(f, places, after, across, product, made)
@@ -241,23 +256,55 @@ def _scores(
         product.multiply(left, right, word(f, depth), "null", to, rows, columns, made)
 
 
-def _mask(f, tensors, mask, tiles, where, causal, scale) -> str:
-    """Call @hide unless every query sees every key as it is; by what scores are to be multiplied then."""
+def _mask(f, tensors, mask, neutral, tiles, where, causal, scale) -> tuple[str, str, str]:
+    """By what scores are to be multiplied, and the mask for them then and its stride (null: none).
+
+    Unless the square is whole and every query sees every key, @hide has done both, and the mask is a line that changes nothing.
+    """
     key, rows, query, columns = where
     beyond = f.both(causal, f.compare("sgt", f.add(key, ROWS - 1), query))
     whole = f.both(f.compare("eq", rows, ROWS), f.compare("eq", columns, COLUMNS))
-    by = f.variable("float", scale)
-    hides = f.either(beyond, f.let(f"xor i1 {whole}, true")) if mask is None else "true"
-    with f.when(hides):
-        at, stride = "null", "0"
-        if mask is not None:
-            size, stride = SIZE["u8" if mask == "b8" else mask], word(f, "mask_row")
-            at = f.at(f.at(tensors.pointer(f, "mask"), f.mul(key, stride)), f.mul(query, size))
+    at, stride = "null", "0"
+    if mask is not None:
+        stride = word(f, "mask_row")
+        at = f.at(tensors.pointer(f, "mask"), f.mul(key, stride))
+        at = f.at(at, f.mul(query, parts.mask_size(mask)))
+    found = [f.variable(kind, x) for kind, x in zip(_MASKED, (scale, at, stride))]
+    for slot, kind, x in zip(found, _MASKED, (scale, at, stride)):
+        f.store(kind, x, slot)
+    with f.when(f.either(beyond, f.let(f"xor i1 {whole}, true"))):
         hidden = f.select(causal, f.sub(key, query), -ROWS)
         f.call("hide", "void", f"ptr {tiles}", f"i64 {rows}", f"i64 {columns}", f"i64 {hidden}", f"float {scale}",
                f"ptr {at}", f"i64 {stride}")  # fmt: skip
-        f.store("float", "1.0", by)
-    return f.load("float", by)
+        for slot, kind, x in zip(found, _MASKED, ("1.0", neutral, "0")):
+            f.store(kind, x, slot)
+    by, at, stride = (f.load(kind, slot) for kind, slot in zip(_MASKED, found))
+    return by, at, stride
+
+
+def _neutral(f: Function, mask: str | None) -> str:
+    """A line of a mask that changes no score."""
+    if mask is None:
+        return "null"
+    line = f.array(COLUMNS * parts.mask_size(mask))
+    byte = 1 if mask == "b8" else 0
+    for at in range(0, COLUMNS * parts.mask_size(mask), COLUMNS):
+        f.store(f"<{COLUMNS} x i8>", constant("i8", byte, COLUMNS), f.at(line, at), COLUMNS)
+    return line
+
+
+def _later(f, tensors, mask, n, across, tiles) -> tuple[str, str]:
+    """Where the mask of square n + 2 begins, which may be one of the next keys; and its stride: operands of `_combine`."""
+    if mask is None:
+        return "ptr null", "i64 0"
+    n, stride = f.add(n, 2), word(f, "mask_row")
+    beyond = f.compare("sge", n, tiles)
+    n = f.select(beyond, f.sub(n, tiles), n)
+    key = f.add(f.add("%stretch", "%key"), f.mul(f.div(n, across), ROWS))
+    key = f.select(beyond, f.add(key, "%keys"), key)
+    query = f.add("%query", f.mul(f.rem(n, across), COLUMNS))
+    at = f.at(tensors.pointer(f, "mask"), f.mul(key, stride))
+    return f"ptr {f.at(at, f.mul(query, parts.mask_size(mask)))}", f"i64 {stride}"
 
 
 def _hide(program: Program, mask: str | None) -> None:
@@ -268,21 +315,10 @@ def _hide(program: Program, mask: str | None) -> None:
     parameters = (
         "ptr %scores, i64 %rows, i64 %columns, i64 %hidden, float %by, ptr %mask, i64 %mask_row"
     )
-    size = SIZE["u8" if mask == "b8" else mask or "f32"]
+    size = parts.mask_size(mask)
     with program.function("hide", parameters, attributes="noinline") as f:
         by, lowest = splat(f, "float", "%by", WIDTH), constant("float", LOWEST, WIDTH)
-        whole = f.compare("sge", f.min("%rows", "%columns"), ROWS)
-        whole = f.both(whole, f.compare("sle", "%hidden", -ROWS))
-        if mask is not None:
-            with f.when(whole), f.loop(0, ROWS) as r:
-                line = f.at("%mask", f.mul(r, "%mask_row"))
-                for v in range(COLUMNS // WIDTH):
-                    at = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))
-                    piece = f.at(line, v * WIDTH * size)
-                    f.prefetch(piece, COLUMNS * size, level=2)
-                    value = parts.masked_whole(f, mask, f.load(_KIND, at, 16), by, piece)
-                    f.store(_KIND, value, at, 16)
-        with f.loop(f.select(whole, ROWS, 0) if mask is not None else 0, ROWS) as r:
+        with f.loop(0, ROWS) as r:
             inside = f.select(f.compare("slt", r, "%rows"), "%columns", 0)
             line = f.at("%mask", f.mul(r, "%mask_row"))
             for v in range(COLUMNS // WIDTH):
@@ -299,8 +335,11 @@ def _hide(program: Program, mask: str | None) -> None:
                 f.store(_KIND, value, at, 16)
 
 
-def _combine(f: Function, scheme: Scheme, drop: bool) -> Callable[[str], None]:
-    """Begin to make terms of p and d of a tile of scores and one of gradients of weights: what writes two keys, which are a pair."""
+def _combine(f: Function, scheme: Scheme, mask: str | None, drop: bool) -> Callable[[str], None]:
+    """Begin to make terms of p and d of a tile of scores and one of gradients of weights: what writes two keys, which are a pair.
+
+    What lies at %later of the mask will be wanted for the tile after the next one.
+    """
     vectors, count = range(COLUMNS // WIDTH), scheme.terms
     by, scale, kept = (splat(f, "float", x, WIDTH) for x in ("%by", "%scale", "%kept"))
     both = f.let(f"fmul {_KIND} {scale}, {kept}") if drop else scale
@@ -316,11 +355,19 @@ def _combine(f: Function, scheme: Scheme, drop: bool) -> Callable[[str], None]:
         ds = []
         for r in (pair, f.add(pair, 1)):
             made = []
+            if mask is not None:
+                line = f.at("%mask", f.mul(r, "%step"))
+                for at in range(0, COLUMNS * parts.mask_size(mask), 128):
+                    f.prefetch(f.at("%later", f.mul(r, "%mask_row")), at, level=2)
             for v in vectors:
                 place = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))
                 stays = _stays(f, BACK_KEYS[count], r, v) if drop else ""
-                given = (by, less[v], both, delta[v], kept, stays)
-                made.append(_weight(f, count, place, given))
+                score, times = f.load(_KIND, place, 16), by
+                if mask is not None:
+                    piece = f.at(line, v * WIDTH * parts.mask_size(mask))
+                    score, times = parts.masked_whole(f, mask, score, by, piece), ""
+                given = (times, less[v], both, delta[v], kept, stays)
+                made.append(_weight(f, count, score, f.at(place, TILE_BYTES), given))
             ds.append([weights.cut(f, d, count, infinite=True) for _, d in made])
             ps = [weights.cut(f, p, count, fills=True) for p, _ in made]
             for to, (low, high) in (("%p", ps), ("%left", ds[-1])):
@@ -342,14 +389,16 @@ def _stays(f: Function, pitch: int, r: str, v: int) -> str:
     return dropout.kept_queries(f, f.at("%keep", v * 2 * pitch), 0, r, WIDTH)
 
 
-def _weight(f: Function, count: int, place: str, given: tuple[str, ...]) -> tuple[str, str]:
+def _weight(
+    f: Function, count: int, score: str, grad: str, given: tuple[str, ...]
+) -> tuple[str, str]:
     """The weights by which values are multiplied, and the gradients of scores, both 0 where a weight is."""
     by, less, scale, delta, kept, stays = given
-    x = weights.fma(f, f.load(_KIND, place, 16), by, less)
+    x = weights.fma(f, score, by, less) if by else f.let(f"fadd {_KIND} {score}, {less}")
     y = f.let(f"fmul {_KIND} {x}, {weights.vector(weights.LOG2_E)}")
     weight = weights.power(f, y, weights.SHORT if count == 1 else weights.FULL)
     some = f.let(f"fcmp une {_KIND} {weight}, zeroinitializer")
-    given_on, grad = weight, f.load(_KIND, f.at(place, TILE_BYTES), 16)
+    given_on, grad = weight, f.load(_KIND, grad, 16)
     if stays:
         larger = f.let(f"fmul {_KIND} {weight}, {kept}")
         given_on, grad = (

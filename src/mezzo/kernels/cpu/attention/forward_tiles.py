@@ -27,7 +27,7 @@ from mezzo.kernels.cpu.attention.parts import LOWEST, Tensors, word
 from mezzo.kernels.cpu.attention.products import COLUMNS, ROWS, STEP, TERM_BYTES, TILE_BYTES
 from mezzo.kernels.cpu.attention.weights import LN2, LOG2_E, WIDTH, number
 from mezzo.kernels.cpu.contract import lanes, micro
-from mezzo.kernels.cpu.contract.lanes import SIZE, constant, splat, wide
+from mezzo.kernels.cpu.contract.lanes import constant, splat, wide
 from mezzo.kernels.cpu.contract.scheme import Scheme
 from mezzo.kernels.cpu.contract.writer import Function, Program, Value
 
@@ -38,7 +38,7 @@ NAN = "0x7FF8000000000000"
 _ZERO_POINT = weights.FRACTION * weights.BIAS
 _UNIT_BYTES = UNIT // COLUMNS * TILE_BYTES  # of the scores of a unit
 BESIDE = 4  # rows of weights beside a step of a product
-_WEIGHTS = "ptr %scores, ptr %weights, ptr %added, ptr %totals, float %factor, ptr %keep"
+_WEIGHTS = "ptr %scores, ptr %weights, ptr %added, ptr %totals, float %factor, ptr %keep, ptr %later, i64 %mask_row"
 
 
 def is_short(scheme: Scheme, drop: bool) -> bool:
@@ -46,16 +46,21 @@ def is_short(scheme: Scheme, drop: bool) -> bool:
     return scheme.terms == 1 and not drop and target.host().has_avx512_fp16
 
 
+def is_natural(mask: str | None) -> bool:
+    """Whether numbers are added to scores, so that bases are scores and not exponents of two."""
+    return mask not in (None, "b8")
+
+
 def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool) -> None:
     """Write the module."""
-    short, natural = is_short(scheme, drop), mask not in (None, "b8")
+    short, natural = is_short(scheme, drop), is_natural(mask)
     products.products(program, scheme.terms)
     if drop:
         dropout.keep(program)
     _hide(program, mask)
     _follow(program, short, natural)
     _rise(program, scheme)
-    _weights(program, scheme, short, drop, natural)
+    _weights(program, scheme, mask, short, drop)
     _total(program, natural)
     forward.store(program, scheme)
     _panel(program, scheme, mask, drop, short and not natural)
@@ -95,7 +100,7 @@ def _hide(program: Program, mask: str | None) -> None:
     left: keys from the first on; seen: how many of them the first row sees, each row one more if steps is 1.
     """
     parameters = "ptr %scores, i64 %rows, i64 %left, i64 %seen, i64 %steps, float %by, ptr %mask, i64 %mask_row"
-    size = SIZE["u8" if mask == "b8" else mask or "f32"]
+    size = parts.mask_size(mask)
     with program.function("hide", parameters, attributes="noinline") as f:
         by, lowest = splat(f, "float", "%by", WIDTH), constant("float", LOWEST, WIDTH)
         whole = f.compare("sge", f.min("%left", "%seen"), UNIT)
@@ -104,7 +109,6 @@ def _hide(program: Program, mask: str | None) -> None:
                 line = f.at("%mask", f.mul(r, "%mask_row"))
                 for v, at in enumerate(_four(f, "%scores", r)):
                     piece = f.at(line, v * WIDTH * size)
-                    f.prefetch(piece, UNIT * size, level=2)
                     value = parts.masked_whole(f, mask, f.load(_KIND, at, 16), by, piece)
                     f.store(_KIND, value, at, 16)
         with f.loop(f.select(whole, "%rows", 0) if mask is not None else 0, "%rows") as r:
@@ -185,15 +189,26 @@ def _rise(program: Program, scheme: Scheme) -> None:
             parts.shrink(f, scheme, r, by)
 
 
-def _weights(program: Program, scheme: Scheme, short: bool, drop: bool, natural: bool) -> None:
-    """Scores of a unit become weights, terms of left panels, and are summed per row and lane, beside products."""
-    one = weights.FRACTION if short else 1.0  # what 1 in an exponent is
+def _weights(program: Program, scheme: Scheme, mask: str | None, short: bool, drop: bool) -> None:
+    """Scores of a unit become weights, terms of left panels, and are summed per row and lane, beside products.
+
+    What lies at %later of the mask will be wanted for the unit after the next one.
+    """
+    one, natural = weights.FRACTION if short else 1.0, is_natural(mask)  # what 1 in an exponent is
 
     def begin(f: Function) -> Callable[[str], None]:
         factor = splat(f, "float", f.let(f"fmul float %factor, {number(one)}"), WIDTH)
-        if short:
-            return lambda r: _short_row(f, r, factor, natural)
-        return lambda r: _row(f, r, factor, scheme.terms, drop, natural)
+
+        def write(r: str) -> None:
+            if mask is not None:
+                for at in range(0, UNIT * parts.mask_size(mask), 128):
+                    f.prefetch(f.at("%later", f.mul(r, "%mask_row")), at, level=2)
+            if short:
+                _short_row(f, r, factor, natural)
+            else:
+                _row(f, r, factor, scheme.terms, drop, natural)
+
+        return write
 
     products.beside(program, scheme.terms, _WEIGHTS, BESIDE, ROWS, begin)
 
@@ -340,7 +355,9 @@ def _panel(program: Program, scheme: Scheme, mask: str | None, drop: bool, fixed
                 dropout.make(f, tensors, ("%row", ROWS, key, UNIT), places.at["keep"], 2 * UNIT)
             added = f.at(bases, (3 if fixed else 1) * ROWS * 4)
             pointers = (scores, waiting.place(key), added, totals)
-            made = (*(f"ptr {x}" for x in pointers), "float %factor", f"ptr {places.at['keep']}")
+            later, stride = _later(f, tensors, mask, f.add(after, UNIT))
+            made = (*(f"ptr {x}" for x in pointers), "float %factor", f"ptr {places.at['keep']}",
+                    f"ptr {later}", f"i64 {stride}")  # fmt: skip
             made = products.Beside(f, ROWS, made)
             more = f.compare("slt", after, "%last")
             with f.when(more):
@@ -426,6 +443,17 @@ def _mask(f: Function, tensors: Tensors, mask, scores: str, key: str, count: str
             at = f.at(at, f.mul(key, word(f, "mask_column")))
         f.call("hide", "void", f"ptr {scores}", "i64 %rows", f"i64 {count}", f"i64 {seen}",
                f"i64 {word(f, 'causal')}", "float %by", f"ptr {at}", f"i64 {stride}")  # fmt: skip
+
+
+def _later(f: Function, tensors: Tensors, mask, key: str) -> tuple[str, str]:
+    """Where the mask of this panel's keys from `key` on begins, or of the next panel's if there are none; and its stride."""
+    if mask is None:
+        return "null", "0"
+    stride, beyond = word(f, "mask_row"), f.compare("sge", key, "%last")
+    row = f.select(beyond, f.add("%row", ROWS), "%row")
+    key = f.select(beyond, f.add("%first", f.sub(key, "%last")), key)
+    at = f.at(tensors.pointer(f, "mask"), f.mul(row, stride))
+    return f.at(at, f.mul(key, word(f, "mask_column"))), stride
 
 
 def _factors(f: Function, mask: str | None) -> tuple[str, str]:

@@ -145,6 +145,11 @@ def masked(f: Function, kind: str | None, scores: str, pointer: str, width: int,
     return f.let(f"fadd {vector} {scores}, {lanes.widen(f, raw, kind, 'f32', width)}")
 
 
+def mask_size(kind: str | None) -> int:
+    """Bytes of an element of the mask."""
+    return lanes.SIZE["u8" if kind == "b8" else kind or "f32"]
+
+
 def masked_whole(f: Function, kind: str, scores: str, by: str, pointer: str) -> str:
     """16 scores times a factor with a piece of the mask applied, all of which there is."""
     width = 16
