@@ -145,6 +145,51 @@ def _walked(m, x):
     return found
 
 
+def _walked_further(m, x):
+    """Indices of several axes, and numbers that differ from turn to turn."""
+    found = []
+    for i in range(-len(x), len(x)):
+        written, counted = x.clone(), x.long()
+        written[i] = 0.1 * i
+        written[i, 0] = 1.5 + i
+        written[i, ..., 1:] = -0.25 * i
+        written[i, None, :1] = float(i)
+        counted[i] = i
+        counted[i, 0] = 0.75 * i
+        filled = x.clone()
+        filled[filled > 0] = 0.3 * i
+        grown = x.clone().requires_grad_()
+        whole = grown * 1
+        whole[i] = 0.5 * i
+        (whole[i, 0] * whole.sum()).sum().backward()
+        found += [
+            written,
+            counted,
+            filled,
+            grown.grad,
+            x[i, 0],
+            x[i, ..., 0],
+            x[i, None],
+            x[i, -1:],
+            x[i, 0].storage_offset(),
+        ]
+        found += [x[i, np.int64(0) : np.int64(1 + i % 2)]]
+    return found
+
+
+def test_several_axes():
+    values = np.random.default_rng(3).standard_normal((6, 3, 2)).astype(np.float32)
+    got, expected = (_walked_further(m, m.tensor(values)) for m in (mezzo, torch))
+    for one, other in zip(got, expected, strict=True):
+        if isinstance(one, mezzo.Tensor):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-6, strict=True)
+        else:
+            assert one == other
+    for bad in ((6, 0), (0, 3), (0, 0, 0, 0), (0, 1 << 70)):
+        with pytest.raises((IndexError, OverflowError)):
+            mezzo.tensor(values)[bad]
+
+
 @pytest.mark.parametrize("shape", [(9,), (9, 3), (6, 3, 2), (5, 1), (4, 2), (3, 2)], ids=str)
 @pytest.mark.parametrize("turned", [False, True])
 def test_every_place_of_an_axis(shape, turned):

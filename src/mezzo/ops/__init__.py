@@ -127,8 +127,12 @@ def place(name: str) -> ModuleType:
 
 for _record in list(REGISTRY.values()):
     install(_record)
-for _name in ("__getitem__", "__setitem__", "item", "__bool__", "__int__", "__float__"):
-    offers.offer(_name, Tensor.__dict__[_name], index=_name.endswith("item__"))
+for _name in ("item", "__bool__", "__int__", "__float__"):
+    offers.offer(_name, Tensor.__dict__[_name])
+offers.offer("__getitem__", Tensor.__dict__["__getitem__"], free={1: offers.INDEX})
+# What is written is filled in: a number is free where it is for those who do that.
+_filled = (offers.free_of(REGISTRY["fill"])[1], offers.free_of(REGISTRY["masked_fill"])[2])
+offers.offer("__setitem__", Tensor.__dict__["__setitem__"], free={1: offers.INDEX, 2: (*_filled[0], *_filled[1])})  # fmt: skip
 
 # Every record is an attribute of this package, so that the floors above say ops.relu, ops.conv2d.
 globals().update(dict(REGISTRY.items()))

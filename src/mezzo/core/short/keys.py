@@ -46,6 +46,7 @@ from mezzo.core.short.words import (
 )
 from mezzo.kernels.cpu.contract.writer import Function, Program
 
+MAX_INDICES = 6  # between brackets
 FEW = 4  # places that an index may have, below which each has its own key
 
 
@@ -247,18 +248,29 @@ def _free_index(program: Program) -> None:
         shape = slot(f, slot(f, f.load("ptr", f.at("%ctx", TENSORS_AT)), "layout"), "shape")
         leave(f, "i64", 0, f.compare("eq", field(f, "i64", shape, 16), 0))
         size = f.call("PyLong_AsLongLong", "i64", f"ptr {field(f, 'ptr', shape, 24)}")
-        kind, over = field(f, "ptr", "%obj", 8), f.variable("i32", 0)
+        over, first = f.variable("i32", 0), f.variable("ptr", "%obj")
+        several = same(f, field(f, "ptr", "%obj", 8), "@PyTuple_Type")
+        with f.when(several):
+            _free_tuple(f, first)
+        kind = field(f, "ptr", f.load("ptr", first), 8)
         single = same(f, kind, "@PyLong_Type")
         with f.when(single):
-            value = f.call("PyLong_AsLongLongAndOverflow", "i64", "ptr %obj", f"ptr {over}")
+            value = f.call("PyLong_AsLongLongAndOverflow", "i64", f"ptr {f.load('ptr', first)}", f"ptr {over}")  # fmt: skip
             leave(f, "i64", 0, f.let(f"icmp ne i32 {f.load('i32', over)}, 0"))
             place = f.add(value, f.select(f.compare("slt", value, 0), size, 0))
             leave(f, "i64", 0, f.either(f.compare("slt", place, 0), f.compare("sge", place, size)))
             leave(f, "i64", 0, f.compare("slt", size, FEW))
             _take(f, place)
             _say(f, ANY_INDEX)
+            with f.when(several):
+                count = field(f, "i64", "%obj", 16)
+                _say(f, count)
+                with f.loop(1, count) as i:
+                    item = f.load("ptr", item_at(f, f.at("%obj", 24), i))
+                    good = f.call("part", "i64", "ptr %ctx", f"ptr {item}", "i64 1")
+                    leave(f, "i64", 0, f.compare("eq", good, 0))
             leave(f, "i64", 1)
-        leave(f, "i64", 0, differ(f, kind, "@PySlice_Type"))
+        leave(f, "i64", 0, f.either(several, differ(f, kind, "@PySlice_Type")))
         start, stop, step = (f.load("ptr", item_at(f, "%obj", i)) for i in (2, 3, 4))
         ints = (same(f, field(f, "ptr", part, 8), "@PyLong_Type") for part in (start, stop))
         plain = f.both(f.both(*ints), same(f, step, "@_Py_NoneStruct"))
@@ -276,6 +288,19 @@ def _free_index(program: Program) -> None:
         _say(f, ANY_SLICE, length)
         leave(f, "i64", 1)
         f.do("unreachable")
+
+
+def _free_tuple(f: Function, first: str) -> None:
+    """The first item of an index of several: the others are ints, slices, None or Ellipsis, or it is not free."""
+    count = field(f, "i64", "%obj", 16)
+    leave(f, "i64", 0, f.either(f.compare("slt", count, 2), f.compare("sgt", count, MAX_INDICES)))
+    with f.loop(1, count) as i:
+        item = f.load("ptr", item_at(f, f.at("%obj", 24), i))
+        kind, plain = field(f, "ptr", item, 8), same(f, item, "@_Py_NoneStruct")
+        for known in ("@PyLong_Type", "@PySlice_Type", setting(f, "o_ellipsis")):
+            plain = f.either(plain, same(f, kind, known))
+        leave(f, "i64", 0, f.let(f"xor i1 {plain}, 1"))
+    f.store("ptr", f.load("ptr", f.at("%obj", 24)), first)
 
 
 def _take(f: Function, value: str) -> None:

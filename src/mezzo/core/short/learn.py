@@ -15,7 +15,7 @@ from mezzo.core.layout import Size
 from mezzo.core.short import hosts, sized
 from mezzo.core.short import words as w
 from mezzo.core.short.entries import Entry, Unlike
-from mezzo.core.short.keys import FEW
+from mezzo.core.short.keys import FEW, MAX_INDICES
 from mezzo.core.short.made import Made, along
 from mezzo.core.state import STATE
 from mezzo.core.storage import Storage
@@ -75,6 +75,8 @@ class _Learned:
             if not self.places:
                 return self.stand(value)
             place = self.places[0]
+            if isinstance(value, tuple):
+                return (place, *(self.stand(v) for v in value[1:]))
             return slice(place, place + value.stop - value.start) if isinstance(value, slice) else place  # fmt: skip
         if special is None or value.__class__ is not float or value in special or value != value:
             return self.stand(value)
@@ -243,7 +245,8 @@ class _Learned:
             elif isinstance(slot, float) and slot in self.numbers:
                 which = self.numbers.index(slot)
                 used.add(which)
-                patches.append((8 * i, w.NUMBER_BASE + which, 0, 0))
+                # A free index is the first of the numbers.
+                patches.append((8 * i, w.NUMBER_BASE + which + bool(self.places), 0, 0))
                 slot = 0
             elif any(other != slot for other in elsewhere):
                 offset, step = along([slot, *elsewhere], self.places)
@@ -340,6 +343,10 @@ def _places(args: tuple, free: dict) -> list[tuple[int, ...]]:
     if not args or not isinstance(args[0], Tensor) or not args[0].ndim:
         return [()]
     size = args[0].layout.shape[0]
+    if value.__class__ is tuple and 2 <= len(value) <= MAX_INDICES and all(map(_is_plain, value)):
+        value = value[0]
+        if value.__class__ is slice:
+            return [()]
     if value.__class__ is int and -size <= value < size and size >= FEW:
         last = size - 1
     elif value.__class__ is slice and _is_free(value, size):
@@ -347,6 +354,11 @@ def _places(args: tuple, free: dict) -> list[tuple[int, ...]]:
     else:
         return [()]
     return [(0, 1, last), (1, last, 0), (last, 0, 1)]
+
+
+def _is_plain(part) -> bool:
+    """Whether part of an index of several lets the first be free (keys.py)."""
+    return part is None or part is ... or part.__class__ is int or part.__class__ is slice
 
 
 def _is_free(part: slice, size: int) -> bool:

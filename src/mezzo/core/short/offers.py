@@ -114,13 +114,11 @@ def free_of(record: Record) -> dict[int, tuple[float, ...]]:
     return record.free_numbers() if isinstance(record, Primitive) else {}
 
 
-def offer(name: str, function: Callable, record: Record | None = None, swap: bool = False, index: int = 0) -> None:  # fmt: skip
+def offer(name: str, function: Callable, record: Record | None = None, swap: bool = False, free: dict | None = None) -> None:  # fmt: skip
     """Let a method of Tensor take the short way. record: whose operation it is; swap: its operands come in reverse;
-    index: the position of an argument that counts along the first axis of the tensor, so that no value of it is special.
+    free: its free numbers where no record says them, INDEX for one that counts along the tensor's first axis.
     """
-    free = free_of(record) if record is not None else {}
-    if index:
-        free = {index: INDEX}
+    free = free or (free_of(record) if record is not None else {})
     if swap:
         free = {{0: 1, 1: 0}.get(position, position): v for position, v in free.items()}
     _offered.setdefault(record, []).append((name, function, free))
@@ -160,7 +158,7 @@ def _set_up(made: native.Native) -> None:
     for name, value in {
         "o_key": _KEY, "o_stack": "stack", "o_grad": "grad", "o_inference": "inference", "o_storage": "storage",
         "o_generation": "generation", "o_register": _register, "o_chosen": _CHOSEN, "o_begin": begin, "o_allocate": memory.allocate,
-        "o_refresh": tape.refresh, "o_multiple": "multiple", "o_zero": 0, "o_frozen": INFERENCE, "o_empty": (), "o_tensor": Tensor, "o_parameter": _parameters[0], "o_size": Size,
+        "o_refresh": tape.refresh, "o_multiple": "multiple", "o_zero": 0, "o_ellipsis": type(...), "o_frozen": INFERENCE, "o_empty": (), "o_tensor": Tensor, "o_parameter": _parameters[0], "o_size": Size,
         "o_store": Storage, "o_bucket": arenas.Bucket, "o_view": tape.View, "o_auto": tape.Auto, "o_leaf": tape.leaf_end, "o_order": tape._count,
         "o_usage": arenas.usage,
     }.items():  # fmt: skip

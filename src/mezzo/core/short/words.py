@@ -52,7 +52,7 @@ SYMBOLS = (
 
 # Set by short.py: objects (o_), offsets of slots (at_), and whether a recording listens (off).
 OBJECTS = ("o_key", "o_stack", "o_grad", "o_inference", "o_storage", "o_generation", "o_refresh", "o_multiple", "o_register", "o_chosen", "o_begin", "o_allocate",
-           "o_zero", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
+           "o_zero", "o_ellipsis", "o_frozen", "o_empty", "o_tensor", "o_parameter", "o_size", "o_store", "o_bucket",
            "o_view", "o_auto", "o_leaf", "o_order", "o_usage", "o_new", "o_new_tuple")  # fmt: skip
 OFFSETS = ("at_layout", "at_storage", "at_ptr", "at_auto", "at_base", "at_store_ptr", "at_nbytes", "at_bucket",
            "at_version", "at_saved", "at_root", "at_chain", "at_generation", "at_multiple", "at_allocated", "at_peak",
