@@ -8,6 +8,7 @@ from test_contract import NUMPY, Matrix, check, multiply
 
 from mezzo.kernels.cpu import contract, pool, target
 from mezzo.kernels.cpu.contract import api, plan
+from mezzo.kernels.cpu.entry import launch
 
 pytestmark = pytest.mark.skipif(
     not target.host().has_amx_bf16, reason="products of terms need tile registers for bfloat16"
@@ -78,7 +79,8 @@ def test_same_bits_as_packed_ahead(size, kind, small, choices, monkeypatch):
         ((256, 256, 64), ("rows", "columns"), 1),  # what linear multiplies
         ((256, 256, 64), ("columns", "rows"), 2),  # a gradient of weights
         ((256, 256, 64), ("columns", "columns"), 0),
-        ((96, 256, 64), ("rows", "columns"), 0),  # the smaller operand: not worth it
+        ((96, 256, 64), ("rows", "columns"), 1),  # linear of few rows: b^T a^T
+        ((256, 96, 64), ("columns", "rows"), 0),  # the smaller operand: not worth it
         ((256, 96, 64), ("strided", "strided"), 0),
     ],
 )
@@ -109,6 +111,38 @@ def test_beside_panels_that_are_kept(kept, choices):
         of = api.Problem(m, n, 70, (280, 4), (4 * n, 4), (4 * n, 4), (0, 0), 1, 1)
         found = contract.kernel("f32", "f32", "f32", "f32").plan_kept(of, kept, 1)
         assert found is not None and choices[-1] == 3 - kept
+
+
+@pytest.mark.parametrize("kind", ["f32", "f16", "bf16"])
+@pytest.mark.parametrize("bias", [None, "rows", "columns"])
+def test_tiles_of_the_transposed_product(kind, bias):
+    """More columns than rows, both operands contiguous along k: tiles go out by columns, edges too, and past the caches."""
+    for m, n, k in ((33, 67, 96), (64, 128, 64), (40, 100, 64), (256, 1600, 64)):
+        rng = np.random.default_rng(n)
+        check(rng, 1, m, n, k, (kind, kind, kind, "f32"), kind, ("rows", "columns", "rows", bias or "rows"),
+              with_bias=bias is not None, alpha=0.5, beta=2.0)  # fmt: skip
+
+
+def test_bias_of_linear_beside_the_transposed_product():
+    """One value for each column of the output, and one for each row, are lines or numbers of the transposed one."""
+    rng = np.random.default_rng(0)
+    a, b = Matrix(rng, 1, 40, 64, "f32", "rows"), Matrix(rng, 1, 64, 100, "f32", "columns")
+    for vector, strides in (
+        (rng.standard_normal((1, 100)), (0, 4)),
+        (rng.standard_normal((40, 1)), (4, 0)),
+    ):
+        vector = vector.astype(np.float32)
+        out = Matrix(rng, 1, 40, 100, "f32", "rows", fill=False)
+        made = contract.kernel("f32", "f32", "f32", "f32").plan(
+            40, 100, 64, a=a.strides, b=b.strides, out=out.strides, bias=strides
+        )
+        space = np.empty(made.workspace_bytes + 64, np.uint8)
+        start = space.ctypes.data + -space.ctypes.data % 64
+        launch(
+            made.address, *made.slots(a.address, b.address, out.address, vector.ctypes.data, start)
+        )
+        expected = a.array.astype(np.float64) @ b.array + vector
+        assert abs(out.array - expected).max() <= 64 * 2.0**-24 * abs(expected).max()
 
 
 def test_one_panel_of_rows_times_several_of_columns(choices):

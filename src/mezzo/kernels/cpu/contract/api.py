@@ -24,6 +24,7 @@ from mezzo.kernels.cpu.contract.plan import (
     STREAM_TILES,
     STRIP,
     TERMS_KEPT,
+    TURNED_ROWS,
     blocks,
     kept_bytes,
     lane_count,
@@ -170,10 +171,21 @@ class Contraction:
             return other().plan_as(turned, path, swap=1)
         if few and m <= n and (path := skinny(s, m, n, k, b)):
             return self.plan_as(problem, path)
-        if out[1] != SIZE[s.out] and out[0] == SIZE[s.out]:
-            # a column-major output: its transpose is b^T a^T
+        if self._turns(problem) or (out[1] != SIZE[s.out] and out[0] == SIZE[s.out]):
+            # a column-major output is made as b^T a^T as well
             return other().serving(turned).plan_as(turned, swap=1)
         return self.serving(problem).plan_as(problem)
+
+    def _turns(self, of: Problem) -> bool:
+        """Whether tile registers should rather multiply b^T a^T: it has more rows, and those of its left operand, contiguous along k,
+        are read where they lie or packed beside products.
+        """
+        s = self.scheme
+        if of.n <= of.m or of.a[1] != SIZE[s.a] or of.b[0] != SIZE[s.b] or of.out[1] != SIZE[s.out]:
+            return False
+        if self.serving(of).scheme.terms > 1:
+            return True
+        return of.m <= TURNED_ROWS and reads_in_place(s.turned, of.n, of.m, of.k, of.b[::-1])
 
     @functools.cached_property
     def _in_terms(self) -> Contraction | None:
@@ -198,7 +210,7 @@ class Contraction:
         if not any(self.readers):
             few, size = KEPT_ROWS[s.method == "amx"], SIZE[s.out]
             turned = of.out[1] != size and of.out[0] == size
-            direct = kept == KEPT_A and reads_in_place(s, of.m, of.k, of.a)
+            direct = kept == KEPT_A and reads_in_place(s, of.m, of.n, of.k, of.a)
             if min(of.m, of.n) <= few or turned or direct:
                 return None
         each = kept_bytes(s, kept, of.m, of.n, of.k)
@@ -218,7 +230,7 @@ class Contraction:
         work = of.m * of.n * max(of.k, 1)
         lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
         serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
-        direct = self.readers[0] is None and reads_in_place(self.scheme, of.m, of.k, of.a)
+        direct = self.readers[0] is None and reads_in_place(self.scheme, of.m, of.n, of.k, of.a)
         direct = direct and kept != KEPT_A
         along_k = tuple(of_k == SIZE[kind] for of_k, kind in (
             (of.a[1], self.scheme.a), (of.b[0], self.scheme.b)))  # fmt: skip

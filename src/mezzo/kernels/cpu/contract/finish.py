@@ -51,11 +51,14 @@ def finish(program: Program, scheme: Scheme, epilogue: Expr | None = None) -> No
     """Write @finish. One module serves products with a bias and without: a null pointer is none."""
     for has_bias in (False, True) if scheme.bias else (False,):
         _rows(program, scheme, epilogue, has_bias)
+        if scheme.method == "amx":
+            _columns(program, scheme, epilogue, has_bias)
         _any(program, scheme, epilogue, has_bias)
     with program.function("finish", SIGNATURE, attributes="noinline") as f:
-        easy = f.compare("eq", slots.get(f, "out_n"), SIZE[scheme.out])
+        rows = f.compare("eq", slots.get(f, "out_n"), SIZE[scheme.out])
+        columns = f.compare("eq", slots.get(f, "out_m"), SIZE[scheme.out])
         if not scheme.bias:
-            _choose(f, easy, False)
+            _choose(f, scheme, rows, columns, False)
             return
         # beta == 0 leaves the bias unread: it may hold anything
         used = f.both(
@@ -63,19 +66,22 @@ def finish(program: Program, scheme: Scheme, epilogue: Expr | None = None) -> No
             f.let(f"fcmp une double {slots.number(f, 'beta')}, 0.0"),
         )
         with f.when(used):
-            step = slots.get(f, "bias_n")
-            even = f.either(f.compare("eq", step, SIZE[scheme.bias]), f.compare("eq", step, 0))
-            _choose(f, f.both(easy, even), True)
+            even = []
+            for step in (slots.get(f, "bias_n"), slots.get(f, "bias_m")):
+                close = f.compare("eq", step, SIZE[scheme.bias])
+                even.append(f.either(close, f.compare("eq", step, 0)))
+            _choose(f, scheme, f.both(rows, even[0]), f.both(columns, even[1]), True)
         with f.unless(used):
-            _choose(f, easy, False)
+            _choose(f, scheme, rows, columns, False)
 
 
-def _choose(f: Function, easy: str, has_bias: bool) -> None:
-    operands = ("ptr %ctx", "ptr %tile", "i64 %row", "i64 %rows", "i64 %column", "i64 %columns")
-    with f.when(easy):
-        f.call(_name("rows", has_bias), "void", *operands)
-    with f.unless(easy):
-        f.call(_name("any", has_bias), "void", *operands)
+def _choose(f: Function, scheme: Scheme, rows: str, columns: str, has_bias: bool) -> None:
+    """What stores the tile: rows, columns: whether those of the output are contiguous, and the bias fits."""
+    kinds = [("rows", rows)] + ([("columns", columns)] if scheme.method == "amx" else [])
+    chosen = f"@{_name('any', has_bias)}"
+    for kind, fits in reversed(kinds):
+        chosen = f.select(fits, f"@{_name(kind, has_bias)}", chosen, "ptr")
+    f.do(f"call void {chosen}(ptr %ctx, ptr %tile, i64 %row, i64 %rows, i64 %column, i64 %columns)")
 
 
 def _name(kind: str, has_bias: bool) -> str:
@@ -117,10 +123,14 @@ def _rows(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: boo
                 with f.when(f.compare("sgt", left, 0)):
                     here = f.at(line, column * SIZE[scheme.acc])
                     value = f.load(wide(element, width), here, 16)
-                    term = _bias(f, scheme, row_bias, column, left) if has_bias else None
+                    part = ""
+                    if has_bias and scheme.bias:
+                        step = slots.get(f, "bias_n")
+                        part = f.at(row_bias, f.mul(step, column))
+                    term = _bias(f, scheme, part, "bias_n", left, width) if has_bias else None
                     done = scale.apply(f, value, term, width)
                     where = f.at(target, column * SIZE[scheme.out])
-                    _store(f, scheme, done, where, left)
+                    _store(f, scheme, done, where, left, width)
 
 
 def _whole_rows(
@@ -153,27 +163,76 @@ def _whole_rows(
             f.store(kind, done, where, align, past_caches=streams)
 
 
-def _store(f: Function, scheme: Scheme, value: str, pointer: str, count: str) -> None:
-    full = f.compare("sge", count, scheme.width)
+def _store(f: Function, scheme: Scheme, value: str, pointer: str, count: str, width: int) -> None:
+    full = f.compare("sge", count, width)
     with f.when(full):
-        f.store(wide(MEMORY[scheme.out], scheme.width), value, pointer, SIZE[scheme.out])
+        f.store(wide(MEMORY[scheme.out], width), value, pointer, SIZE[scheme.out])
     with f.unless(full):
-        lanes.store_some(f, value, pointer, scheme.out, scheme.width, count)
+        lanes.store_some(f, value, pointer, scheme.out, width, count)
 
 
-def _bias(f: Function, scheme: Scheme, line: str, column: int, count: Value) -> str:
-    """A vector of the bias from a row that is contiguous or one value."""
-    bias, width = scheme.bias or "", scheme.width
+def _bias(f: Function, scheme: Scheme, line: str, stride: str, count: Value, width: int) -> str:
+    """A vector of the bias along a line that is contiguous or one value, as its stride says; `count` of it exist."""
+    bias = scheme.bias or ""
     vector = wide(MEMORY[bias], width)
     slot = f.variable(vector)
-    one = f.compare("eq", slots.get(f, "bias_n"), 0)
+    one = f.compare("eq", slots.get(f, stride), 0)
     with f.when(one):
         value = f.load(MEMORY[bias], line, SIZE[bias])
         f.store(vector, lanes.splat(f, MEMORY[bias], value, width), slot)
     with f.unless(one):
-        here = f.at(line, column * SIZE[bias])
-        f.store(vector, lanes.load_some(f, here, bias, width, count), slot)
+        f.store(vector, lanes.load_some(f, line, bias, width, count), slot)
     return lanes.widen(f, f.load(vector, slot), bias, scheme.acc, width)
+
+
+def _columns(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: bool) -> None:
+    """Columns of the output are contiguous; the bias is contiguous or one value along a column."""
+    with program.function(_name("columns", has_bias), SIGNATURE, attributes="noinline") as f:
+        scale, out_n = Scale(f, scheme, epilogue), slots.get(f, "out_n")
+        out = _origin(f, "out0", "out_m", "out_n")
+        bias = _origin(f, "bias0", "bias_m", "bias_n") if has_bias else ""
+        whole = f.compare("eq", "%rows", scheme.tile_rows)
+        address = f.let(f"ptrtoint ptr {out} to i64")
+        odd = f.let(f"and i64 {f.let(f'or i64 {address}, {out_n}')}, {LINE - 1}")
+        lines = f.both(f.compare("ne", slots.get(f, "streams"), 0), f.compare("eq", odd, 0))
+        lines = f.both(lines, whole)
+        with f.loop(0, "%columns", scheme.width) as first:
+            room = _turned(f, scheme, first)
+            with f.loop(first, f.min("%columns", f.add(first, scheme.width))) as column:
+                here = f.at(room, f.mul(f.sub(column, first), scheme.tile_rows * SIZE[scheme.acc]))
+                value = f.load(wide(FLOAT[scheme.acc], scheme.tile_rows), here, LINE)
+                line = f.at(bias, f.mul(column, slots.get(f, "bias_n"))) if has_bias else ""
+                term = (
+                    _bias(f, scheme, line, "bias_m", "%rows", scheme.tile_rows)
+                    if has_bias
+                    else None
+                )
+                done = scale.apply(f, value, term, scheme.tile_rows)
+                target = f.at(out, f.mul(column, out_n))
+                with f.when(lines):
+                    kind, words = wide(MEMORY[scheme.out], scheme.tile_rows), done
+                    if SIZE[scheme.out] == 2:
+                        kind, words = as_words(f.let, kind, done, scheme.tile_rows * 2)
+                    f.store(kind, words, target, LINE, past_caches=True)
+                with f.unless(lines):
+                    _store(f, scheme, done, target, "%rows", scheme.tile_rows)
+
+
+def _turned(f: Function, scheme: Scheme, first: str) -> str:
+    """Columns of the tile, from the first on as many as a vector has lanes, one after another."""
+    width, element, size = scheme.width, FLOAT[scheme.acc], SIZE[scheme.acc]
+    room = f.array(width * scheme.tile_rows * size)
+    with f.loop(0, scheme.tile_rows, width) as row:
+        at = f.add(f.mul(row, scheme.tile_columns), first)
+        block = f.at("%tile", f.mul(at, size))
+        vectors = [
+            f.load(wide(element, width), f.at(block, i * scheme.tile_columns * size), LINE)
+            for i in range(width)
+        ]
+        to = f.at(room, f.mul(row, size))
+        for i, vector in enumerate(lanes.transpose(f, element, width, vectors)):
+            f.store(wide(element, width), vector, f.at(to, i * scheme.tile_rows * size), LINE)
+    return room
 
 
 def _any(program: Program, scheme: Scheme, epilogue: Expr | None, has_bias: bool) -> None:

@@ -38,9 +38,10 @@ TERMS_TILE = 32  # rows, and columns, of a tile of terms
 # many rows of the other operand on, panels of terms are not kept.
 TERMS_SIDE, TERMS_K, TERMS_WORK, TERMS_KEPT = 24, 32, 1 << 18, 512
 KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, and no product
-CROWDED = 4096
+CROWDED, CROWDED_COLUMNS = 4096, 64
 # Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.
 KEPT_ROWS = (8, 0)
+TURNED_ROWS = 256  # up to which bfloat16 gains by tiles of the transposed product (api.py)
 STRIP = 32  # elements of k packed of every panel before the next strip; a multiple of every panel's step
 ALL = 1 << 40  # more than any k
 # Bytes of the outputs of a batch that go past the caches, and of one product on tile registers: it is done so soon that fetching
@@ -160,11 +161,11 @@ def kept_bytes(scheme: Scheme, kept: int, m: int, n: int, k: int) -> int:
     return -(-n // scheme.tile_columns) * scheme.panel_b.nbytes(k)
 
 
-def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> bool:
+def reads_in_place(scheme: Scheme, m: int, n: int, k: int, strides: tuple[int, int]) -> bool:
     """Whether tiles are read from a itself: rows contiguous along k, and no step beyond its end.
 
     Rows that lie a multiple of CROWDED bytes apart share so few sets of the second cache that they would
-    push each other out: those are packed.
+    push each other out: those are packed, but for a few columns.
     """
     along_m, along_k = strides
     return (
@@ -172,7 +173,7 @@ def reads_in_place(scheme: Scheme, m: int, k: int, strides: tuple[int, int]) -> 
         and m >= scheme.tile_rows
         and 0 < k == up(k, scheme.panel_a.k_step)
         and along_k == SIZE[scheme.a]
-        and along_m % CROWDED != 0
+        and (along_m % CROWDED != 0 or n <= CROWDED_COLUMNS)
     )
 
 
