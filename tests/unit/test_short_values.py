@@ -225,3 +225,18 @@ def test_places_share_what_is_known():
 @pytest.mark.parametrize("target", ["avx2", "plain"])
 def test_lowered(target):
     lowered.run_again(__file__, target)
+
+
+def test_what_is_learned_keeps_no_tensors():
+    """No circle of objects: memory comes back without Python's collector."""
+    x = mezzo.randn(37, 411)
+    gc.collect()
+    gc.disable()
+    try:
+        before = mezzo.cpu.memory_allocated()
+        for _ in range(4):
+            mezzo.nn.functional.linear(mezzo.relu(x), x)
+            mezzo.nonzero(x)
+        assert mezzo.cpu.memory_allocated() == before
+    finally:
+        gc.enable()

@@ -51,7 +51,6 @@ class _Learned:
         self.mapped: dict[int, int] = {}  # id of a stand-in list or number: its argument
         self.flagged = False
         self.recording = capture.Recording(strict=True)
-        self.recording.before_count = self._unwritten
         self.real, self.free, self.places = (args, kwargs), free, places
         self.others: list[_Learned] = []  # the same call with its free index at the other places
 
@@ -60,6 +59,7 @@ class _Learned:
     def run(self, original) -> None:
         """The call, with stand-ins for its tensors and for the numbers whose value is free."""
         with self.recording:
+            self.recording.before_count = self._unwritten
             args, kwargs = self.real
             given = [self._free(i, a) for i, a in enumerate(args)]
             named = {name: self.stand(a) for name, a in kwargs.items()}

@@ -119,6 +119,10 @@ class _Bucket:
             self.recording.events.append(("free", self.block))
 
 
+def _nothing() -> None:
+    pass
+
+
 class Recording:
     """Events in order: ("new", block), ("free", block), ("call", address, slots); if strict ("host", function, outs, args) and ("draw", take);
     ("count", count), ("sized", block, make, count) for memory whose layout make(count) gives, ("number", number).
@@ -141,7 +145,7 @@ class Recording:
         self.checks: list[tuple[array.array, Callable]] = []
         self.kept: list = []
         self.is_open, self.draws, self.counts = False, 0, 0
-        self.before_count: Callable[[], None] = lambda: None  # may raise NotCapturable
+        self.before_count: Callable[[], None] = _nothing  # while open; may raise NotCapturable
 
     def __enter__(self):
         Recording._lock.acquire()
@@ -153,6 +157,7 @@ class Recording:
 
     def __exit__(self, *exception):
         self.is_open, Recording.current = False, None
+        self.before_count = _nothing  # whoever records holds this: a circle would keep its tensors
         for switch in SWITCHES:
             switch(None)
         Recording._lock.release()
