@@ -201,6 +201,14 @@ def test_statistics_far_from_zero(dtype):
     assert ((got - want).abs() <= want.abs() * unit + 50 * 2.0**-20).all()
 
 
+def test_gradients_of_rows_of_nothing():
+    """Sums over nothing are 0, though the variance is not a number."""
+    x, w, b = mezzo.zeros(2, 6, 0), mezzo.ones(6), mezzo.ones(6)
+    leaves = [t.requires_grad_() for t in (x, w, b)]
+    F.batch_norm(x, None, None, w, b, training=True).sum().backward()
+    assert [t.grad.tolist() for t in leaves] == [[[[]] * 6] * 2, [0.0] * 6, [0.0] * 6]
+
+
 def test_gradients_where_the_variance_is_tiny():
     """The reciprocal deviation is 1e13, whose cube float32 does not hold."""
     x, g = normal(4, 100) * 1e-13, normal(4, 101)[:, 1:] * 1e-13

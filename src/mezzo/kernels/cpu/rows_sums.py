@@ -144,7 +144,9 @@ class Sums:
                 e, found = writer.emitter(LANES), self.block[u * self.count + self.of[i][0]]
                 kind = e.type(node.type)
                 if factors[i] is not None:
-                    found = e.put(f"fmul {kind} {found}, {factors[i]}")
+                    whole = e.put(f"fmul {kind} {found}, {factors[i]}")
+                    # A sum over nothing stays 0 where the factor is not finite.
+                    found = e.put(f"select i1 {e.put('icmp sgt i64 %rn, 0')}, {kind} {whole}, {kind} {found}")  # fmt: skip
                 if i >= n:
                     name = writer.parts[i - n]
                     folded = writer.fold(f"{self.t}{name}", node, found)
