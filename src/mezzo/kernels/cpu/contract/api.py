@@ -19,6 +19,7 @@ from mezzo.kernels.cpu.contract.plan import (
     KEPT_A,
     KEPT_PATH,
     KEPT_ROWS,
+    SERIAL_TERMS,
     SERIAL_WORK,
     STREAM,
     STREAM_TILES,
@@ -229,7 +230,8 @@ class Contraction:
         """
         work = of.m * of.n * max(of.k, 1)
         lanes = lane_count(of.m, of.n, of.k, of.batch, of.threads)
-        serial = of.threads <= 1 or lanes > 1 or work < SERIAL_WORK
+        alone = SERIAL_TERMS if self.scheme.terms > 1 else SERIAL_WORK
+        serial = of.threads <= 1 or lanes > 1 or work < alone
         direct = self.readers[0] is None and reads_in_place(self.scheme, of.m, of.n, of.k, of.a)
         direct = direct and kept != KEPT_A
         along_k = tuple(of_k == SIZE[kind] for of_k, kind in (

@@ -21,7 +21,7 @@ TASKS = 4
 TASK_WORK = {False: 1 << 26, True: 1 << 25}  # whether in terms
 # What of one operand stays in the second cache while panels of the other are packed beside its products, and of sums;
 # panels that pass in a task at least, since the first is packed beside nothing.
-RESIDENT_BYTES, SUMS_BYTES, LEAST_PASSING = 25 << 14, 1 << 19, 8
+RESIDENT_BYTES, SUMS_BYTES, LEAST_PASSING, LEAST_RESIDENT = 25 << 14, 1 << 19, 8, 4
 KEPT_SHARE = 0.8  # of a group's bytes, at most, for all panels of the narrower operand
 NEAR_BYTES = {
     False: 1 << 19,
@@ -47,7 +47,8 @@ ALL = 1 << 40  # more than any k
 # Bytes of the outputs of a batch that go past the caches, and of one product on tile registers: it is done so soon that fetching
 # lines only to write them, of a page each, takes as long as it does.
 STREAM, STREAM_TILES = 4 << 20, 3 << 19
-SERIAL_WORK = 1 << 18  # multiply-adds below which threads cost more than they give
+# Multiply-adds below which threads cost more than they give, and those of products of terms.
+SERIAL_WORK, SERIAL_TERMS = 1 << 18, 1 << 23
 LANE_WORK = 1 << 24  # multiply-adds of a product that threads should share, not divide by batch
 
 
@@ -241,17 +242,21 @@ def _groups_beside(
         (scheme.tile_rows, sizes[0]) if beside == PRIVATE_A else (scheme.tile_columns, sizes[1])
     )
     moving = -(-size // side)
-    held = parts(resident, max(2, RESIDENT_BYTES // stays))
+    # equal groups, none of less than a panel needs to be packed beside
+    least = max(LEAST_RESIDENT, RESIDENT_BYTES // stays)
+    held = -(-resident // max(1, resident // least))
     passing = moving
     if slice_k < k:
         passing = parts(moving, max(2, SUMS_BYTES // (held * scheme.tile_bytes)))
     tile = scheme.tile_rows * scheme.tile_columns * k
-    while threads > 1 and held * passing * tile > TASK_WORK[True]:
-        if -(-moving // passing) * -(-resident // held) >= TASKS * threads:
+    while threads > 1:
+        tasks = -(-moving // passing) * -(-resident // held)
+        large = held * passing * tile > TASK_WORK[True]
+        if tasks >= (TASKS * threads if large else threads):
             break
-        if passing > LEAST_PASSING:
+        if passing > (LEAST_PASSING if large else 1):
             passing = parts(moving, passing - 1)
-        elif held > 2:
+        elif held > (LEAST_RESIDENT if large else 1):
             held = parts(resident, held - 1)
         else:
             break
