@@ -357,7 +357,7 @@ def _combine(f: Function, scheme: Scheme, mask: str | None, drop: bool) -> Calla
             made = []
             if mask is not None:
                 line = f.at("%mask", f.mul(r, "%step"))
-                for at in range(0, COLUMNS * parts.mask_size(mask), 128):
+                for at in parts.asked_for(COLUMNS * parts.mask_size(mask)):
                     f.prefetch(f.at("%later", f.mul(r, "%mask_row")), at, level=2)
             for v in vectors:
                 place = f.at("%scores", f.add(f.mul(r, COLUMNS * 4), v * WIDTH * 4))

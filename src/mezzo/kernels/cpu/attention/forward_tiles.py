@@ -57,7 +57,7 @@ def forward_tiles(program: Program, scheme: Scheme, mask: str | None, drop: bool
     products.products(program, scheme.terms)
     if drop:
         dropout.keep(program)
-    _hide(program, mask)
+    _hide(program, mask, short)
     _follow(program, short, natural)
     _rise(program, scheme)
     _weights(program, scheme, mask, short, drop)
@@ -94,7 +94,7 @@ def _paired(fold, vectors: list[str]) -> str:
     return vectors[0]
 
 
-def _hide(program: Program, mask: str | None) -> None:
+def _hide(program: Program, mask: str | None, short: bool) -> None:
     """Scores times %by with the mask applied and hidden keys at -inf, in place.
 
     left: keys from the first on; seen: how many of them the first row sees, each row one more if steps is 1.
@@ -109,6 +109,8 @@ def _hide(program: Program, mask: str | None) -> None:
                 line = f.at("%mask", f.mul(r, "%mask_row"))
                 for v, at in enumerate(_four(f, "%scores", r)):
                     piece = f.at(line, v * WIDTH * size)
+                    if short:
+                        f.prefetch(piece, UNIT * size, level=2)
                     value = parts.masked_whole(f, mask, f.load(_KIND, at, 16), by, piece)
                     f.store(_KIND, value, at, 16)
         with f.loop(f.select(whole, "%rows", 0) if mask is not None else 0, "%rows") as r:
@@ -200,8 +202,8 @@ def _weights(program: Program, scheme: Scheme, mask: str | None, short: bool, dr
         factor = splat(f, "float", f.let(f"fmul float %factor, {number(one)}"), WIDTH)
 
         def write(r: str) -> None:
-            if mask is not None:
-                for at in range(0, UNIT * parts.mask_size(mask), 128):
+            if mask is not None and not short:  # short weights have no time for it: see `_hide`
+                for at in parts.asked_for(UNIT * parts.mask_size(mask)):
                     f.prefetch(f.at("%later", f.mul(r, "%mask_row")), at, level=2)
             if short:
                 _short_row(f, r, factor, natural)

@@ -150,6 +150,11 @@ def mask_size(kind: str | None) -> int:
     return lanes.SIZE["u8" if kind == "b8" else kind or "f32"]
 
 
+def asked_for(nbytes: int) -> range:
+    """Which bytes of a piece of the mask to ask for: of long pieces every other line, whose neighbour comes along."""
+    return range(0, nbytes, 128 if nbytes > 128 else 64)
+
+
 def masked_whole(f: Function, kind: str, scores: str, by: str, pointer: str) -> str:
     """16 scores times a factor with a piece of the mask applied, all of which there is."""
     width = 16
