@@ -131,6 +131,29 @@ def test_gradients_of_floats_lose_no_bits(queries, keys, causal, positive):
         assert error.square().mean() <= 4 * (theirs - want).square().mean()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("features", [(32, 16), (72, 130)])
+@pytest.mark.parametrize("queries", [33, 260])
+def test_sums_over_blocks_of_any_depth(queries, features, dtype):
+    """Sums that wait for the next product, of panels one step deep and more, and masks on whole squares and on parts."""
+    torch.manual_seed(13)
+    shapes = [(2, queries, features[0]), (2, 200, features[0]), (2, 200, features[1])]
+    tensors = [torch.randn(s).to(dtype) for s in shapes]
+    compare(tensors, dtype)
+    for mask in (torch.rand(queries, 200) > 0.2, torch.randn(queries, 200).to(dtype)):
+        mask[:, 0] = 1
+        a, b = [t.clone().requires_grad_() for t in tensors], [ours(t) for t in tensors]
+        for t in b:
+            t.requires_grad = True
+        want = torch.nn.functional.scaled_dot_product_attention(*a, attn_mask=mask)
+        got, g = attend(*b, attn_mask=ours(mask)), torch.randn(2, queries, features[1]).to(dtype)
+        want.backward(g)
+        got.backward(ours(g))
+        close(want, got, dtype)
+        for p, q in zip(a, b):
+            close(p.grad, q.grad, dtype)
+
+
 def test_infinities_stay_where_they_are():
     """An infinite value reaches its column of the output, an infinite gradient that of the values' gradient."""
     torch.manual_seed(12)
