@@ -376,6 +376,15 @@ class Composite(Record):
     family = "composite"
     is_composite = True
 
+    def __init__(self, fn: Callable, *, free: Sequence[str] = (), **options):
+        # free: numbers that reach launches as they are; where one does not, Python makes the call.
+        super().__init__(fn, **options)
+        self.free = free
+
+    def free_numbers(self) -> dict[int, tuple[float, ...]]:
+        """As those of a primitive record."""
+        return {self.names.index(name): () for name in self.free}
+
     def run(self, args: tuple):
         try:
             if self.positional == self.arity:

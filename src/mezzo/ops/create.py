@@ -135,6 +135,7 @@ def ones(size, *, dtype=None, device=None, requires_grad=False) -> Tensor:
 
 @composite(
     where="mezzo",
+    free=("fill_value",),
     samples=[
         S((2, 3), 2.5),
         S((2,), 3),
@@ -310,7 +311,7 @@ def empty_like(
     return made.requires_grad_() if requires_grad else made
 
 
-@composite(where="mezzo", samples=[S(T(2, 3), 2.5), S(T(0, 3), 1.0)])
+@composite(where="mezzo", free=("fill_value",), samples=[S(T(2, 3), 2.5), S(T(0, 3), 1.0)])
 def full_like(
     input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, memory_format=None
 ) -> Tensor:

@@ -10,7 +10,7 @@ from types import MethodType
 from mezzo import devices, dtypes
 from mezzo.core import tape
 from mezzo.core.layout import Layout, Size
-from mezzo.core.record import DROPPED, REGISTRY, Keyed, Primitive, Record
+from mezzo.core.record import DROPPED, REGISTRY, Composite, Keyed, Primitive, Record
 from mezzo.core.short import native, sized
 from mezzo.core.short import words as w
 from mezzo.core.short.learn import INDEX, Entry, learn
@@ -111,7 +111,7 @@ _usual: dict[type, Callable] = {}  # how records of a class are called the usual
 
 def free_of(record: Record) -> dict[int, tuple[float, ...]]:
     """The free numbers of a record."""
-    return record.free_numbers() if isinstance(record, Primitive) else {}
+    return record.free_numbers() if isinstance(record, (Primitive, Composite)) else {}
 
 
 def offer(name: str, function: Callable, record: Record | None = None, swap: bool = False, free: dict | None = None) -> None:  # fmt: skip
