@@ -261,6 +261,7 @@ def test_memory_is_counted_and_given_back():
     for _ in range(4):
         z = x @ y
     del z
+    gc.collect()  # what other tests left
     before = memory.memory_allocated()
     kept = [x @ y for _ in range(10)]
     assert memory.memory_allocated() == before + 10 * 64 * 64 * 4

@@ -97,6 +97,22 @@ def test_memory_is_counted_and_returned():
     assert memory.memory_allocated() == before
 
 
+def test_what_was_learned_from_is_let_go():
+    """At once: large operands must not wait for the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = memory.memory_allocated()
+        for _ in range(3):
+            x = mezzo.ones(123, 457, requires_grad=True)
+            (x[1:9] * x[3]).relu().sum().backward()
+            x.detach()[x > 0]
+        del x
+        assert memory.memory_allocated() - before < 123 * 457 * 4
+    finally:
+        gc.enable()
+
+
 FAILING = [
     (RuntimeError, lambda i: mezzo.nn.functional.one_hot(mezzo.tensor([1, i]), 3)),
     (RuntimeError, lambda i: mezzo.multinomial(mezzo.tensor([2.0 - i, 2.0]), 1)),

@@ -14,6 +14,7 @@
 
 Any callable of tensors and parameters may be offered: a record, an operator, an in-place form, indexing. Its
 second call of a kind is run under a capture.Recording, as the compiler runs every node; the launches, the
-memory and the results that came of it are what later calls of that kind do. A call whose Python reads values
-keeps its usual way, and so does every call while an interpreter is on the stack.
+memory and the results that came of it are what later calls of that kind do. A number that only a run knows
+may be the result, a size or a condition; a call whose Python reads other values keeps its usual way, and so
+does every call while an interpreter is on the stack.
 """
