@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from mezzo.kernels.cpu.contract.lanes import SIZE
 from mezzo.kernels.cpu.contract.plan import (
     ALL,
     KEPT_A,
+    KEPT_B,
     KEPT_PATH,
     KEPT_ROWS,
     SERIAL_TERMS,
@@ -162,12 +164,9 @@ class Contraction:
         problem = Problem(m, n, k, a, b, out, bias, batch, threads)
         if self.scheme.method == "integer" or any(self.readers):
             return self.plan_as(problem)
-        turned = Problem(n, m, k, b[::-1], a[::-1], out[::-1], bias[::-1], batch, threads)
         s = self.scheme
-        other = functools.partial(
-            kernel, s.b, s.a, s.out, s.compute, s.bias, self.epilogue, self.how
-        )
         few = self.serving(problem) is self  # else tile registers beat what reads b in place
+        other, turned = self._transposed(problem)
         if few and n < m and (path := skinny(s.turned, n, m, k, turned.b)):
             return other().plan_as(turned, path, swap=1)
         if few and m <= n and (path := skinny(s, m, n, k, b)):
@@ -176,6 +175,25 @@ class Contraction:
             # a column-major output is made as b^T a^T as well
             return other().serving(turned).plan_as(turned, swap=1)
         return self.serving(problem).plan_as(problem)
+
+    def _transposed(self, of: Problem) -> tuple[Callable[[], Contraction], Problem]:
+        """b^T a^T: what gives its contraction, and its problem; plans of it swap their operands."""
+        turned = Problem(
+            of.n,
+            of.m,
+            of.k,
+            of.b[::-1],
+            of.a[::-1],
+            of.out[::-1],
+            of.bias[::-1],
+            of.batch,
+            of.threads,
+        )
+        s = self.scheme
+        other = functools.partial(
+            kernel, s.b, s.a, s.out, s.compute, s.bias, self.epilogue, self.how
+        )
+        return other, turned
 
     def _turns(self, of: Problem) -> bool:
         """Whether tile registers should rather multiply b^T a^T: it has more rows, and those of its left operand, contiguous along k,
@@ -204,6 +222,15 @@ class Contraction:
         """
         if self.scheme.method == "integer" or not of.k:
             return None
+        terms = self.serving(of).scheme.terms > 1
+        if kept == KEPT_B and terms and not any(self.readers) and self._turns(of):
+            # as where nothing is kept: the same terms are added in the same order
+            other, turned = self._transposed(of)
+            return other().plan_panels(turned, KEPT_A, batch, swap=1)
+        return self.plan_panels(of, kept, batch)
+
+    def plan_panels(self, of: Problem, kept: int, batch: int, swap: int = 0) -> Kept | None:
+        """plan_kept for this product as it is; swap: a, b trade places, and kept is the operand after that."""
         serving = self.serving(of)
         s = serving.scheme
         if s.terms > 1 and (of.n if kept == KEPT_A else of.m) >= TERMS_KEPT:
@@ -212,12 +239,13 @@ class Contraction:
             few, size = KEPT_ROWS[s.method == "amx"], SIZE[s.out]
             turned = of.out[1] != size and of.out[0] == size
             direct = kept == KEPT_A and reads_in_place(s, of.m, of.n, of.k, of.a)
-            if min(of.m, of.n) <= few or turned or direct:
+            if min(of.m, of.n) <= few or (turned and not swap) or direct:
                 return None
         each = kept_bytes(s, kept, of.m, of.n, of.k)
-        pack = serving.plan_as(of._replace(batch=batch), KEPT_PATH, kept=kept)
+        pack = serving.plan_as(of._replace(batch=batch), KEPT_PATH, swap, kept)
         form = f"{s.compute} in {s.terms} terms" if s.terms > 1 else s.compute
-        return Kept(pack, serving.plan_as(of, kept=kept), each, form)
+        form += ", as the left operand" if swap else ""
+        return Kept(pack, serving.plan_as(of, 0, swap, kept), each, form)
 
     def _strip(self, side: int, along_rows: int, kind: str) -> int:
         """How much of k is packed at a time: little of memory that is contiguous along rows."""
