@@ -21,6 +21,7 @@ from mezzo.kernels.cpu.contract.plan import (
     KEPT_B,
     KEPT_PATH,
     KEPT_ROWS,
+    KEPT_TURNED,
     SERIAL_TERMS,
     SERIAL_WORK,
     STREAM,
@@ -225,6 +226,8 @@ class Contraction:
         terms = self.serving(of).scheme.terms > 1
         if kept == KEPT_B and terms and not any(self.readers) and self._turns(of):
             # as where nothing is kept: the same terms are added in the same order
+            if of.m > KEPT_TURNED:
+                return None
             other, turned = self._transposed(of)
             return other().plan_panels(turned, KEPT_A, batch, swap=1)
         return self.plan_panels(of, kept, batch)

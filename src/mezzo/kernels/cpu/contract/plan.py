@@ -41,6 +41,9 @@ KEPT_PATH = 1  # of the module of packed products: panels of all of an operand, 
 CROWDED, CROWDED_COLUMNS = 4096, 64
 # Most rows or columns for which panels kept serve no better than the matrix itself, outside and on tile registers.
 KEPT_ROWS = (8, 0)
+KEPT_TURNED = (
+    64  # and from how many on a weight is packed beside products as fast as its panels are read
+)
 TURNED_ROWS = 256  # up to which bfloat16 gains by tiles of the transposed product (api.py)
 STRIP = 32  # elements of k packed of every panel before the next strip; a multiple of every panel's step
 ALL = 1 << 40  # more than any k
