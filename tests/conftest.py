@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -20,6 +21,15 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The repository's folder."""
     return ROOT
+
+
+@pytest.fixture
+def settled() -> None:
+    """For what counts memory: nothing that earlier tests left is let go meanwhile, and no larger block of theirs is lent."""
+    from mezzo import cpu
+
+    gc.collect()
+    cpu.empty_cache()
 
 
 def pytest_collection_modifyitems(config, items):

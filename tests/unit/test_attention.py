@@ -477,7 +477,7 @@ def test_dropout_differentiates_again_and_batches():
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_memory_is_linear_in_length_with_dropout(back):
+def test_memory_is_linear_in_length_with_dropout(back, settled):
     peaks = []
     for length in (512, 2048):
         q = mezzo.randn(1, 1, length, 32, requires_grad=back)

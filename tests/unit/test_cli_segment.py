@@ -147,7 +147,7 @@ def test_low_precision_is_shown_and_compared(segment, files, tmp_path):
     assert "affine" in low or "product" in low
 
 
-def test_dtypes_are_the_ledger_s(files, predictor):
+def test_dtypes_are_the_ledger_s(files, predictor, settled):
     photo = photos.read(files / "hopper.png")
     prompt = run.Prompt(points=((50.0, 40.0, 1),))
     full = run.segment(predictor.model, files, photo, prompt, "fp32")

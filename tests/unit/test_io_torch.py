@@ -171,7 +171,7 @@ def test_files_of_a_path(tmp_path, mapped):
     assert float(got["views"]["row"].sum()) == 28.0  # the mapping outlives the name
 
 
-def test_mapped_tensors_come_from_the_file_and_are_not_copied(tmp_path):
+def test_mapped_tensors_come_from_the_file_and_are_not_copied(tmp_path, settled):
     torch.save({"x": torch.arange(1000.0)}, tmp_path / "a.pt")
     before = mezzo.cpu.memory_allocated() if hasattr(mezzo.cpu, "memory_allocated") else 0
     x = mezzo.load(tmp_path / "a.pt", mmap=True)["x"]
